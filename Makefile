@@ -1,0 +1,83 @@
+# `make run` starts a demo, `make test` is what a change must pass. `make` alone lists the rest.
+
+.DEFAULT_GOAL := help
+# Steps run one after another, in the order they are written; cargo and npm use the cores themselves.
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+CARGO_TARGET_DIR ?= target
+RELEASE := $(CARGO_TARGET_DIR)/release
+
+# Folders too: their time tells of a deleted file.
+WEB_SOURCES := $(shell find web -mindepth 1 \
+	\( -name node_modules -o -name dist -o -name test-results \) -prune -o -print 2>/dev/null)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: build ## start a demo gym on this machine; ARGS="…" goes to `spotter demo`
+	@exec $(RELEASE)/spotter demo $(ARGS)
+
+.PHONY: build
+build: check-tools web ## build the release program, pages inside
+	cargo build --release --locked
+
+.PHONY: web
+web: web/dist/index.html ## build the pages into web/dist
+
+.PHONY: test
+test: check-tools test-deps fmt-check web-check web clippy deny ## everything a change must pass
+	cargo test --workspace --locked
+
+.PHONY: bench
+bench: check-tools web ## measure, and write docs/benchmarks.md
+	cargo build --release --locked --package spotter --package spotter-load
+	@mkdir -p docs
+	$(RELEASE)/spotter-load bench --server $(RELEASE)/spotter --out docs/benchmarks.md $(ARGS)
+
+.PHONY: fmt
+fmt: ## format the Rust code
+	cargo fmt --all
+
+.PHONY: clean
+clean: ## remove what was built; downloaded packages stay
+	cargo clean
+	rm -rf web/dist web/test-results
+
+# The parts of the above.
+
+.PHONY: check-tools test-deps fmt-check web-check clippy deny
+check-tools:
+	@scripts/check-tools.sh
+
+test-deps:
+	@scripts/test-deps.sh
+
+fmt-check:
+	cargo fmt --all --check
+
+web-check: web/node_modules/.installed
+	cd web && npm run check
+	cd web && npm test
+
+# Needs the pages: the program's build script embeds them.
+clippy: web
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Fetched first: deny reads the manifests of every platform's crates, a build only this one's.
+deny:
+	@if cargo deny --version >/dev/null 2>&1; then \
+		cargo fetch --locked && cargo deny --offline check bans licenses sources; \
+	else \
+		echo "note: cargo-deny is not installed, so licences and sources go unchecked (cargo install --locked cargo-deny)"; \
+	fi
+
+web/node_modules/.installed: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+web/dist/index.html: web/node_modules/.installed $(WEB_SOURCES)
+	cd web && npm run build
+	@touch $@
