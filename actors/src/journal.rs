@@ -1,0 +1,206 @@
+//! The ports to what lies outside the engine: the journal that makes events durable, the library that
+//! answers what decisions need to know, and the clock.
+
+use async_trait::async_trait;
+use spotter_protocol::{
+    Address, CommandId, GymId, JournalError, Shard, Stamp, StreamId, Timestamp, UserId, Version,
+};
+use spotter_rules::{Brief, Needs, ReadRow};
+use uuid::Uuid;
+
+/// Fencing number of a shard. A write under an older epoch than the shard's row holds writes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(pub i64);
+
+/// What a node may write: an epoch for each shard it owns, and the name it owns them under.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The owner's name in the shard rows: a new one for each start of a process.
+    pub node: Uuid,
+    /// The epoch of each shard, by number; absent where another node owns it.
+    pub epochs: Vec<Option<Epoch>>,
+}
+
+impl Claim {
+    /// The epoch of a shard, when this node owns it.
+    pub fn epoch(&self, shard: Shard) -> Option<Epoch> {
+        self.epochs.get(usize::from(shard.number())).copied().flatten()
+    }
+}
+
+/// Events of one command of one entity with the rows that go with them: written whole or not at all.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The tenant.
+    pub gym: GymId,
+    /// The entity.
+    pub address: Address,
+    /// Its stream.
+    pub stream: StreamId,
+    /// True when these are the entity's first events: its row in `entities` is written too.
+    pub opens: bool,
+    /// The epoch of the entity's shard that the writer holds.
+    pub epoch: Epoch,
+    /// The events, in consecutive versions.
+    pub events: Vec<EventRow>,
+    /// Read-model rows of the same owner.
+    pub rows: Vec<ReadRow>,
+}
+
+/// One row of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRow {
+    /// Its version; with the stream, the key.
+    pub version: Version,
+    /// Where it came from.
+    pub stamp: Stamp,
+    /// The event's name.
+    pub kind: String,
+    /// The schema of its body.
+    pub schema: u16,
+    /// Its body: MessagePack.
+    pub body: Vec<u8>,
+}
+
+/// What became of one [`Append`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Durable: by this statement, or by an earlier one whose outcome was unknown.
+    Committed,
+    /// Another node holds the shard, or holds it under a newer epoch. Nothing was written.
+    Fenced,
+    /// Another command's events have these versions: the writer's state is old. Nothing was written.
+    Conflict,
+    /// The store refuses these rows for what they hold. Nothing was written.
+    Refused(String),
+}
+
+/// The state of an entity as stored, to be folded newest last.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The stream its events are appended to.
+    pub stream: StreamId,
+    /// The newest snapshot, if one is kept.
+    pub snapshot: Option<SnapshotRow>,
+    /// The events after the snapshot, or all.
+    pub tail: Vec<EventRow>,
+}
+
+/// A stored snapshot: discardable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotRow {
+    /// The version it holds.
+    pub version: Version,
+    /// Number of its form.
+    pub schema: u16,
+    /// The state: MessagePack.
+    pub body: Vec<u8>,
+}
+
+/// A snapshot to be stored under the fence.
+#[derive(Clone, Debug)]
+pub struct SnapshotWrite {
+    /// The tenant.
+    pub gym: GymId,
+    /// The entity.
+    pub address: Address,
+    /// Its stream.
+    pub stream: StreamId,
+    /// The epoch of the entity's shard that the writer holds.
+    pub epoch: Epoch,
+    /// The snapshot. An older one than is stored is ignored.
+    pub snapshot: SnapshotRow,
+    /// Read-model rows brought up to its version.
+    pub rows: Vec<ReadRow>,
+}
+
+/// Why the store did not answer. After a failed write the outcome is unknown: offer the same rows again.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It is away or refuses work just now.
+    #[error("the store is not available: {0}")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is stored cannot be read by this build.
+    #[error(transparent)]
+    Damaged(#[from] JournalError),
+}
+
+/// Where events become durable.
+#[async_trait]
+pub trait Journal: Send + Sync + 'static {
+    /// Names the history this store holds. Another one voids every version a client remembers.
+    fn incarnation(&self) -> Uuid;
+
+    /// Writes a batch in one transaction, each append checked against its shard's epoch in the statement
+    /// that writes it. Answers each append in order; a bad one never fails its neighbours. Offering an
+    /// append again that was committed before answers [`Outcome::Committed`] and writes nothing.
+    ///
+    /// # Errors
+    /// When the outcome of the whole batch is unknown.
+    async fn commit(&self, node: Uuid, batch: &[Append]) -> Result<Vec<Outcome>, StoreError>;
+
+    /// Writes snapshots, each checked against its shard's epoch; fenced ones are left out silently.
+    ///
+    /// # Errors
+    /// When the store does not answer. Snapshots are discardable: nothing is lost.
+    async fn save(&self, node: Uuid, snapshots: &[SnapshotWrite]) -> Result<(), StoreError>;
+
+    /// Reads an entity; `None` when this gym has none at the address.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn load(&self, gym: GymId, address: Address) -> Result<Option<Stored>, StoreError>;
+
+    /// Reads at most `limit` events of an entity after `since`, oldest first; `None` when this gym has no
+    /// such entity.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn events(
+        &self,
+        gym: GymId,
+        address: Address,
+        since: Version,
+        limit: u32,
+    ) -> Result<Option<Vec<EventRow>>, StoreError>;
+
+    /// The running (live or paused) sessions of `owners`, newest first, each with its head version.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn running(&self, gym: GymId, owners: &[UserId]) -> Result<Vec<(Address, Version)>, StoreError>;
+
+    /// The command that wrote a version of a stream; for checks and tests.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn writer_of(&self, stream: StreamId, version: Version) -> Result<Option<CommandId>, StoreError>;
+}
+
+/// What decisions need to know from outside the entity.
+#[async_trait]
+pub trait Library: Send + Sync + 'static {
+    /// Answers `needs` for a command at `at` to the entity at `address`; bests leave that session's own sets out.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn brief(
+        &self,
+        gym: GymId,
+        address: Address,
+        needs: &Needs,
+        at: Timestamp,
+    ) -> Result<Brief, StoreError>;
+
+    /// The athletes on active links of a coach with permission to see sessions.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn roster(&self, gym: GymId, coach: UserId) -> Result<Vec<UserId>, StoreError>;
+}
+
+/// The time of day. Only the engine's shell asks; rules are told.
+pub trait Clock: Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}

@@ -1,0 +1,113 @@
+//! One type for each kind of id, so that a set can never be asked for where a session is meant.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! uuid_ids {
+    ($($(#[$meta:meta])* $name:ident;)*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::parse_str(text).map(Self)
+            }
+        }
+    )*};
+}
+
+uuid_ids! {
+    /// A gym: the tenant. Never on the wire of a socket, where it is the token's.
+    GymId;
+    /// A user account; belongs to exactly one gym.
+    UserId;
+    /// A coaching link between a coach and an athlete.
+    LinkId;
+    /// A live execution of a workout. Made by the client (UUIDv7, never believed as a time).
+    SessionId;
+    /// One exercise at one place of one session.
+    InstanceId;
+    /// One set of one exercise instance.
+    SetId;
+    /// A workout; its content is named by id and revision together.
+    WorkoutId;
+    /// A command. A repeat carries the same id.
+    CommandId;
+    /// One installation of a client; numbers its commands per entity.
+    ClientId;
+    /// One stream of the journal. Minted by the server (UUIDv7).
+    StreamId;
+}
+
+impl InstanceId {
+    /// The instance at place `exercise` (from 0) of the revision a session starts by: UUIDv5 in the
+    /// session's namespace, so that a phone without signal and the server agree.
+    pub fn planned(session: SessionId, exercise: usize) -> Self {
+        Self(Uuid::new_v5(&session.0, format!("exercise/{exercise}").as_bytes()))
+    }
+}
+
+impl SetId {
+    /// The set at place `set` of the exercise at place `exercise` (both from 0); see [`InstanceId::planned`].
+    pub fn planned(session: SessionId, exercise: usize, set: usize) -> Self {
+        Self(Uuid::new_v5(&session.0, format!("exercise/{exercise}/set/{set}").as_bytes()))
+    }
+}
+
+/// Names a movement: a slug of the catalogue (`barbell-bench-press`) or a gym's own.
+/// 1 to 64 characters of `a`–`z`, `0`–`9` and `-`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Box<str>", into = "Box<str>")]
+pub struct ExerciseId(Box<str>);
+
+impl ExerciseId {
+    /// The slug as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<Box<str>> for ExerciseId {
+    type Error = &'static str;
+
+    fn try_from(text: Box<str>) -> Result<Self, Self::Error> {
+        let is_slug = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        if text.is_empty() || text.len() > 64 || !text.bytes().all(is_slug) {
+            return Err("an exercise id is 1 to 64 characters of a-z, 0-9 and -");
+        }
+        Ok(Self(text))
+    }
+}
+
+impl FromStr for ExerciseId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::try_from(Box::from(text))
+    }
+}
+
+impl From<ExerciseId> for Box<str> {
+    fn from(id: ExerciseId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for ExerciseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,59 @@
+//! What Spotter sends and what it stores: ids, addresses, quantities, commands, events, frames, the two
+//! codecs, the error and close tables and the permission table. No I/O and no clock.
+//!
+//! `docs/protocol.md` tells the same story to whoever writes a client; the files under `protocol/golden`
+//! hold every form still, and the TypeScript client reads those same files in its own tests.
+
+mod address;
+mod close;
+mod codec;
+mod command;
+mod error;
+mod event;
+mod frame;
+mod glance;
+mod id;
+mod permission;
+mod quantity;
+mod scan;
+mod text;
+mod time;
+mod view;
+mod vocabulary;
+mod workout;
+
+pub use address::{Address, EntityKind, SHARDS, Shard};
+pub use close::CloseCode;
+pub use codec::{Codec, DecodeError};
+pub use command::{
+    Amend, Command, CommandKind, Complete, Fail, Finish, Hide, Note, Pause, Place, Reopen, Rest, Resume,
+    RoomCommand, RoomCommandKind, SessionCommand, SessionCommandKind, Show, Skip, Start, Void,
+};
+pub use error::{ErrorCode, Fault, Persistence};
+pub use event::{
+    Actual, AthleteHidden, AthleteShown, Event, ExerciseAdded, Finished, JournalError, Noted, Paused,
+    PlannedExercise, PlannedSet, Pr, PrKind, PrWithdrawn, Recorded, Reopened, Rested, Resumed, RoomEvent,
+    RoomEventKind, SessionEvent, SessionEventKind, SetAdded, SetAmended, SetCompleted, SetFailed, SetSkipped,
+    SetVoided, Stamp, Started,
+};
+pub use frame::{
+    Ack, ClientFrame, CommandFrame, EventsFrame, GoAway, Hello, Limits, LiveSession, Ping, Pong,
+    PublishedEvent, Reply, ServerFrame, Shown, Signal, SnapshotFrame, Subscribe, TilesFrame, Token,
+    Unsubscribe, Welcome,
+};
+pub use glance::{Attention, Badge, Glance, LastSet, Presence, RestGlance, Tile};
+pub use id::{
+    ClientId, CommandId, ExerciseId, GymId, InstanceId, LinkId, SessionId, SetId, StreamId, UserId, WorkoutId,
+};
+pub use permission::{LinkPermission, Role, Rule, View, rule, shows, view_for};
+pub use quantity::{
+    Effort, EffortScale, Grams, Load, LoadKind, Metres, RepRange, Reps, Seconds, SetType, Side, Unit,
+};
+pub use scan::{DEPTH_MAX, ENTRIES_MAX, FRAME_BYTES_MAX, ScanError};
+pub use text::{Name, NoteText, Reason, Text, Title};
+pub use time::{LATE_AFTER, Millis, Timestamp};
+pub use view::{
+    EntityView, ExerciseView, NoteView, Phase, RestView, RoomView, SessionView, SetStatus, SetView,
+};
+pub use vocabulary::Vocabulary;
+pub use workout::{Bests, PrescribedExercise, Target, Version, Workout, WorkoutRef};

@@ -1,0 +1,172 @@
+//! An entity's state as a subscriber sees it: the body of a snapshot. Applying the events that follow, in
+//! order, gives the snapshot of the later version.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Actual;
+use crate::{
+    Bests, ExerciseId, Grams, InstanceId, LoadKind, Millis, Name, NoteText, PrKind, Reason, SetId, SetType,
+    Target, Timestamp, Title, UserId, WorkoutRef,
+};
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Not begun.
+    Planned,
+    /// Under way.
+    Live,
+    /// Interrupted.
+    Paused,
+    /// Ended.
+    Finished,
+}
+
+/// What became of a set. Never inferred from filled values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetStatus {
+    /// To be done.
+    Planned,
+    /// Done.
+    Performed,
+    /// Will not be done.
+    Skipped,
+    /// Tried and missed.
+    Failed,
+    /// Logged by mistake and taken back; may be logged again.
+    Voided,
+}
+
+/// The state of any entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntityView {
+    /// A session.
+    Session(SessionView),
+    /// A room's journaled choices; its tiles travel apart.
+    Room(RoomView),
+}
+
+/// A session as a subscriber sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Where it stands.
+    pub phase: Phase,
+    /// What it is called.
+    pub title: Title,
+    /// The revision followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workout: Option<WorkoutRef>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// The newest rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<RestView>,
+    /// The exercises with their sets, in order.
+    pub exercises: Vec<ExerciseView>,
+    /// The remarks, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<NoteView>,
+    /// Sets performed, failed or skipped.
+    pub done: u16,
+    /// Sets in all, without voided sets outside the plan.
+    pub total: u16,
+    /// Repetitions times external load over performed sets that are not warm-ups; per-hand loads count twice.
+    pub volume_g: u64,
+}
+
+/// A rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestView {
+    /// The set rested from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<SetId>,
+    /// When it began.
+    pub start: Timestamp,
+    /// How long it lasts.
+    pub duration_ms: Millis,
+}
+
+/// One exercise of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExerciseView {
+    /// Its place in the session.
+    pub instance: InstanceId,
+    /// The movement.
+    pub exercise: ExerciseId,
+    /// Its name.
+    pub name: Name,
+    /// What the load means.
+    pub load_kind: LoadKind,
+    /// The athlete's bests before this session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bests: Option<Bests>,
+    /// The sets in order.
+    pub sets: Vec<SetView>,
+}
+
+/// One set of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetView {
+    /// Which set.
+    pub set: SetId,
+    /// How it is meant.
+    #[serde(rename = "type")]
+    pub set_type: SetType,
+    /// What it asks for; absent outside the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// What became of it.
+    pub status: SetStatus,
+    /// What was done, while it is performed or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actual: Option<Actual>,
+    /// When it was logged, by its own time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// When the server received it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<Timestamp>,
+    /// Who logged it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
+    /// Estimated one-repetition maximum (Epley): performed sets that count, 1 to 12 repetitions, of which
+    /// 11 and 12 are rough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e1rm_g: Option<Grams>,
+    /// The records it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prs: Vec<PrKind>,
+    /// Whether what was logged has been replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub amended: bool,
+    /// Why it was skipped, amended or voided, as last said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// A remark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoteView {
+    /// The set; absent for the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<SetId>,
+    /// The remark.
+    pub text: NoteText,
+    /// Who said it.
+    pub by: UserId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A room's journaled choices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomView {
+    /// The athletes taken off the wall.
+    pub hidden: Vec<UserId>,
+}

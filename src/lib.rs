@@ -1,0 +1,1 @@
+//! The Spotter node: configuration, command line, socket edge, HTTP API, stores, identity.

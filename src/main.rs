@@ -1,0 +1,3 @@
+//! The `spotter` program.
+
+fn main() {}
