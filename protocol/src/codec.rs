@@ -121,14 +121,14 @@ impl Codec {
     }
 
     /// Scans a frame and takes its envelope off.
-    pub(crate) fn open(self, bytes: &[u8]) -> Result<Envelope<'_>, DecodeError> {
+    pub(crate) fn open(self, bytes: &[u8], bytes_max: usize) -> Result<Envelope<'_>, DecodeError> {
         match self {
             Self::MsgPack => {
-                let (kind, body) = scan::msgpack_frame(bytes)?;
+                let (kind, body) = scan::msgpack_frame(bytes, bytes_max)?;
                 Ok(Envelope { kind: Cow::Borrowed(kind), body: Raw::MsgPack(body) })
             }
             Self::Json => {
-                scan::json_text(bytes)?;
+                scan::json_text(bytes, bytes_max)?;
                 let frame: RawJsonFrame<'_> = serde_json::from_slice(bytes)
                     .map_err(|error| DecodeError::Body { text: clip(&error), req: None })?;
                 Ok(Envelope { kind: frame.k, body: Raw::Json(frame.b) })

@@ -262,6 +262,28 @@ impl From<RoomCommand> for Command {
     }
 }
 
+impl TryFrom<Command> for SessionCommand {
+    type Error = Command;
+
+    fn try_from(command: Command) -> Result<Self, Command> {
+        match command {
+            Command::Session(command) => Ok(command),
+            Command::Room(_) => Err(command),
+        }
+    }
+}
+
+impl TryFrom<Command> for RoomCommand {
+    type Error = Command;
+
+    fn try_from(command: Command) -> Result<Self, Command> {
+        match command {
+            Command::Room(command) => Ok(command),
+            Command::Session(_) => Err(command),
+        }
+    }
+}
+
 impl Serialize for Command {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

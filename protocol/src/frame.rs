@@ -7,13 +7,14 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::scan::{FRAME_BYTES_MAX, SERVER_FRAME_BYTES_MAX};
 use crate::{
     Address, ClientId, Codec, Command, CommandId, DecodeError, EntityView, Event, Fault, Millis, Role,
     RoomEvent, SessionEvent, SessionId, Tile, Timestamp, UserId, Version, View, Vocabulary,
 };
 
 macro_rules! frames {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident($body:ty) = $kind:literal,)* }) => {
+    ($(#[$meta:meta])* $name:ident up to $bytes_max:ident { $($(#[$vmeta:meta])* $variant:ident($body:ty) = $kind:literal,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum $name {
@@ -39,7 +40,7 @@ macro_rules! frames {
             /// # Errors
             /// See [`DecodeError`].
             pub fn decode(codec: Codec, bytes: &[u8]) -> Result<Self, DecodeError> {
-                let envelope = codec.open(bytes)?;
+                let envelope = codec.open(bytes, $bytes_max)?;
                 match envelope.kind.as_ref() {
                     $($kind => envelope.body().map(Self::$variant),)*
                     unknown => Err(DecodeError::UnknownKind { kind: unknown.chars().take(40).collect(), req: envelope.req() }),
@@ -51,7 +52,7 @@ macro_rules! frames {
 
 frames! {
     /// From a client to the server.
-    ClientFrame {
+    ClientFrame up to FRAME_BYTES_MAX {
         /// Who is there; the first frame of a socket.
         Hello(Hello) = "hello",
         /// Something is asked of an entity.
@@ -73,7 +74,7 @@ frames! {
 
 frames! {
     /// From the server to a client.
-    ServerFrame {
+    ServerFrame up to SERVER_FRAME_BYTES_MAX {
         /// The answer to `hello`.
         Welcome(Welcome) = "welcome",
         /// The answer to a request.

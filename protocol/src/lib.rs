@@ -49,7 +49,7 @@ pub use permission::{LinkPermission, Role, Rule, View, rule, shows, view_for};
 pub use quantity::{
     Effort, EffortScale, Grams, Load, LoadKind, Metres, RepRange, Reps, Seconds, SetType, Side, Unit,
 };
-pub use scan::{DEPTH_MAX, ENTRIES_MAX, FRAME_BYTES_MAX, ScanError};
+pub use scan::{DEPTH_MAX, ENTRIES_MAX, FRAME_BYTES_MAX, SERVER_FRAME_BYTES_MAX, ScanError};
 pub use text::{Name, NoteText, Reason, Text, Title};
 pub use time::{LATE_AFTER, Millis, Timestamp};
 pub use view::{

@@ -3,6 +3,8 @@
 
 /// Longest frame accepted from a client, in bytes.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Longest frame a client accepts from the server, in bytes: a snapshot of a full session fits.
+pub const SERVER_FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Deepest nesting accepted, counting the envelope.
 pub const DEPTH_MAX: usize = 16;
 /// Most entries of one list or map.
@@ -11,8 +13,8 @@ pub const ENTRIES_MAX: usize = 1024;
 /// Why bytes were refused unread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScanError {
-    /// Over [`FRAME_BYTES_MAX`].
-    #[error("the frame is longer than {FRAME_BYTES_MAX} bytes")]
+    /// Over the bound of its direction.
+    #[error("the frame is too long")]
     TooLong,
     /// Over [`DEPTH_MAX`].
     #[error("the frame nests deeper than {DEPTH_MAX}")]
@@ -35,8 +37,8 @@ pub enum ScanError {
 }
 
 /// Checks one MessagePack frame and splits it into its kind and the bytes of its body.
-pub(crate) fn msgpack_frame(bytes: &[u8]) -> Result<(&str, &[u8]), ScanError> {
-    if bytes.len() > FRAME_BYTES_MAX {
+pub(crate) fn msgpack_frame(bytes: &[u8], bytes_max: usize) -> Result<(&str, &[u8]), ScanError> {
+    if bytes.len() > bytes_max {
         return Err(ScanError::TooLong);
     }
     let Some((0x92, rest)) = bytes.split_first().map(|(first, rest)| (*first, rest)) else {
@@ -116,8 +118,8 @@ fn take_count(rest: &mut &[u8], width: usize) -> Result<usize, ScanError> {
 }
 
 /// Checks the bounds of one JSON frame; its grammar is left to the decoder, which rejects trailing text.
-pub(crate) fn json_text(bytes: &[u8]) -> Result<(), ScanError> {
-    if bytes.len() > FRAME_BYTES_MAX {
+pub(crate) fn json_text(bytes: &[u8], bytes_max: usize) -> Result<(), ScanError> {
+    if bytes.len() > bytes_max {
         return Err(ScanError::TooLong);
     }
     let mut commas = [0_usize; DEPTH_MAX + 1];
@@ -154,35 +156,44 @@ mod tests {
 
     #[test]
     fn a_frame_splits_into_kind_and_body() {
-        assert_eq!(msgpack_frame(b"\x92\xa4ping\x81\xa5clock\x07"), Ok(("ping", &b"\x81\xa5clock\x07"[..])));
+        assert_eq!(
+            msgpack_frame(b"\x92\xa4ping\x81\xa5clock\x07", FRAME_BYTES_MAX),
+            Ok(("ping", &b"\x81\xa5clock\x07"[..]))
+        );
     }
 
     #[test]
     fn trailing_bytes_are_an_error() {
-        assert_eq!(msgpack_frame(b"\x92\xa4ping\x80\x00"), Err(ScanError::Trailing));
+        assert_eq!(msgpack_frame(b"\x92\xa4ping\x80\x00", FRAME_BYTES_MAX), Err(ScanError::Trailing));
     }
 
     #[test]
     fn ten_thousand_levels_are_refused_without_recursion() {
         let mut deep = b"\x92\xa4ping".to_vec();
         deep.extend(std::iter::repeat_n(0x91, 10_000));
-        assert_eq!(msgpack_frame(&deep), Err(ScanError::TooDeep));
-        assert_eq!(json_text("[".repeat(10_000).as_bytes()), Err(ScanError::TooDeep));
+        assert_eq!(msgpack_frame(&deep, FRAME_BYTES_MAX), Err(ScanError::TooDeep));
+        assert_eq!(json_text("[".repeat(10_000).as_bytes(), FRAME_BYTES_MAX), Err(ScanError::TooDeep));
     }
 
     #[test]
     fn a_claim_of_four_billion_entries_is_refused_at_once() {
-        assert_eq!(msgpack_frame(b"\x92\xa4ping\xdd\xff\xff\xff\xff"), Err(ScanError::TooMany));
-        assert_eq!(msgpack_frame(b"\x92\xa4ping\xdb\xff\xff\xff\xff"), Err(ScanError::Truncated));
+        assert_eq!(
+            msgpack_frame(b"\x92\xa4ping\xdd\xff\xff\xff\xff", FRAME_BYTES_MAX),
+            Err(ScanError::TooMany)
+        );
+        assert_eq!(
+            msgpack_frame(b"\x92\xa4ping\xdb\xff\xff\xff\xff", FRAME_BYTES_MAX),
+            Err(ScanError::Truncated)
+        );
     }
 
     #[test]
     fn floats_and_extensions_are_foreign() {
         assert_eq!(
-            msgpack_frame(b"\x92\xa4ping\xcb\x00\x00\x00\x00\x00\x00\x00\x00"),
+            msgpack_frame(b"\x92\xa4ping\xcb\x00\x00\x00\x00\x00\x00\x00\x00", FRAME_BYTES_MAX),
             Err(ScanError::Foreign)
         );
-        assert_eq!(msgpack_frame(b"\x92\xa4ping\xd4\x00\x00"), Err(ScanError::Foreign));
+        assert_eq!(msgpack_frame(b"\x92\xa4ping\xd4\x00\x00", FRAME_BYTES_MAX), Err(ScanError::Foreign));
     }
 
     #[test]
@@ -191,16 +202,16 @@ mod tests {
         let text = FRAME_BYTES_MAX - long.len() - 2;
         long.extend(u16::try_from(text).expect("fits").to_be_bytes());
         long.extend(std::iter::repeat_n(b'x', text));
-        assert!(msgpack_frame(&long).is_ok());
+        assert!(msgpack_frame(&long, FRAME_BYTES_MAX).is_ok());
         long.push(b'x');
-        assert_eq!(msgpack_frame(&long), Err(ScanError::TooLong));
+        assert_eq!(msgpack_frame(&long, FRAME_BYTES_MAX), Err(ScanError::TooLong));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_judged_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = msgpack_frame(&bytes);
-            let _ = json_text(&bytes);
+            let _ = msgpack_frame(&bytes, FRAME_BYTES_MAX);
+            let _ = json_text(&bytes, FRAME_BYTES_MAX);
         }
     }
 }
