@@ -1,8 +1,31 @@
-//! Spotter's engine: entity actors, their directory, lanes, topics, and the ports to what lies outside.
+//! Spotter's engine: entity actors, their directory, the lanes they commit through, the topics they publish
+//! on, and the ports to what lies outside.
+//!
+//! ```text
+//! Engine::dispatch ─▶ Directory ─▶ Shell (one ractor actor an entity) ─▶ Lanes ─▶ Journal
+//!                      wakes, rests,   deduplicate, decide, append,        group
+//!                      backs off       apply, publish, reply               commit
+//!                                            └─▶ Backplane ─▶ sockets and walls
+//! ```
 
+mod ask;
+mod backplane;
+mod directory;
+mod engine;
 mod journal;
+mod lane;
+mod presence;
+mod shell;
+mod wall;
 
+pub use ask::{Answer, Ask, Done, ReplyTo};
+pub use backplane::{
+    Backplane, EventNews, Listener, Listening, LocalBackplane, Publication, TileNews, events_frame, publish,
+};
+pub use engine::{CatchUp, Engine, Ports, Tuning};
 pub use journal::{
     Append, Claim, Clock, Epoch, EventRow, Journal, Library, Outcome, SnapshotRow, SnapshotWrite, StoreError,
     Stored,
 };
+pub use presence::{Here, People};
+pub use wall::Watch;

@@ -95,6 +95,8 @@ codes! {
     // The room
     /// The athlete is on no link of this coach.
     NotOnRoster = "not_on_roster", Permanent, "the athlete is not on this roster";
+    /// It is so already.
+    NoChange = "no_change", Permanent, "that would change nothing";
 }
 
 impl fmt::Display for ErrorCode {

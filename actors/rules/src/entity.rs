@@ -39,13 +39,14 @@ pub trait Rules:
     /// Folds in one event. Cannot fail: a journaled event has already happened.
     fn apply(&mut self, recorded: &Recorded<Self::Event>);
 
-    /// The read-model rows that `events`, just applied to this state, replace; absolute values, one per key.
-    fn rows(&self, events: &[Recorded<Self::Event>]) -> Vec<ReadRow>;
+    /// The read-model rows that `events` replace, which were just applied and led to `head`; without events,
+    /// as with a snapshot, the rows of the entity itself. Absolute values, one per key.
+    fn rows(&self, id: uuid::Uuid, head: Version, events: &[Recorded<Self::Event>]) -> Vec<ReadRow>;
 
     /// The state as a view shows it; `None` before the first event of an entity that begins by a command.
     fn view(&self, view: View) -> Option<EntityView>;
 
-    /// What a wall shows of the state at version `head`; `None` for kinds that no wall shows.
+    /// What a wall shows of the state at `head`; `None` for kinds that no wall shows.
     fn glance(&self, id: uuid::Uuid, head: Version) -> Option<Glance>;
 }
 

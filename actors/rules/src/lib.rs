@@ -1,10 +1,19 @@
 //! Spotter's rules. Everything here is a function of its arguments: no clock, no socket, no database, no
-//! chance. [`Entity`] is what the engine drives.
+//! chance. [`Entity`] is what the engine drives; [`Session`] and [`Room`] are its kinds; [`Wall`] turns
+//! glances at sessions into the tiles of a room.
 
 mod answered;
 mod entity;
+mod estimate;
+mod room;
 mod rows;
+mod session;
+mod wall;
 
 pub use answered::{ANSWERS_MAX, Answered, CLIENTS_MAX};
 pub use entity::{Ask, Brief, Entity, Needs, Rules, Verdict};
+pub use estimate::{Estimate, e1rm};
+pub use room::Room;
 pub use rows::{ReadRow, SessionRow, SetRow};
+pub use session::Session;
+pub use wall::Wall;

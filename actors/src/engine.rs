@@ -1,0 +1,206 @@
+//! The engine's face: commands in, publications out, and what a subscriber needs to catch up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use spotter_protocol::{
+    Address, EntityKind, EntityView, ErrorCode, Event, Fault, GymId, PublishedEvent, UserId, Version, View,
+};
+use spotter_rules::{Entity, Room, Session};
+use tokio::sync::Semaphore;
+use tracing::warn;
+
+use crate::ask::Ask;
+use crate::backplane::{Backplane, Listener, publish};
+use crate::directory::Directory;
+use crate::lane::Lanes;
+use crate::presence::People;
+use crate::shell::{Kind, Shared, read_rows, rebuild, shown};
+use crate::wall::{Walls, Watch};
+use crate::{Claim, Clock, Journal, Library, StoreError};
+
+/// Events replayed to a subscriber; one that missed more gets a snapshot.
+const REPLAY_MAX: u32 = 256;
+/// Subscribers caught up from the journal at once.
+const CATCH_UPS_MAX: usize = 32;
+/// How often idle entities are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What lies outside the engine.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where events become durable.
+    pub journal: Arc<dyn Journal>,
+    /// What decisions need to know.
+    pub library: Arc<dyn Library>,
+    /// Who hears of it.
+    pub backplane: Arc<dyn Backplane>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How the engine spends memory and time.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// How long an entity without commands stays in memory.
+    pub idle: Duration,
+    /// The least time between two frames of tiles to one room.
+    pub tick: Duration,
+    /// Group-commit pipelines; SQLite has one writer and wants one.
+    pub lanes: usize,
+}
+
+/// The entities of a node, and everything that keeps their promises.
+pub struct Engine {
+    ports: Ports,
+    directory: Arc<Directory>,
+    walls: Walls,
+    people: Arc<People>,
+    catch_ups: Semaphore,
+}
+
+/// How a subscriber gets to the present.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CatchUp {
+    /// It missed nothing up to this version.
+    Current(Version),
+    /// It missed these events, which reach the version of the last.
+    Events(Vec<PublishedEvent<Event>>),
+    /// It begins with this state.
+    Snapshot(Version, EntityView),
+}
+
+impl CatchUp {
+    /// The version the subscriber has afterwards.
+    pub fn version(&self) -> Version {
+        match self {
+            Self::Current(version) | Self::Snapshot(version, _) => *version,
+            Self::Events(events) => events.last().map_or(Version(0), |event| event.v),
+        }
+    }
+}
+
+impl Engine {
+    /// Starts the engine, which writes under `claim`.
+    ///
+    /// # Errors
+    /// When the actor system does not start.
+    pub async fn start(ports: Ports, claim: Claim, tuning: Tuning) -> Result<Arc<Self>, ractor::SpawnErr> {
+        let lanes = Lanes::start(&ports.journal, claim.node, tuning.lanes);
+        let shared = Arc::new(Shared {
+            journal: Arc::clone(&ports.journal),
+            library: Arc::clone(&ports.library),
+            backplane: Arc::clone(&ports.backplane),
+            lanes,
+        });
+        let directory = Directory::start(shared, claim).await?;
+        let sweeping = Arc::downgrade(&directory);
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(SWEEP);
+            loop {
+                ticks.tick().await;
+                let Some(directory) = sweeping.upgrade() else { return };
+                directory.rest(tuning.idle);
+            }
+        });
+        let people = Arc::new(People::new(Arc::clone(&ports.clock), Arc::clone(&ports.backplane)));
+        let walls = Walls::new(ports.clone(), Arc::clone(&people), tuning.tick);
+        Ok(Arc::new(Self { ports, directory, walls, people, catch_ups: Semaphore::new(CATCH_UPS_MAX) }))
+    }
+
+    /// Hands a command over. Rights have been judged. Commands handed over in turn reach their entity in
+    /// turn; the answer goes where the command says.
+    pub fn dispatch(&self, ask: Ask) {
+        let address = ask.address();
+        if !address.is_well_formed() || ask.command().kind().entity() != address.kind {
+            let fault = Fault::saying(ErrorCode::BadFrame, "this command is for another kind of entity");
+            return ask.reply.send(Err(fault));
+        }
+        self.directory.dispatch(ask);
+    }
+
+    /// What a subscriber misses who has `since`, read from the journal. Whoever wants to miss nothing
+    /// listens on the backplane first, and then drops what comes up to the version reached here.
+    ///
+    /// # Errors
+    /// `not_found` when this gym has no such entity, `unavailable` when the store does not answer.
+    pub async fn catch_up(
+        &self,
+        gym: GymId,
+        address: Address,
+        since: Option<Version>,
+        view: View,
+    ) -> Result<CatchUp, Fault> {
+        let _turn = self.catch_ups.acquire().await;
+        let caught_up = match address.kind {
+            EntityKind::Session => self.catch_up_kind::<Session>(gym, address, since, view).await,
+            EntityKind::Room => self.catch_up_kind::<Room>(gym, address, since, view).await,
+        };
+        match caught_up {
+            Ok(Some(caught_up)) => Ok(caught_up),
+            Ok(None) => Err(Fault::new(ErrorCode::NotFound)),
+            Err(error) => {
+                warn!(%address, %error, "subscriber not caught up");
+                Err(Fault::new(ErrorCode::Unavailable))
+            }
+        }
+    }
+
+    async fn catch_up_kind<S: Kind>(
+        &self,
+        gym: GymId,
+        address: Address,
+        since: Option<Version>,
+        view: View,
+    ) -> Result<Option<CatchUp>, StoreError> {
+        let journal = &*self.ports.journal;
+        if let Some(since @ Version(1..)) = since {
+            // The event at `since` is read too: a journal without it does not reach that far.
+            let before = Version(since.0 - 1);
+            let rows = journal.events(gym, address, before, REPLAY_MAX + 2).await?.unwrap_or_default();
+            let reaches = rows.first().is_some_and(|row| row.version == since);
+            if reaches && rows.len() < REPLAY_MAX as usize + 2 {
+                let missed = read_rows::<S::Event>(&rows[1..])?;
+                return Ok(Some(match missed.as_slice() {
+                    [] => CatchUp::Current(since),
+                    missed => CatchUp::Events(missed.iter().map(publish).collect()),
+                }));
+            }
+        }
+        let entity: Entity<S> = match journal.load(gym, address).await? {
+            Some(stored) => rebuild(journal, gym, address, &stored).await?,
+            None => Entity::default(),
+        };
+        Ok(shown(&entity, view).map(|(version, state)| CatchUp::Snapshot(version, state)))
+    }
+
+    /// Watches a coach's room: `listener` hears a full frame of tiles soon, and then what changes.
+    pub fn watch(&self, gym: GymId, coach: UserId, listener: Arc<dyn Listener>) -> Watch {
+        self.walls.watch(gym, coach, listener)
+    }
+
+    /// Where publications are heard.
+    pub fn backplane(&self) -> &Arc<dyn Backplane> {
+        &self.ports.backplane
+    }
+
+    /// The journal, for reading.
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.ports.journal
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.ports.clock
+    }
+
+    /// Who is connected.
+    pub fn people(&self) -> &Arc<People> {
+        &self.people
+    }
+
+    /// Takes no more commands, and waits until all that were admitted are durable and every entity rests.
+    pub async fn drain(&self) {
+        self.directory.close().await;
+    }
+}

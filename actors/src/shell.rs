@@ -1,0 +1,276 @@
+//! The actor around an entity. Its one order: deduplicate, decide, append and wait for the commit, apply,
+//! publish, reply. The state never runs ahead of the journal, and nobody sees what is not in it.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use spotter_protocol::{
+    Address, EntityView, ErrorCode, Fault, GymId, Recorded, StreamId, Version, View, Vocabulary,
+};
+use spotter_rules::{self as rules, Brief, Entity, Rules, Verdict};
+use tracing::{error, warn};
+use uuid::Uuid;
+
+use crate::ask::{Ask, Done};
+use crate::backplane::{EventNews, Publication};
+use crate::lane::{Lanes, Unknown};
+use crate::{
+    Append, Backplane, Epoch, EventRow, Journal, Library, Outcome, SnapshotRow, SnapshotWrite, StoreError,
+    Stored,
+};
+
+/// Events after which a snapshot is stored.
+const SNAPSHOT_EVENTS: u64 = 100;
+/// Bytes of event bodies after which a snapshot is stored.
+const SNAPSHOT_BYTES: usize = 64 * 1024;
+/// Fewer new events than this are not worth a snapshot when an entity goes to rest.
+const REST_EVENTS: u64 = 10;
+
+/// What every actor of a node shares.
+pub(crate) struct Shared {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) library: Arc<dyn Library>,
+    pub(crate) backplane: Arc<dyn Backplane>,
+    pub(crate) lanes: Lanes,
+}
+
+/// The kinds of entity the shell can hold: rules whose commands are found in the common envelope.
+pub(crate) trait Kind: Rules<Command: TryFrom<spotter_protocol::Command>> {}
+impl<S: Rules<Command: TryFrom<spotter_protocol::Command>>> Kind for S {}
+
+/// An entity in memory.
+pub(crate) struct Awake<S: Kind> {
+    shared: Arc<Shared>,
+    gym: GymId,
+    address: Address,
+    epoch: Epoch,
+    stream: StreamId,
+    entity: Entity<S>,
+    saved: Version,
+    unsaved_bytes: usize,
+}
+
+impl<S: Kind> Awake<S> {
+    /// Reads an entity from the journal; one that has no events yet begins a stream of its own.
+    pub(crate) async fn load(
+        shared: Arc<Shared>,
+        gym: GymId,
+        address: Address,
+        epoch: Epoch,
+    ) -> Result<Self, StoreError> {
+        let stored = shared.journal.load(gym, address).await?;
+        let (stream, entity, saved) = match stored {
+            Some(stored) => {
+                let saved = stored.snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
+                (stored.stream, rebuild(&*shared.journal, gym, address, &stored).await?, saved)
+            }
+            None => (StreamId(Uuid::now_v7()), Entity::default(), Version(0)),
+        };
+        Ok(Self { shared, gym, address, epoch, stream, entity, saved, unsaved_bytes: 0 })
+    }
+
+    /// Judges one command and answers it. An error ends the actor: what is in memory may no longer be what
+    /// is in the journal, and it is rebuilt from there.
+    async fn obey(&mut self, ask: Ask) -> Result<(), ActorProcessingErr> {
+        let Ask { author, frame, offset, received_at, reply, places, .. } = ask;
+        let Ok(command) = S::Command::try_from(frame.command) else {
+            let fault = Fault::saying(ErrorCode::BadFrame, "this command is for another kind of entity");
+            reply.send(Err(fault));
+            return Ok(());
+        };
+        let asked = rules::Ask {
+            owner: self.address.owner,
+            id: self.address.id,
+            command: &command,
+            command_id: frame.id,
+            author,
+            client: frame.client,
+            n: frame.n,
+            after: frame.after,
+            device_at: frame.at,
+            offset,
+            received_at,
+        };
+        let verdict = match self.entity.known(&asked) {
+            Some(verdict) => verdict,
+            None => match self.brief(&asked).await {
+                Ok(brief) => self.entity.judge(&asked, &brief),
+                Err(error) => {
+                    warn!(address = %self.address, %error, "no brief for a command");
+                    Verdict::Refuse(Fault::new(ErrorCode::Unavailable))
+                }
+            },
+        };
+        let answer = match verdict {
+            Verdict::Repeat(version) => Ok(Done { version, repeat: true }),
+            Verdict::Refuse(fault) => Err(fault),
+            Verdict::Accept(events) => self.commit(events).await?,
+        };
+        reply.send(answer);
+        drop(places);
+        if self.entity.head().0 >= self.saved.0 + SNAPSHOT_EVENTS || self.unsaved_bytes >= SNAPSHOT_BYTES {
+            self.save().await;
+        }
+        Ok(())
+    }
+
+    async fn brief(&self, ask: &rules::Ask<'_, S::Command>) -> Result<Brief, StoreError> {
+        let needs = self.entity.state().needs(ask.command);
+        if needs.is_nothing() {
+            return Ok(Brief::default());
+        }
+        self.shared.library.brief(self.gym, self.address, &needs, ask.at()).await
+    }
+
+    async fn commit(
+        &mut self,
+        events: Vec<Recorded<S::Event>>,
+    ) -> Result<Result<Done, Fault>, ActorProcessingErr> {
+        let next = self.entity.after(&events);
+        let append = Append {
+            gym: self.gym,
+            address: self.address,
+            stream: self.stream,
+            opens: self.entity.head() == Version(0),
+            epoch: self.epoch,
+            events: events.iter().map(row).collect::<Result<_, _>>()?,
+            rows: next.state().rows(self.address.id, next.head(), &events),
+        };
+        let bytes: usize = append.events.iter().map(|event| event.body.len()).sum();
+        match self.shared.lanes.append(append).await {
+            Ok(Outcome::Committed) => {
+                self.entity = next;
+                self.unsaved_bytes += bytes;
+                self.publish(&events);
+                Ok(Ok(Done { version: self.entity.head(), repeat: false }))
+            }
+            Ok(Outcome::Refused(why)) => {
+                error!(address = %self.address, %why, "the store refuses an event");
+                Ok(Err(Fault::saying(ErrorCode::BadFrame, "the store cannot hold this")))
+            }
+            Ok(Outcome::Fenced) => Err("the shard has another owner or a newer epoch".into()),
+            Ok(Outcome::Conflict) => Err("the journal holds other events than this actor knew".into()),
+            Err(unknown @ Unknown) => Err(unknown.into()),
+        }
+    }
+
+    fn publish(&self, events: &[Recorded<S::Event>]) {
+        let (address, head) = (self.address, self.entity.head());
+        let glance = self.entity.state().glance(address.id, head);
+        let news = match events {
+            [] => EventNews::tail(address, head, glance),
+            events => EventNews::new(address, events, glance),
+        };
+        self.shared.backplane.publish(address.owner, Arc::new(Publication::Events(news)));
+    }
+
+    async fn save(&mut self) {
+        let Ok(body) = rmp_serde::to_vec(&self.entity) else {
+            error!(address = %self.address, "a state has no stored form");
+            return;
+        };
+        let snapshot = SnapshotRow { version: self.entity.head(), schema: S::SNAPSHOT_SCHEMA, body };
+        let rows = self.entity.state().rows(self.address.id, self.entity.head(), &[]);
+        let write = SnapshotWrite {
+            gym: self.gym,
+            address: self.address,
+            stream: self.stream,
+            epoch: self.epoch,
+            snapshot,
+            rows,
+        };
+        self.shared.lanes.save(write).await;
+        self.saved = self.entity.head();
+        self.unsaved_bytes = 0;
+    }
+}
+
+fn row<E: Vocabulary>(recorded: &Recorded<E>) -> Result<EventRow, rmp_serde::encode::Error> {
+    Ok(EventRow {
+        version: recorded.version,
+        stamp: recorded.stamp,
+        kind: E::name(recorded.event.kind()).to_owned(),
+        schema: Recorded::<E>::SCHEMA,
+        body: recorded.event.body_to_msgpack()?,
+    })
+}
+
+/// Reads rows back into events.
+pub(crate) fn read_rows<E: Vocabulary>(rows: &[EventRow]) -> Result<Vec<Recorded<E>>, StoreError> {
+    let read = |row: &EventRow| Recorded::read(row.version, row.stamp, &row.kind, row.schema, &row.body);
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// Folds what is stored of an entity. A snapshot this build cannot read is discarded and everything replayed.
+pub(crate) async fn rebuild<S: Kind>(
+    journal: &dyn Journal,
+    gym: GymId,
+    address: Address,
+    stored: &Stored,
+) -> Result<Entity<S>, StoreError> {
+    if let Some(snapshot) = &stored.snapshot {
+        let readable =
+            (snapshot.schema == S::SNAPSHOT_SCHEMA).then(|| rmp_serde::from_slice(&snapshot.body).ok());
+        let Some(entity) = readable.flatten() else {
+            warn!(%address, schema = snapshot.schema, "snapshot not readable: replaying the whole journal");
+            let all = journal.events(gym, address, Version(0), u32::MAX).await?.unwrap_or_default();
+            return Ok(Entity::default().after(&read_rows(&all)?));
+        };
+        let entity: Entity<S> = entity;
+        return Ok(entity.after(&read_rows(&stored.tail)?));
+    }
+    Ok(Entity::default().after(&read_rows(&stored.tail)?))
+}
+
+/// The state of an entity as `view` shows it, with its version.
+pub(crate) fn shown<S: Kind>(entity: &Entity<S>, view: View) -> Option<(Version, EntityView)> {
+    entity.state().view(view).map(|state| (entity.head(), state))
+}
+
+/// The actor of one kind of entity.
+pub(crate) struct Shell<S>(PhantomData<fn() -> S>);
+
+impl<S> Default for Shell<S> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<S: Kind> Actor for Shell<S> {
+    type Msg = Box<Ask>;
+    type State = Awake<S>;
+    type Arguments = Awake<S>;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<Box<Ask>>,
+        awake: Awake<S>,
+    ) -> Result<Awake<S>, ActorProcessingErr> {
+        // An earlier activation may have ended between a commit and its publication.
+        awake.publish(&[]);
+        Ok(awake)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Box<Ask>>,
+        ask: Box<Ask>,
+        awake: &mut Awake<S>,
+    ) -> Result<(), ActorProcessingErr> {
+        // Boxed, because an idle actor keeps the room its largest handler needs.
+        Box::pin(awake.obey(*ask)).await?;
+        if awake.entity.head() == Version(0) {
+            // Nothing ever happened here: an address somebody made up is not worth memory.
+            myself.drain()?;
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Box<Ask>>, awake: &mut Awake<S>) -> Result<(), ActorProcessingErr> {
+        if awake.entity.head().0 >= awake.saved.0 + REST_EVENTS {
+            Box::pin(awake.save()).await;
+        }
+        Ok(())
+    }
+}
