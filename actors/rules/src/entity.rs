@@ -132,7 +132,8 @@ pub enum Verdict<E> {
     Refuse(Fault),
 }
 
-/// One entity: state, head and memory. Serialised whole, it is the stored snapshot.
+/// One entity: state, head and memory. Serialised whole **with named fields** (`rmp_serde::to_vec_named`), it
+/// is the stored snapshot: the bodies inside leave absent fields out, so positions alone do not read back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Entity<S: Rules> {

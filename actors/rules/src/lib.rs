@@ -15,5 +15,5 @@ pub use entity::{Ask, Brief, Entity, Needs, Rules, Verdict};
 pub use estimate::{Estimate, e1rm};
 pub use room::Room;
 pub use rows::{ReadRow, SessionRow, SetRow};
-pub use session::Session;
+pub use session::{EXERCISES_MAX, NOTES_MAX, OPEN_DAYS, REST_MAX, SETS_MAX, Session};
 pub use wall::Wall;

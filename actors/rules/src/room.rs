@@ -10,7 +10,7 @@ use spotter_protocol::{
 
 use crate::{Ask, Brief, Needs, ReadRow, Rules};
 
-/// Athletes hidden at once.
+/// Athletes hidden at once; more are refused as `full`.
 const HIDDEN_MAX: usize = 1000;
 
 /// A room.
@@ -20,6 +20,11 @@ pub struct Room {
 }
 
 impl Room {
+    /// Whether an athlete is taken off the wall.
+    pub fn hides(&self, athlete: UserId) -> bool {
+        self.hidden.contains(&athlete)
+    }
+
     /// The athletes taken off the wall.
     pub fn hidden(&self) -> impl Iterator<Item = UserId> + '_ {
         self.hidden.iter().copied()

@@ -1,117 +1,64 @@
-//! The workout session: what may be logged when, and what follows from it.
+//! One live execution of a workout, or an ad-hoc one: what may be logged when, and what follows from it.
 //!
-//! `decide` judges commands, `apply` folds events, `derive` computes what follows from the sets alone, `show`
-//! turns the state into views, glances and rows. Nothing derived is stored except announced records, which
-//! `check_invariants` holds equal to what is derived.
+//! A set's place in time is the `at` of its log, never its arrival: a phone that was offline for hours gives
+//! the same session as one that was not. Volume, estimates and progress are computed when asked for and never
+//! stored; only the records that were announced are, because a correction has to withdraw them.
 
 mod apply;
 mod decide;
 mod derive;
-mod show;
-
-use std::collections::BTreeMap;
+mod glance;
+mod log;
+mod record;
+mod view;
 
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
-    Actual, Bests, EntityKind, EntityView, ErrorCode, ExerciseId, Glance, Grams, InstanceId, LoadKind, Name,
-    NoteView, Phase, PrKind, Reason, Recorded, RestView, SessionCommand, SessionEvent, SessionId, SetId,
-    SetStatus, SetType, Target, Timestamp, Title, UserId, Version, View, WorkoutRef,
+    EntityKind, EntityView, ErrorCode, Glance, Millis, Recorded, SessionCommand, SessionEvent, SessionId,
+    Timestamp, Version, View,
 };
+use uuid::Uuid;
 
 use crate::{Ask, Brief, Needs, ReadRow, Rules};
+use log::Log;
+
+/// Exercises in one session; more are refused as `full`.
+pub const EXERCISES_MAX: usize = 100;
+/// Sets in one session; more are refused as `full`.
+pub const SETS_MAX: usize = 500;
+/// Remarks on one session and its sets; more are refused as `full`.
+pub const NOTES_MAX: usize = 500;
+/// The longest rest, six hours; a longer one is a mistake of the phone and refused as `bad_frame`.
+pub const REST_MAX: Millis = Millis(6 * 60 * 60 * 1000);
+/// How long after its start a session's sets and remarks may still be received, in days.
+pub const OPEN_DAYS: i64 = 30;
 
 /// A session; empty until it starts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Session(Option<Box<Running>>);
-
-/// A session that has started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Running {
-    title: Title,
-    workout: Option<WorkoutRef>,
-    started_at: Timestamp,
-    phase: Phase,
-    /// When the phase last changed, by the time of what changed it.
-    phase_at: Timestamp,
-    finished_at: Option<Timestamp>,
-    rest: Option<RestView>,
-    exercises: Vec<Exercise>,
-    notes: Vec<NoteView>,
-    /// The records announced and not withdrawn, with their values.
-    announced: BTreeMap<(SetId, PrKind), Grams>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Exercise {
-    instance: InstanceId,
-    exercise: ExerciseId,
-    name: Name,
-    load_kind: LoadKind,
-    bests: Option<Box<Bests>>,
-    sets: Vec<Set>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Set {
-    id: SetId,
-    set_type: SetType,
-    /// Absent outside the plan.
-    target: Option<Box<Target>>,
-    status: SetStatus,
-    /// Present while the set is performed, failed or skipped.
+///
+/// # Records
+/// A set is **eligible** when it is performed, of a type that counts (all but warm-ups), of 1 to 10
+/// repetitions, and its load is above zero and external, per hand or a stack. Of a bodyweight movement only
+/// the added part is known, on an assisting machine more load is less work, and without a load there is
+/// nothing to compare. The bests that a session starts from are meant over the same sets.
+///
+/// Eligible sets are folded in the order of their time, then of their id, beginning with the bests. A set
+/// above the best so far holds the record; a tie does not; a first value is a baseline, for the heaviest, for
+/// the estimate, and for each number of repetitions apart. Every set raises the bar for those after it.
+/// After each command the announced records are exactly these.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Session {
     log: Option<Box<Log>>,
-    reason: Option<Reason>,
-    amended: bool,
-}
-
-/// What was logged for a set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Log {
-    actual: Actual,
-    at: Timestamp,
-    received_at: Timestamp,
-    by: UserId,
-}
-
-impl Set {
-    /// What was done, if the set was performed.
-    fn performed(&self) -> Option<&Log> {
-        self.log.as_deref().filter(|_| self.status == SetStatus::Performed)
-    }
-}
-
-impl Running {
-    fn sets(&self) -> impl Iterator<Item = (&Exercise, &Set)> {
-        self.exercises.iter().flat_map(|exercise| exercise.sets.iter().map(move |set| (exercise, set)))
-    }
-
-    fn set(&self, id: SetId) -> Option<(&Exercise, &Set)> {
-        self.sets().find(|(_, set)| set.id == id)
-    }
-
-    fn set_mut(&mut self, id: SetId) -> Option<&mut Set> {
-        self.exercises.iter_mut().flat_map(|exercise| &mut exercise.sets).find(|set| set.id == id)
-    }
-
-    fn exercise(&self, instance: InstanceId) -> Option<&Exercise> {
-        self.exercises.iter().find(|exercise| exercise.instance == instance)
-    }
 }
 
 impl Session {
-    /// Panics unless what the state stores agrees with what follows from its sets. For tests: a shell that
-    /// finds a broken invariant has nothing better to do than end.
+    /// Panics when the state contradicts itself. For tests, after every step.
+    ///
+    /// # Panics
+    /// When announced and derived records differ, an id occurs twice, a bound is passed, or times disagree.
     pub fn check_invariants(&self) {
-        let Some(running) = &self.0 else { return };
-        assert_eq!(running.announced, running.records(), "announced records are the derived ones");
-        let mut ids: Vec<SetId> = running.sets().map(|(_, set)| set.id).collect();
-        ids.sort_unstable();
-        assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "a set is in one place");
-        for (_, set) in running.sets() {
-            let logged = matches!(set.status, SetStatus::Performed | SetStatus::Failed | SetStatus::Skipped);
-            assert_eq!(set.log.is_some(), logged, "a log stands with a status that has one");
+        if let Some(log) = &self.log {
+            log.check_invariants();
         }
-        assert_eq!(running.finished_at.is_some(), running.phase == Phase::Finished);
     }
 }
 
@@ -123,26 +70,38 @@ impl Rules for Session {
     const SNAPSHOT_SCHEMA: u16 = 1;
 
     fn needs(&self, command: &SessionCommand) -> Needs {
-        decide::needs(self, command)
+        decide::needs(self.log.as_deref(), command)
     }
 
     fn decide(&self, ask: &Ask<'_, SessionCommand>, brief: &Brief) -> Result<Vec<SessionEvent>, ErrorCode> {
-        decide::decide(self, ask, brief)
+        decide::decide(self.log.as_deref(), ask, brief)
     }
 
     fn apply(&mut self, recorded: &Recorded<SessionEvent>) {
-        apply::apply(self, recorded);
+        match (&mut self.log, &recorded.event) {
+            (log, SessionEvent::Started(started)) => {
+                *log = Some(Box::new(Log::started(started, recorded.stamp.at)));
+            }
+            (Some(log), event) => log.apply(event, &recorded.stamp),
+            (None, _) => {}
+        }
     }
 
-    fn rows(&self, id: uuid::Uuid, head: Version, events: &[Recorded<SessionEvent>]) -> Vec<ReadRow> {
-        show::rows(self, SessionId(id), head, events)
+    fn rows(&self, id: Uuid, head: Version, events: &[Recorded<SessionEvent>]) -> Vec<ReadRow> {
+        self.log.as_deref().map_or_else(Vec::new, |log| log.rows(SessionId(id), head, events))
     }
 
     fn view(&self, view: View) -> Option<EntityView> {
-        self.0.as_deref().map(|running| EntityView::Session(show::view(running, view)))
+        self.log.as_deref().map(|log| EntityView::Session(log.view(view)))
     }
 
-    fn glance(&self, id: uuid::Uuid, head: Version) -> Option<Glance> {
-        self.0.as_deref().map(|running| show::glance(running, SessionId(id), head))
+    fn glance(&self, id: Uuid, head: Version) -> Option<Glance> {
+        self.log.as_deref().map(|log| log.glance(SessionId(id), head))
     }
+}
+
+/// Whether something received now still belongs to a session that started then.
+fn is_open(started_at: Timestamp, received_at: Timestamp) -> bool {
+    const DAY: Millis = Millis(24 * 60 * 60 * 1000);
+    received_at.micros_since(started_at) <= OPEN_DAYS * DAY.micros()
 }

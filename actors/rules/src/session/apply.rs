@@ -1,132 +1,144 @@
-//! How events change a session.
+//! Events folded into the state. Each arm is the whole effect of its event; clients fold views the same way.
 
 use spotter_protocol::{
-    NoteView, Phase, PlannedExercise, PlannedSet, Recorded, RestView, SessionEvent, SetId, SetStatus,
-    SetType, Stamp, Started,
+    Actual, Bests, ExerciseId, NoteView, PlannedExercise, PlannedSet, RestView, SessionEvent, SetAdded,
+    SetId, Stamp, Started, Timestamp,
 };
 
-use super::{Exercise, Log, Running, Session, Set};
+use super::log::{Done, Exercise, Log, Mark, Outcome, Plan, Set, Stage};
+use super::record::{Bar, Record};
 
-/// Folds in one event. An event that fits nothing, which only a damaged journal holds, changes nothing.
-pub(super) fn apply(session: &mut Session, recorded: &Recorded<SessionEvent>) {
-    if let SessionEvent::Started(started) = &recorded.event {
-        session.0 = Some(Box::new(begin(started, &recorded.stamp)));
-    } else if let Some(running) = session.0.as_deref_mut() {
-        running.fold(&recorded.event, &recorded.stamp);
+impl Log {
+    /// The state after `started`, at that moment.
+    pub(super) fn started(started: &Started, at: Timestamp) -> Self {
+        let exercise = |planned| exercise(planned, bar_of(&started.bests, &planned.exercise));
+        Self {
+            title: started.title.clone(),
+            workout: started.workout,
+            started_at: at,
+            stage: Stage::Live,
+            changed_at: at,
+            rest: None,
+            exercises: started.exercises.iter().map(exercise).collect(),
+            notes: Vec::new(),
+            announced: Vec::new(),
+        }
+    }
+
+    /// Folds in an event that follows the start.
+    pub(super) fn apply(&mut self, event: &SessionEvent, stamp: &Stamp) {
+        let mark = Mark { at: stamp.at, received_at: stamp.received_at, by: stamp.author };
+        match event {
+            SessionEvent::Started(_) => {}
+            SessionEvent::ExerciseAdded(added) => {
+                let bests = added.bests.as_ref().map(Bar::of);
+                push(&mut self.exercises, exercise(&added.exercise, bests));
+            }
+            SessionEvent::SetAdded(added) => self.add_set(added),
+            SessionEvent::SetCompleted(done) => self.note_done(done.set, mark, false, &done.actual),
+            SessionEvent::SetFailed(done) => self.note_done(done.set, mark, true, &done.actual),
+            SessionEvent::SetSkipped(skipped) => {
+                self.change(skipped.set, |set| {
+                    set.outcome = Outcome::Skipped(mark);
+                    set.reason = skipped.reason.clone().map(Box::new);
+                });
+            }
+            SessionEvent::SetAmended(amended) => {
+                self.change(amended.set, |set| {
+                    if let Outcome::Done(done) = &mut set.outcome {
+                        done.actual = amended.actual.clone();
+                        done.amended = true;
+                    }
+                    set.reason = amended.reason.clone().map(Box::new);
+                });
+            }
+            SessionEvent::SetVoided(voided) => {
+                self.change(voided.set, |set| {
+                    if let Some(logged) = set.mark() {
+                        set.outcome = Outcome::Voided(logged);
+                    }
+                    set.reason = voided.reason.clone().map(Box::new);
+                });
+            }
+            SessionEvent::Noted(noted) => {
+                let (set, text) = (noted.set, noted.text.clone());
+                let place = self.notes.partition_point(|note| note.at <= stamp.at);
+                self.notes.reserve_exact(1);
+                self.notes.insert(place, NoteView { set, text, by: stamp.author, at: stamp.at });
+            }
+            SessionEvent::Rested(rest) if rest.effective => {
+                let (after, start, duration_ms) = (rest.after, rest.start, rest.duration_ms);
+                self.rest = Some(RestView { after, start, duration_ms });
+            }
+            SessionEvent::Paused(paused) if paused.effective => self.enter(Stage::Paused, stamp.at),
+            SessionEvent::Resumed(resumed) if resumed.effective => self.enter(Stage::Live, stamp.at),
+            SessionEvent::Rested(_) | SessionEvent::Paused(_) | SessionEvent::Resumed(_) => {}
+            SessionEvent::Finished(_) => {
+                self.enter(Stage::Finished { at: stamp.at.max(self.started_at) }, stamp.at);
+                self.rest = None;
+            }
+            SessionEvent::Reopened(_) => self.enter(Stage::Live, stamp.at),
+            SessionEvent::Pr(pr) => {
+                let record = Record { set: pr.set, kind: pr.record, g: pr.g, previous_g: pr.previous_g };
+                push(&mut self.announced, record);
+            }
+            SessionEvent::PrWithdrawn(gone) => {
+                self.announced.retain(|record| (record.set, record.kind) != (gone.set, gone.record));
+            }
+        }
+    }
+
+    fn enter(&mut self, stage: Stage, at: Timestamp) {
+        self.stage = stage;
+        self.changed_at = self.changed_at.max(at);
+    }
+
+    fn add_set(&mut self, added: &SetAdded) {
+        let instance = self.exercises.iter_mut().find(|exercise| exercise.instance == added.instance);
+        if let Some(exercise) = instance {
+            push(&mut exercise.sets, planned(added.set, Plan::Added(added.set_type)));
+        }
+    }
+
+    fn note_done(&mut self, set: SetId, mark: Mark, missed: bool, actual: &Actual) {
+        self.change(set, |set| {
+            set.outcome = Outcome::Done(Done { mark, missed, actual: actual.clone(), amended: false });
+            set.reason = None;
+        });
+    }
+
+    fn change(&mut self, set: SetId, change: impl FnOnce(&mut Set)) {
+        if let Some(set) = self.set_mut(set) {
+            change(set);
+        }
     }
 }
 
-fn begin(started: &Started, stamp: &Stamp) -> Running {
-    let exercises = started.exercises.iter().map(|planned| {
-        let bests = started.bests.iter().find(|bests| bests.exercise == planned.exercise);
-        join(planned, bests.cloned().map(Box::new))
-    });
-    Running {
-        title: started.title.clone(),
-        workout: started.workout,
-        started_at: stamp.at,
-        phase: Phase::Live,
-        phase_at: stamp.at,
-        finished_at: None,
-        rest: None,
-        exercises: exercises.collect(),
-        notes: Vec::new(),
-        announced: std::collections::BTreeMap::new(),
-    }
-}
-
-fn join(planned: &PlannedExercise, bests: Option<Box<spotter_protocol::Bests>>) -> Exercise {
-    let set = |set: &PlannedSet| new_set(set.set, set.target.set_type, Some(Box::new(set.target.clone())));
+fn exercise(planned: &PlannedExercise, bests: Option<Bar>) -> Exercise {
     Exercise {
         instance: planned.instance,
         exercise: planned.exercise.clone(),
         name: planned.name.clone(),
         load_kind: planned.load_kind,
         bests,
-        sets: planned.sets.iter().map(set).collect(),
+        sets: planned.sets.iter().map(prescribed).collect(),
     }
 }
 
-fn new_set(id: SetId, set_type: SetType, target: Option<Box<spotter_protocol::Target>>) -> Set {
-    Set { id, set_type, target, status: SetStatus::Planned, log: None, reason: None, amended: false }
+fn prescribed(set: &PlannedSet) -> Set {
+    planned(set.set, Plan::Prescribed(set.target.clone()))
 }
 
-impl Running {
-    fn fold(&mut self, event: &SessionEvent, stamp: &Stamp) {
-        match event {
-            SessionEvent::Started(_) => {}
-            SessionEvent::ExerciseAdded(added) => {
-                self.exercises.push(join(&added.exercise, added.bests.clone().map(Box::new)));
-            }
-            SessionEvent::SetAdded(added) => {
-                let exercise = self.exercises.iter_mut().find(|exercise| exercise.instance == added.instance);
-                if let Some(exercise) = exercise {
-                    exercise.sets.push(new_set(added.set, added.set_type, None));
-                }
-            }
-            SessionEvent::SetCompleted(done) => self.log(done.set, SetStatus::Performed, &done.actual, stamp),
-            SessionEvent::SetFailed(failed) => self.log(failed.set, SetStatus::Failed, &failed.actual, stamp),
-            SessionEvent::SetSkipped(skipped) => {
-                self.log(skipped.set, SetStatus::Skipped, &Default::default(), stamp);
-                if let Some(set) = self.set_mut(skipped.set) {
-                    set.reason.clone_from(&skipped.reason);
-                }
-            }
-            SessionEvent::SetAmended(amended) => {
-                let Some(set) = self.set_mut(amended.set) else { return };
-                set.amended = true;
-                set.reason.clone_from(&amended.reason);
-                if let Some(log) = &mut set.log {
-                    log.actual = amended.actual.clone();
-                }
-            }
-            SessionEvent::SetVoided(voided) => {
-                let Some(set) = self.set_mut(voided.set) else { return };
-                set.status = SetStatus::Voided;
-                set.log = None;
-                set.amended = false;
-                set.reason.clone_from(&voided.reason);
-            }
-            SessionEvent::Noted(noted) => {
-                let (set, text) = (noted.set, noted.text.clone());
-                self.notes.push(NoteView { set, text, by: stamp.author, at: stamp.at });
-            }
-            SessionEvent::Rested(rested) if rested.effective => {
-                let (after, start, duration_ms) = (rested.after, rested.start, rested.duration_ms);
-                self.rest = Some(RestView { after, start, duration_ms });
-            }
-            SessionEvent::Paused(paused) if paused.effective => self.turn(Phase::Paused, stamp),
-            SessionEvent::Resumed(resumed) if resumed.effective => self.turn(Phase::Live, stamp),
-            SessionEvent::Rested(_) | SessionEvent::Paused(_) | SessionEvent::Resumed(_) => {}
-            SessionEvent::Finished(_) => {
-                self.turn(Phase::Finished, stamp);
-                self.finished_at = Some(self.phase_at);
-                self.rest = None;
-            }
-            SessionEvent::Reopened(_) => {
-                self.turn(Phase::Live, stamp);
-                self.finished_at = None;
-            }
-            SessionEvent::Pr(pr) => {
-                self.announced.insert((pr.set, pr.record), pr.g);
-            }
-            SessionEvent::PrWithdrawn(withdrawn) => {
-                self.announced.remove(&(withdrawn.set, withdrawn.record));
-            }
-        }
-    }
+const fn planned(id: SetId, plan: Plan) -> Set {
+    Set { id, plan, outcome: Outcome::Planned, reason: None }
+}
 
-    fn log(&mut self, id: SetId, status: SetStatus, actual: &spotter_protocol::Actual, stamp: &Stamp) {
-        let Some(set) = self.set_mut(id) else { return };
-        let (actual, at, received_at, by) = (actual.clone(), stamp.at, stamp.received_at, stamp.author);
-        set.status = status;
-        set.reason = None;
-        set.log = Some(Box::new(Log { actual, at, received_at, by }));
-    }
+fn bar_of(bests: &[Bests], exercise: &ExerciseId) -> Option<Bar> {
+    bests.iter().find(|bests| bests.exercise == *exercise).map(Bar::of)
+}
 
-    /// Changes the phase. Its time never goes back, nor before the start.
-    fn turn(&mut self, phase: Phase, stamp: &Stamp) {
-        self.phase = phase;
-        self.phase_at = self.phase_at.max(stamp.at);
-    }
+/// Grows by one place at a time: these lists are short and their spare room would outweigh them.
+fn push<T>(list: &mut Vec<T>, item: T) {
+    list.reserve_exact(1);
+    list.push(item);
 }

@@ -1,310 +1,339 @@
-//! Which commands a session accepts, and as which events.
+//! Commands judged. The state is only read; what comes out is what will have happened.
 
 use spotter_protocol::{
-    Actual, Complete, ErrorCode, ExerciseAdded, Fail, Finished, InstanceId, Millis, Noted, Paused, Phase,
-    Place, PlannedExercise, PlannedSet, Pr, PrWithdrawn, Reopened, Rested, Resumed, SessionCommand,
-    SessionEvent, SessionId, SetAdded, SetAmended, SetCompleted, SetFailed, SetId, SetSkipped, SetStatus,
-    SetVoided, Start, Started, Timestamp, Version,
+    Actual, Amend, Bests, ErrorCode, ExerciseAdded, ExerciseId, Finished, InstanceId, LoadKind, Note, Noted,
+    Paused, Phase, Place, PlannedExercise, PlannedSet, Pr, PrWithdrawn, PrescribedExercise, Reopened, Rest,
+    Rested, Resumed, SessionCommand, SessionEvent, SessionId, SetAdded, SetAmended, SetCompleted, SetFailed,
+    SetId, SetSkipped, SetStatus, SetType, SetVoided, Skip, Start, Started, Title, Void, Workout, WorkoutRef,
 };
-use spotter_protocol::{Recorded, Stamp};
 
-use super::{Running, Session, Set};
+use super::log::{Exercise, Log, Set};
+use super::record::{Bar, Lift, Record};
+use super::{EXERCISES_MAX, NOTES_MAX, REST_MAX, SETS_MAX, is_open};
 use crate::{Ask, Brief, Needs};
 
-/// Exercises of one session.
-const EXERCISES_MAX: usize = 100;
-/// Sets of one session.
-const SETS_MAX: usize = 500;
-/// Notes of one session.
-const NOTES_MAX: usize = 500;
-/// How long after its start a session takes commands: thirty days.
-const OPEN_FOR_MICROS: i64 = 30 * 24 * 3600 * 1_000_000;
-/// The longest rest: six hours. A longer one is a mistake of the phone.
-const REST_MAX: Millis = Millis(6 * 3600 * 1000);
+type Decision = Result<Vec<SessionEvent>, ErrorCode>;
+type SessionAsk<'a> = Ask<'a, SessionCommand>;
 
-/// What `decide` will want to know: the workout to start by, and the bests in what is new to the session.
-pub(super) fn needs(session: &Session, command: &SessionCommand) -> Needs {
-    let place = match command {
-        SessionCommand::Start(start) if session.0.is_none() => {
+/// The start wants the workout with the bests in its exercises; a set outside the plan wants those in a
+/// movement new to the session, as they stood when it began.
+pub(super) fn needs(log: Option<&Log>, command: &SessionCommand) -> Needs {
+    let place = match (log, command) {
+        (None, SessionCommand::Start(start)) => {
             return Needs { workout: start.workout, ..Needs::default() };
         }
-        SessionCommand::Complete(Complete { place, .. }) | SessionCommand::Fail(Fail { place, .. }) => place,
-        SessionCommand::Start(_)
-        | SessionCommand::Skip(_)
-        | SessionCommand::Amend(_)
-        | SessionCommand::Void(_)
-        | SessionCommand::Note(_)
-        | SessionCommand::Rest(_)
-        | SessionCommand::Pause(_)
-        | SessionCommand::Resume(_)
-        | SessionCommand::Finish(_)
-        | SessionCommand::Reopen(_) => return Needs::default(),
+        (Some(log), SessionCommand::Complete(done)) => unknown_place(log, done.set, done.place.as_ref()),
+        (Some(log), SessionCommand::Fail(done)) => unknown_place(log, done.set, done.place.as_ref()),
+        (None | Some(_), _) => None,
     };
-    match (&session.0, place) {
-        (Some(running), Some(place)) if running.exercise(place.instance).is_none() => Needs {
-            bests: vec![place.exercise.clone()],
-            before: Some(running.started_at),
-            ..Needs::default()
-        },
-        _ => Needs::default(),
-    }
-}
-
-pub(super) fn decide(
-    session: &Session,
-    ask: &Ask<'_, SessionCommand>,
-    brief: &Brief,
-) -> Result<Vec<SessionEvent>, ErrorCode> {
-    let Some(running) = &session.0 else {
-        return match ask.command {
-            SessionCommand::Start(command) => start(command, ask, brief).map(|started| vec![started.into()]),
-            _ => Err(ErrorCode::NotFound),
-        };
-    };
-    if ask.received_at.micros_since(running.started_at) > OPEN_FOR_MICROS {
-        return Err(ErrorCode::Closed);
-    }
-    let events = running.judge(ask, brief)?;
-    Ok(with_records(session, ask, events))
-}
-
-/// Begins by a workout's revision or by a title.
-fn start(command: &Start, ask: &Ask<'_, SessionCommand>, brief: &Brief) -> Result<Started, ErrorCode> {
-    match (&command.workout, &command.title) {
-        (None, Some(title)) => {
-            Ok(Started { workout: None, title: title.clone(), exercises: Vec::new(), bests: Vec::new() })
+    match (log, place) {
+        (Some(log), Some(place)) if log.movement(&place.exercise).is_none() => {
+            Needs { bests: vec![place.exercise.clone()], before: Some(log.started_at), ..Needs::default() }
         }
+        (None | Some(_), _) => Needs::default(),
+    }
+}
+
+fn unknown_place<'a>(log: &Log, set: SetId, place: Option<&'a Place>) -> Option<&'a Place> {
+    place.filter(|_| log.set(set).is_none())
+}
+
+pub(super) fn decide(log: Option<&Log>, ask: &SessionAsk<'_>, brief: &Brief) -> Decision {
+    match (log, ask.command) {
+        (None, SessionCommand::Start(begin)) => start(ask, begin, brief),
+        (Some(_), SessionCommand::Start(_)) => Err(ErrorCode::AlreadyStarted),
+        (None, _) => Err(ErrorCode::NotFound),
+        (Some(log), SessionCommand::Complete(done)) => {
+            let tried = Tried { set: done.set, actual: &done.actual, missed: false };
+            log.open(ask)?.log_set(ask, &tried, done.place.as_ref(), brief)
+        }
+        (Some(log), SessionCommand::Fail(done)) => {
+            let tried = Tried { set: done.set, actual: &done.actual, missed: true };
+            log.open(ask)?.log_set(ask, &tried, done.place.as_ref(), brief)
+        }
+        (Some(log), SessionCommand::Skip(skip)) => log.open(ask)?.skip(skip),
+        (Some(log), SessionCommand::Amend(amend)) => log.open(ask)?.amend(amend),
+        (Some(log), SessionCommand::Void(void)) => log.open(ask)?.void(void),
+        (Some(log), SessionCommand::Note(note)) => log.open(ask)?.note(note),
+        (Some(log), SessionCommand::Rest(rest)) => log.take_rest(ask, rest),
+        (Some(log), SessionCommand::Pause(_)) => {
+            let effective = log.effective(ask, Phase::Live)?;
+            Ok(vec![Paused { effective }.into()])
+        }
+        (Some(log), SessionCommand::Resume(_)) => {
+            let effective = log.effective(ask, Phase::Paused)?;
+            Ok(vec![Resumed { effective }.into()])
+        }
+        // A finish told late still ends the session, at its own time: unlike a late pause, it must not be lost.
+        (Some(log), SessionCommand::Finish(_)) => match log.phase() {
+            Phase::Live | Phase::Paused => Ok(vec![Finished {}.into()]),
+            Phase::Planned | Phase::Finished => Err(ErrorCode::WrongPhase),
+        },
+        (Some(log), SessionCommand::Reopen(_)) => match log.phase() {
+            Phase::Finished => Ok(vec![Reopened {}.into()]),
+            Phase::Planned | Phase::Live | Phase::Paused => Err(ErrorCode::WrongPhase),
+        },
+    }
+}
+
+fn start(ask: &SessionAsk<'_>, start: &Start, brief: &Brief) -> Decision {
+    let session = SessionId(ask.id);
+    let started = match (start.workout, &start.title) {
         (Some(reference), None) => {
             let workout = brief.workout.as_ref().ok_or(ErrorCode::UnknownWorkout)?;
-            let sets: usize = workout.exercises.iter().map(|exercise| exercise.sets.len()).sum();
-            if workout.exercises.len() > EXERCISES_MAX || sets > SETS_MAX {
-                return Err(ErrorCode::Full);
-            }
-            let session = SessionId(ask.id);
-            let exercises = workout.exercises.iter().enumerate().map(|(e, exercise)| PlannedExercise {
-                instance: InstanceId::planned(session, e),
-                exercise: exercise.exercise.clone(),
-                name: exercise.name.clone(),
-                load_kind: exercise.load_kind,
-                sets: exercise
-                    .sets
-                    .iter()
-                    .enumerate()
-                    .map(|(s, target)| PlannedSet {
-                        set: SetId::planned(session, e, s),
-                        target: target.clone(),
-                    })
-                    .collect(),
-            });
-            Ok(Started {
-                workout: Some(*reference),
-                title: workout.title.clone(),
-                exercises: exercises.collect(),
-                bests: brief.bests.clone(),
-            })
+            planned(session, reference, workout, &brief.bests)?
         }
-        (Some(_), Some(_)) | (None, None) => Err(ErrorCode::BadFrame),
+        (None, Some(title)) => ad_hoc(title),
+        (Some(_), Some(_)) | (None, None) => return Err(ErrorCode::BadFrame),
+    };
+    Ok(vec![started.into()])
+}
+
+fn ad_hoc(title: &Title) -> Started {
+    Started { workout: None, title: title.clone(), exercises: Vec::new(), bests: Vec::new() }
+}
+
+fn planned(
+    session: SessionId,
+    reference: WorkoutRef,
+    workout: &Workout,
+    bests: &[Bests],
+) -> Result<Started, ErrorCode> {
+    let sets: usize = workout.exercises.iter().map(|exercise| exercise.sets.len()).sum();
+    if workout.exercises.len() > EXERCISES_MAX || sets > SETS_MAX {
+        return Err(ErrorCode::Full);
+    }
+    let used = |bests: &&Bests| workout.exercises.iter().any(|planned| planned.exercise == bests.exercise);
+    let exercises = workout.exercises.iter().enumerate();
+    Ok(Started {
+        workout: Some(reference),
+        title: workout.title.clone(),
+        exercises: exercises.map(|(place, planned)| copied(session, place, planned)).collect(),
+        bests: bests.iter().filter(used).cloned().collect(),
+    })
+}
+
+fn copied(session: SessionId, place: usize, prescribed: &PrescribedExercise) -> PlannedExercise {
+    let sets = prescribed.sets.iter().enumerate();
+    PlannedExercise {
+        instance: InstanceId::planned(session, place),
+        exercise: prescribed.exercise.clone(),
+        name: prescribed.name.clone(),
+        load_kind: prescribed.load_kind,
+        sets: sets
+            .map(|(set, target)| PlannedSet {
+                set: SetId::planned(session, place, set),
+                target: target.clone(),
+            })
+            .collect(),
     }
 }
 
-impl Running {
-    fn judge(&self, ask: &Ask<'_, SessionCommand>, brief: &Brief) -> Result<Vec<SessionEvent>, ErrorCode> {
-        match ask.command {
-            SessionCommand::Start(_) => Err(ErrorCode::AlreadyStarted),
-            SessionCommand::Complete(Complete { set, actual, place }) => {
-                if !says_something(actual) {
-                    return Err(ErrorCode::Empty);
-                }
-                let mut events = self.make_room(*set, place.as_ref(), brief)?;
-                events.push(SetCompleted { set: *set, actual: actual.clone() }.into());
-                Ok(events)
-            }
-            SessionCommand::Fail(Fail { set, actual, place }) => {
-                let mut events = self.make_room(*set, place.as_ref(), brief)?;
-                events.push(SetFailed { set: *set, actual: actual.clone() }.into());
-                Ok(events)
-            }
-            SessionCommand::Skip(skip) => {
-                self.to_be_logged(skip.set)?;
-                Ok(vec![SetSkipped { set: skip.set, reason: skip.reason.clone() }.into()])
-            }
-            SessionCommand::Amend(amend) => {
-                let set = self.known(amend.set)?;
-                match set.status {
-                    SetStatus::Performed if !says_something(&amend.actual) => Err(ErrorCode::Empty),
-                    SetStatus::Performed | SetStatus::Failed => Ok(vec![
-                        SetAmended {
-                            set: amend.set,
-                            actual: amend.actual.clone(),
-                            reason: amend.reason.clone(),
-                        }
-                        .into(),
-                    ]),
-                    SetStatus::Planned | SetStatus::Skipped | SetStatus::Voided => Err(ErrorCode::NotLogged),
-                }
-            }
-            SessionCommand::Void(void) => match self.known(void.set)?.log {
-                Some(_) => Ok(vec![SetVoided { set: void.set, reason: void.reason.clone() }.into()]),
-                None => Err(ErrorCode::NotLogged),
-            },
-            SessionCommand::Note(note) => {
-                if let Some(set) = note.set {
-                    self.known(set)?;
-                }
-                if self.notes.len() >= NOTES_MAX {
-                    return Err(ErrorCode::Full);
-                }
-                Ok(vec![Noted { set: note.set, text: note.text.clone() }.into()])
-            }
-            SessionCommand::Rest(rest) => {
-                if let Some(set) = rest.after {
-                    self.known(set)?;
-                }
-                if rest.duration_ms > REST_MAX {
-                    return Err(ErrorCode::BadFrame);
-                }
-                let effective = self.is_current(ask.at());
-                if effective && self.phase == Phase::Finished {
-                    return Err(ErrorCode::NotRunning);
-                }
-                let (after, start, duration_ms) = (rest.after, ask.corrected(rest.start), rest.duration_ms);
-                Ok(vec![Rested { after, start, duration_ms, effective }.into()])
-            }
-            SessionCommand::Pause(_) => {
-                self.turn_from(Phase::Live, ask.at()).map(|effective| vec![Paused { effective }.into()])
-            }
-            SessionCommand::Resume(_) => {
-                self.turn_from(Phase::Paused, ask.at()).map(|effective| vec![Resumed { effective }.into()])
-            }
-            SessionCommand::Finish(_) => match self.phase {
-                Phase::Live | Phase::Paused => Ok(vec![Finished {}.into()]),
-                Phase::Finished | Phase::Planned => Err(ErrorCode::WrongPhase),
-            },
-            SessionCommand::Reopen(_) => match self.phase {
-                Phase::Finished => Ok(vec![Reopened {}.into()]),
-                Phase::Live | Phase::Paused | Phase::Planned => Err(ErrorCode::WrongPhase),
-            },
-        }
+/// A set as it was tried.
+struct Tried<'a> {
+    set: SetId,
+    actual: &'a Actual,
+    missed: bool,
+}
+
+impl Log {
+    /// This session, while sets and remarks are still received.
+    fn open(&self, ask: &SessionAsk<'_>) -> Result<&Self, ErrorCode> {
+        is_open(self.started_at, ask.received_at).then_some(self).ok_or(ErrorCode::Closed)
     }
 
-    /// Checks that a set can be logged; one outside the plan first joins the session at its place.
-    fn make_room(
+    /// Logs a set as performed or failed, adding it first where the plan lacks it.
+    fn log_set(
         &self,
-        id: SetId,
+        ask: &SessionAsk<'_>,
+        tried: &Tried<'_>,
         place: Option<&Place>,
         brief: &Brief,
-    ) -> Result<Vec<SessionEvent>, ErrorCode> {
-        let (Some(place), None) = (place, self.set(id)) else {
-            return self.to_be_logged(id).map(|()| Vec::new());
-        };
-        if self.sets().count() >= SETS_MAX {
-            return Err(ErrorCode::Full);
+    ) -> Decision {
+        if !tried.missed && !says_something(tried.actual) {
+            return Err(ErrorCode::Empty);
         }
         let mut events = Vec::with_capacity(3);
-        match self.exercise(place.instance) {
-            Some(known) if known.exercise != place.exercise => return Err(ErrorCode::Misplaced),
-            Some(_) => {}
-            None if self.exercises.len() >= EXERCISES_MAX => return Err(ErrorCode::Full),
-            None => {
-                let exercise = PlannedExercise {
-                    instance: place.instance,
-                    exercise: place.exercise.clone(),
-                    name: place.name.clone(),
-                    load_kind: place.load_kind,
-                    sets: Vec::new(),
+        let home = match (self.set(tried.set), place) {
+            (Some((exercise, set)), place) => {
+                let elsewhere = |place: &Place| {
+                    place.instance != exercise.instance || place.exercise != exercise.exercise
                 };
-                let bests = brief.bests.iter().find(|bests| bests.exercise == place.exercise).cloned();
-                events.push(ExerciseAdded { exercise, bests }.into());
+                if place.is_some_and(elsewhere) {
+                    return Err(ErrorCode::Misplaced);
+                }
+                may_be_logged(set)?;
+                Home::of(exercise, set.set_type())
             }
+            (None, Some(place)) => self.add(tried.set, place, brief, &mut events)?,
+            (None, None) => return Err(ErrorCode::UnknownSet),
+        };
+        let (set, actual) = (tried.set, tried.actual.clone());
+        if tried.missed {
+            events.push(SetFailed { set, actual }.into());
+        } else {
+            let lift = Lift::eligible(home.load_kind, home.set_type, set, ask.at(), &actual);
+            events.push(SetCompleted { set, actual }.into());
+            self.announce(&home, set, lift, &mut events);
         }
-        events.push(SetAdded { set: id, instance: place.instance, set_type: place.set_type }.into());
         Ok(events)
     }
 
-    fn known(&self, id: SetId) -> Result<&Set, ErrorCode> {
-        self.set(id).map(|(_, set)| set).ok_or(ErrorCode::UnknownSet)
+    /// Makes room for a set outside the plan; says what it is a set of.
+    fn add<'a>(
+        &self,
+        set: SetId,
+        place: &'a Place,
+        brief: &Brief,
+        events: &mut Vec<SessionEvent>,
+    ) -> Result<Home<'a>, ErrorCode> {
+        if self.sets().count() >= SETS_MAX {
+            return Err(ErrorCode::Full);
+        }
+        let instance = self.instance(place.instance);
+        if instance.is_some_and(|known| known.exercise != place.exercise) {
+            return Err(ErrorCode::Misplaced);
+        }
+        let bests = match self.movement(&place.exercise) {
+            Some(known) => known.bests.map(|bar| bar.bests(&known.exercise)),
+            None => brief.bests.iter().find(|bests| bests.exercise == place.exercise).cloned(),
+        };
+        let bar = bests.as_ref().map(Bar::of);
+        if instance.is_none() {
+            if self.exercises.len() >= EXERCISES_MAX {
+                return Err(ErrorCode::Full);
+            }
+            let exercise = PlannedExercise {
+                instance: place.instance,
+                exercise: place.exercise.clone(),
+                name: place.name.clone(),
+                load_kind: place.load_kind,
+                sets: Vec::new(),
+            };
+            events.push(ExerciseAdded { exercise, bests }.into());
+        }
+        events.push(SetAdded { set, instance: place.instance, set_type: place.set_type }.into());
+        let load_kind = instance.map_or(place.load_kind, |known| known.load_kind);
+        Ok(Home { movement: &place.exercise, load_kind, set_type: place.set_type, bar })
     }
 
-    fn to_be_logged(&self, id: SetId) -> Result<(), ErrorCode> {
-        match self.known(id)?.status {
-            SetStatus::Planned | SetStatus::Voided => Ok(()),
-            SetStatus::Performed | SetStatus::Failed | SetStatus::Skipped => Err(ErrorCode::AlreadyLogged),
+    fn skip(&self, skip: &Skip) -> Decision {
+        let (_, set) = self.set(skip.set).ok_or(ErrorCode::UnknownSet)?;
+        may_be_logged(set)?;
+        Ok(vec![SetSkipped { set: skip.set, reason: skip.reason.clone() }.into()])
+    }
+
+    fn amend(&self, amend: &Amend) -> Decision {
+        let (exercise, set) = self.set(amend.set).ok_or(ErrorCode::UnknownSet)?;
+        let done = set.done().ok_or(ErrorCode::NotLogged)?;
+        if !done.missed && !says_something(&amend.actual) {
+            return Err(ErrorCode::Empty);
+        }
+        let (actual, reason) = (amend.actual.clone(), amend.reason.clone());
+        let mut events = vec![SetAmended { set: amend.set, actual, reason }.into()];
+        if !done.missed {
+            let home = Home::of(exercise, set.set_type());
+            let lift = Lift::eligible(home.load_kind, home.set_type, set.id, done.mark.at, &amend.actual);
+            self.announce(&home, set.id, lift, &mut events);
+        }
+        Ok(events)
+    }
+
+    fn void(&self, void: &Void) -> Decision {
+        let (exercise, set) = self.set(void.set).ok_or(ErrorCode::UnknownSet)?;
+        match set.status() {
+            SetStatus::Performed | SetStatus::Failed | SetStatus::Skipped => {}
+            SetStatus::Planned | SetStatus::Voided => return Err(ErrorCode::NotLogged),
+        }
+        let mut events = vec![SetVoided { set: void.set, reason: void.reason.clone() }.into()];
+        self.announce(&Home::of(exercise, set.set_type()), set.id, None, &mut events);
+        Ok(events)
+    }
+
+    fn note(&self, note: &Note) -> Decision {
+        self.knows(note.set)?;
+        if self.notes.len() >= NOTES_MAX {
+            return Err(ErrorCode::Full);
+        }
+        Ok(vec![Noted { set: note.set, text: note.text.clone() }.into()])
+    }
+
+    fn take_rest(&self, ask: &SessionAsk<'_>, rest: &Rest) -> Decision {
+        self.knows(rest.after)?;
+        if rest.duration_ms > REST_MAX {
+            return Err(ErrorCode::BadFrame);
+        }
+        let effective = ask.at() >= self.changed_at;
+        if effective && self.phase() == Phase::Finished {
+            return Err(ErrorCode::NotRunning);
+        }
+        let (after, start, duration_ms) = (rest.after, ask.corrected(rest.start), rest.duration_ms);
+        Ok(vec![Rested { after, start, duration_ms, effective }.into()])
+    }
+
+    /// Whether a change out of `phase` takes effect. One older than the last change does not, and is
+    /// recorded whatever the phase: it was true when it was sent.
+    fn effective(&self, ask: &SessionAsk<'_>, phase: Phase) -> Result<bool, ErrorCode> {
+        match ask.at() >= self.changed_at {
+            false => Ok(false),
+            true if self.phase() == phase => Ok(true),
+            true => Err(ErrorCode::WrongPhase),
         }
     }
 
-    /// Whether something at `at` is not older than the last change of phase.
-    fn is_current(&self, at: Timestamp) -> bool {
-        at >= self.phase_at
+    fn knows(&self, set: Option<SetId>) -> Result<(), ErrorCode> {
+        match set {
+            Some(id) if self.set(id).is_none() => Err(ErrorCode::UnknownSet),
+            Some(_) | None => Ok(()),
+        }
     }
 
-    /// Whether a change away from `phase` takes effect: one older than the last change is only recorded.
-    fn turn_from(&self, phase: Phase, at: Timestamp) -> Result<bool, ErrorCode> {
-        match (self.is_current(at), self.phase == phase) {
-            (false, _) => Ok(false),
-            (true, true) => Ok(true),
-            (true, false) => Err(ErrorCode::WrongPhase),
-        }
+    /// Says how the announced records of a movement change when `set` becomes `lift`: withdrawals first;
+    /// one whose value changed is withdrawn and announced anew.
+    fn announce(&self, home: &Home<'_>, set: SetId, lift: Option<Lift>, events: &mut Vec<SessionEvent>) {
+        let others = self.lifts(home.movement).filter(|other| other.set != set);
+        let records = home.bar.unwrap_or_default().records(others.chain(lift).collect());
+        let in_movement = |record: &&Record| {
+            self.set(record.set).is_some_and(|(exercise, _)| exercise.exercise == *home.movement)
+        };
+        let announced: Vec<Record> = self.announced.iter().filter(in_movement).copied().collect();
+        let withdrawn = announced.iter().filter(|record| !records.contains(record));
+        events.extend(withdrawn.map(|gone| PrWithdrawn { set: gone.set, record: gone.kind }.into()));
+        let fresh = records.iter().filter(|record| !announced.contains(record));
+        events.extend(fresh.map(|record| {
+            Pr {
+                set: record.set,
+                exercise: home.movement.clone(),
+                record: record.kind,
+                g: record.g,
+                previous_g: record.previous_g,
+            }
+            .into()
+        }));
     }
 }
 
-fn says_something(actual: &Actual) -> bool {
+/// What a set is a set of.
+struct Home<'a> {
+    movement: &'a ExerciseId,
+    load_kind: LoadKind,
+    set_type: SetType,
+    bar: Option<Bar>,
+}
+
+impl<'a> Home<'a> {
+    fn of(exercise: &'a Exercise, set_type: SetType) -> Self {
+        Self { movement: &exercise.exercise, load_kind: exercise.load_kind, set_type, bar: exercise.bests }
+    }
+}
+
+const fn may_be_logged(set: &Set) -> Result<(), ErrorCode> {
+    match set.status() {
+        SetStatus::Planned | SetStatus::Voided => Ok(()),
+        SetStatus::Performed | SetStatus::Failed | SetStatus::Skipped => Err(ErrorCode::AlreadyLogged),
+    }
+}
+
+const fn says_something(actual: &Actual) -> bool {
     actual.reps.is_some() || actual.seconds.is_some() || actual.metres.is_some()
-}
-
-/// Adds what `events` change about the records: announcements that no longer hold are withdrawn, and one
-/// whose value changed is withdrawn and announced anew.
-fn with_records(
-    session: &Session,
-    ask: &Ask<'_, SessionCommand>,
-    mut events: Vec<SessionEvent>,
-) -> Vec<SessionEvent> {
-    let touches_sets = |event: &SessionEvent| {
-        matches!(
-            event,
-            SessionEvent::SetCompleted(_)
-                | SessionEvent::SetAmended(_)
-                | SessionEvent::SetVoided(_)
-                | SessionEvent::ExerciseAdded(_)
-        )
-    };
-    if !events.iter().any(touches_sets) {
-        return events;
-    }
-    let mut next = session.clone();
-    for event in &events {
-        super::apply::apply(
-            &mut next,
-            &Recorded { version: Version(0), stamp: stamp(ask), event: event.clone() },
-        );
-    }
-    let Some(after) = &next.0 else { return events };
-    let records = after.records_with_previous();
-    let holds = |key, value| records.get(key).is_some_and(|(now, _)| now == value);
-    for (key @ (set, record), value) in &after.announced {
-        if !holds(key, value) {
-            events.push(PrWithdrawn { set: *set, record: *record }.into());
-        }
-    }
-    for (key @ (set, record), (value, previous)) in &records {
-        if after.announced.get(key) != Some(value)
-            && let Some((exercise, _)) = after.set(*set)
-        {
-            let exercise = exercise.exercise.clone();
-            events.push(Pr { set: *set, exercise, record: *record, g: *value, previous_g: *previous }.into());
-        }
-    }
-    events
-}
-
-fn stamp(ask: &Ask<'_, SessionCommand>) -> Stamp {
-    Stamp {
-        at: ask.at(),
-        received_at: ask.received_at,
-        device_at: ask.device_at,
-        offset: ask.offset,
-        author: ask.author,
-        command: ask.command_id,
-        client: ask.client,
-        n: ask.n,
-    }
 }
