@@ -67,9 +67,11 @@ pub struct EventRow {
 pub enum Outcome {
     /// Durable: by this statement, or by an earlier one whose outcome was unknown.
     Committed,
-    /// Another node holds the shard, or holds it under a newer epoch. Nothing was written.
+    /// Another node holds the shard, or holds it under a newer epoch. Nothing was written now; an earlier
+    /// offer of the same rows may have been committed.
     Fenced,
-    /// Another command's events have these versions: the writer's state is old. Nothing was written.
+    /// The writer's state is not the journal's: another command's events have these versions, the version
+    /// before them is missing, or the entity was opened under another stream. Nothing was written.
     Conflict,
     /// The store refuses these rows for what they hold. Nothing was written.
     Refused(String),
@@ -110,7 +112,8 @@ pub struct SnapshotWrite {
     pub epoch: Epoch,
     /// The snapshot. An older one than is stored is ignored.
     pub snapshot: SnapshotRow,
-    /// Read-model rows brought up to its version.
+    /// Read-model rows brought up to its version; ignored with it. A session's row never replaces one of a
+    /// later version.
     pub rows: Vec<ReadRow>,
 }
 

@@ -10,12 +10,16 @@
 
 mod ask;
 mod backplane;
+#[cfg(feature = "simulation")]
+pub mod contract;
 mod directory;
 mod engine;
 mod journal;
 mod lane;
 mod presence;
 mod shell;
+#[cfg(feature = "simulation")]
+mod simulated;
 mod wall;
 
 pub use ask::{Answer, Ask, Done, ReplyTo};
@@ -28,4 +32,6 @@ pub use journal::{
     Stored,
 };
 pub use presence::{Here, People};
+#[cfg(feature = "simulation")]
+pub use simulated::{CommitFault, SimulatedJournal};
 pub use wall::Watch;

@@ -1,0 +1,563 @@
+//! What every store must do: one suite, run over each of them. [`contract_tests!`](crate::contract_tests)
+//! makes a test of each check.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use async_trait::async_trait;
+use spotter_protocol::{
+    Address, ClientId, CommandId, GymId, Load, LoadKind, NoteText, Noted, Paused, Phase, Reps, SessionEvent,
+    SessionId, SetId, SetStatus, SetType, Shard, Stamp, StreamId, Timestamp, Title, Unit, UserId, Version,
+    Vocabulary,
+};
+use spotter_rules::{ReadRow, SessionRow, SetRow};
+use uuid::Uuid;
+
+use crate::{Append, Claim, Epoch, EventRow, Journal, Outcome, SnapshotRow, SnapshotWrite};
+
+/// A new, empty store with every shard claimed, and what only its owner can do with it.
+#[async_trait]
+pub trait Subject: Send + Sync {
+    /// The store.
+    fn journal(&self) -> &dyn Journal;
+
+    /// The claim.
+    fn claim(&self) -> &Claim;
+
+    /// Gives a shard to another node under a new epoch, behind the back of the claim.
+    async fn steal(&self, shard: Shard);
+
+    /// The rows stored of an owner's sets, in the order of their keys.
+    async fn sets_of(&self, owner: UserId) -> Vec<(SessionId, SetId, Option<Reps>)>;
+}
+
+/// Makes a `#[tokio::test]` of every check, each over the [`Subject`] that the given async function opens.
+#[macro_export]
+macro_rules! contract_tests {
+    ($open:path) => {
+        $crate::contract_tests! { $open:
+            appended_rows_come_back_in_order
+            batches_of_any_size_come_back_whole
+            several_appends_of_one_entity_share_a_batch
+            values_at_the_ends_of_their_ranges_come_back
+            a_version_is_written_once_and_without_gaps
+            offering_again_writes_nothing_and_answers_committed
+            versions_of_another_command_conflict
+            opening_an_entity_under_another_stream_conflicts
+            a_commit_whose_caller_left_can_be_offered_again
+            an_old_epoch_and_another_node_write_nothing
+            a_stolen_shard_fences_appends_and_snapshots
+            a_refused_row_never_fails_its_neighbours
+            mixed_outcomes_are_answered_in_order
+            a_gym_never_reads_another_gyms_entity
+            a_snapshot_shortens_the_tail
+            an_older_snapshot_is_ignored
+            events_are_read_in_pages
+            running_lists_live_and_paused_sessions_newest_first
+            read_rows_are_absolute
+            a_sessions_row_never_goes_back
+        }
+    };
+    ($open:path: $($check:ident)*) => {$(
+        #[tokio::test]
+        async fn $check() {
+            $crate::contract::$check(&$open().await).await;
+        }
+    )*};
+}
+
+const GYM: GymId = GymId(Uuid::from_u128(0x67));
+const OTHER_GYM: GymId = GymId(Uuid::from_u128(0x68));
+
+/// One entity, and how its appends are made.
+#[derive(Clone, Copy)]
+struct Entity {
+    address: Address,
+    stream: StreamId,
+    epoch: Epoch,
+}
+
+fn session(subject: &dyn Subject, owner: u128, id: u128) -> Entity {
+    let address = Address::session(UserId(Uuid::from_u128(owner)), SessionId(Uuid::from_u128(id)));
+    let epoch = subject.claim().epoch(address.shard()).expect("every shard is claimed");
+    Entity { address, stream: StreamId(Uuid::from_u128(owner << 64 | id << 8 | 0x57)), epoch }
+}
+
+impl Entity {
+    /// `count` events of `command` from version 1 on: the entity's first.
+    fn opens(&self, command: u128, count: u64) -> Append {
+        Append { opens: true, ..self.append(1, command, count) }
+    }
+
+    /// `count` events of `command` from version `first` on.
+    fn append(&self, first: u64, command: u128, count: u64) -> Append {
+        let events = (first..first + count).map(|version| event(version, command)).collect();
+        Append {
+            gym: GYM,
+            address: self.address,
+            stream: self.stream,
+            opens: false,
+            epoch: self.epoch,
+            events,
+            rows: Vec::new(),
+        }
+    }
+
+    fn snapshot(&self, version: u64) -> SnapshotWrite {
+        let snapshot = SnapshotRow { version: Version(version), schema: 1, body: vec![version as u8; 3] };
+        SnapshotWrite {
+            gym: GYM,
+            address: self.address,
+            stream: self.stream,
+            epoch: self.epoch,
+            snapshot,
+            rows: Vec::new(),
+        }
+    }
+
+    fn row(&self, phase: Phase, version: u64, started_at: i64) -> ReadRow {
+        ReadRow::Session(SessionRow {
+            session: SessionId(self.address.id),
+            phase,
+            title: Title::clipped("Lower body"),
+            workout: None,
+            started_at: Timestamp(started_at),
+            finished_at: None,
+            version: Version(version),
+            done: 1,
+            total: 9,
+            volume_g: 500_000,
+        })
+    }
+
+    fn set(&self, set: u128, reps: u32) -> ReadRow {
+        ReadRow::Set(SetRow {
+            session: SessionId(self.address.id),
+            set: SetId(Uuid::from_u128(set)),
+            exercise: "back-squat".parse().expect("a slug"),
+            load_kind: LoadKind::External,
+            set_type: SetType::Working,
+            status: SetStatus::Performed,
+            at: Timestamp(1),
+            received_at: Timestamp(2),
+            load: Some(Load::new(100_000, Unit::Kg).expect("a load")),
+            reps: Some(Reps::new(reps).expect("reps")),
+            seconds: None,
+            metres: None,
+            rpe_tenths: Some(85),
+            e1rm: None,
+        })
+    }
+}
+
+fn event(version: u64, command: u128) -> EventRow {
+    let event = match version % 2 {
+        0 => SessionEvent::from(Paused { effective: true }),
+        _ => Noted { set: None, text: NoteText::clipped(&format!("at {version}")) }.into(),
+    };
+    let moment = i64::try_from(version).expect("small");
+    let stamp = Stamp {
+        at: Timestamp(moment),
+        received_at: Timestamp(moment + 1),
+        device_at: Timestamp(moment - 5),
+        offset: 5,
+        author: UserId(Uuid::from_u128(0xa)),
+        command: CommandId(Uuid::from_u128(command)),
+        client: ClientId(Uuid::from_u128(0xc)),
+        n: version,
+    };
+    EventRow {
+        version: Version(version),
+        stamp,
+        kind: SessionEvent::name(event.kind()).to_owned(),
+        schema: 1,
+        body: event.body_to_msgpack().expect("a body"),
+    }
+}
+
+/// No store takes an event without a name.
+fn refused(mut append: Append) -> Append {
+    append.events[0].kind.clear();
+    append
+}
+
+fn with_rows(mut append: Append, rows: Vec<ReadRow>) -> Append {
+    append.rows = rows;
+    append
+}
+
+async fn commit(subject: &dyn Subject, batch: &[Append]) -> Vec<Outcome> {
+    subject.journal().commit(subject.claim().node, batch).await.expect("the store answers")
+}
+
+/// All events of an entity; `None` when there is no such entity in the gym.
+async fn events(subject: &dyn Subject, entity: Entity) -> Option<Vec<EventRow>> {
+    subject.journal().events(GYM, entity.address, Version(0), 10_000).await.expect("the store answers")
+}
+
+async fn running(subject: &dyn Subject, entities: &[Entity]) -> Vec<(Address, Version)> {
+    let owners: Vec<UserId> = entities.iter().map(|entity| entity.address.owner).collect();
+    subject.journal().running(GYM, &owners).await.expect("the store answers")
+}
+
+async fn reps_of(subject: &dyn Subject, entity: Entity) -> Vec<u16> {
+    let sets = subject.sets_of(entity.address.owner).await;
+    sets.into_iter().filter_map(|(_, _, reps)| reps).map(Reps::get).collect()
+}
+
+use Outcome::{Committed, Conflict, Fenced, Refused};
+
+/// What is appended is read back as it was, in the order of versions.
+pub async fn appended_rows_come_back_in_order(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+
+    assert_eq!(commit(subject, &[entity.opens(1, 2)]).await, [Committed]);
+    assert_eq!(commit(subject, &[entity.append(3, 2, 1)]).await, [Committed]);
+
+    let expected = vec![event(1, 1), event(2, 1), event(3, 2)];
+    let stored = subject.journal().load(GYM, entity.address).await.expect("an answer").expect("an entity");
+    assert_eq!((stored.stream, stored.snapshot, stored.tail), (entity.stream, None, expected.clone()));
+    assert_eq!(events(subject, entity).await, Some(expected));
+    let writer = subject.journal().writer_of(entity.stream, Version(3)).await.expect("an answer");
+    assert_eq!(writer, Some(CommandId(Uuid::from_u128(2))));
+    let beyond = subject.journal().writer_of(entity.stream, Version(4)).await.expect("an answer");
+    assert_eq!(beyond, None);
+}
+
+/// However many rows a batch has, all of them are written.
+pub async fn batches_of_any_size_come_back_whole(subject: &dyn Subject) {
+    for size in [1, 3, 15, 16, 17, 63, 64, 65, 149, 500] {
+        let entities: Vec<Entity> =
+            (0..size).map(|id| session(subject, id % 7 + 1, size << 16 | id)).collect();
+        let batch = entities.iter().map(|entity| with_rows(entity.opens(1, 2), vec![entity.set(1, 5)]));
+
+        let outcomes = commit(subject, &batch.collect::<Vec<_>>()).await;
+
+        assert!(outcomes.iter().all(|outcome| *outcome == Committed), "{size}");
+        assert_eq!(outcomes.len(), entities.len());
+        for entity in entities {
+            assert_eq!(events(subject, entity).await.map(|events| events.len()), Some(2), "{size}");
+        }
+    }
+}
+
+/// Later events of an entity may stand in the same batch as earlier ones.
+pub async fn several_appends_of_one_entity_share_a_batch(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+
+    let batch = [entity.opens(1, 1), entity.append(2, 2, 2), entity.append(4, 3, 1)];
+
+    assert_eq!(commit(subject, &batch).await, [Committed, Committed, Committed]);
+    assert_eq!(events(subject, entity).await.map(|events| events.len()), Some(4));
+}
+
+/// A client's number uses all 64 bits, and a broken clock may say anything.
+pub async fn values_at_the_ends_of_their_ranges_come_back(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    let mut append = entity.opens(1, 1);
+    let event = &mut append.events[0];
+    event.stamp.n = u64::MAX;
+    event.stamp.device_at = Timestamp(i64::MIN);
+    event.stamp.offset = i64::MAX;
+    event.body = vec![0; 70_000];
+
+    assert_eq!(commit(subject, std::slice::from_ref(&append)).await, [Committed]);
+    assert_eq!(events(subject, entity).await, Some(append.events));
+    let beyond = subject.journal().events(GYM, entity.address, Version(u64::MAX), u32::MAX).await;
+    assert_eq!(beyond.expect("an answer"), Some(vec![]));
+}
+
+/// No version twice, none left out, and none of an entity that was never opened.
+pub async fn a_version_is_written_once_and_without_gaps(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    let unopened = session(subject, 1, 2);
+    commit(subject, &[entity.opens(1, 2)]).await;
+
+    assert_eq!(commit(subject, &[entity.append(2, 2, 1)]).await, [Conflict]);
+    assert_eq!(commit(subject, &[entity.append(4, 2, 1)]).await, [Conflict]);
+    assert_eq!(commit(subject, &[unopened.append(2, 2, 1)]).await, [Conflict]);
+    assert_eq!(commit(subject, &[entity.append(3, 2, 1)]).await, [Committed]);
+
+    let versions = events(subject, entity).await.expect("an entity");
+    assert_eq!(versions.iter().map(|event| event.version.0).collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+/// The same rows offered again are answered as done, and neither they nor what goes with them is written.
+pub async fn offering_again_writes_nothing_and_answers_committed(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    let first = with_rows(entity.opens(1, 2), vec![entity.set(1, 5)]);
+    let second = with_rows(entity.append(3, 2, 1), vec![entity.set(1, 6)]);
+    commit(subject, std::slice::from_ref(&first)).await;
+    commit(subject, std::slice::from_ref(&second)).await;
+
+    assert_eq!(commit(subject, std::slice::from_ref(&first)).await, [Committed]);
+    assert_eq!(commit(subject, &[first.clone(), second.clone()]).await, [Committed, Committed]);
+
+    assert_eq!(events(subject, entity).await, Some([first.events, second.events].concat()));
+    assert_eq!(reps_of(subject, entity).await, [6]);
+}
+
+/// Versions that another command has taken are told from one's own.
+pub async fn versions_of_another_command_conflict(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    commit(subject, &[entity.opens(1, 1), entity.append(2, 2, 2)]).await;
+
+    let late = with_rows(entity.append(2, 3, 2), vec![entity.set(1, 5)]);
+
+    assert_eq!(commit(subject, &[late]).await, [Conflict]);
+    // Its first event is in the way, its second would not be.
+    assert_eq!(commit(subject, &[entity.append(3, 3, 2)]).await, [Conflict]);
+    assert_eq!(events(subject, entity).await.map(|events| events.len()), Some(3));
+    assert_eq!(reps_of(subject, entity).await, [0; 0]);
+}
+
+/// Two activations may both believe that they open an entity: one of them does.
+pub async fn opening_an_entity_under_another_stream_conflicts(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    let twin = Entity { stream: StreamId(Uuid::from_u128(0x2222)), ..entity };
+
+    assert_eq!(commit(subject, &[entity.opens(1, 1), twin.opens(2, 1)]).await, [Committed, Conflict]);
+    assert_eq!(commit(subject, &[twin.opens(1, 1)]).await, [Conflict]);
+
+    let stored = subject.journal().load(GYM, entity.address).await.expect("an answer").expect("an entity");
+    assert_eq!(stored.stream, entity.stream);
+    let orphan = subject.journal().writer_of(twin.stream, Version(1)).await.expect("an answer");
+    assert_eq!(orphan, None);
+}
+
+/// A caller that goes away at any moment leaves the store usable, and the same rows offered again are
+/// written once, whatever had become of them.
+pub async fn a_commit_whose_caller_left_can_be_offered_again(subject: &dyn Subject) {
+    for polls in 0..60 {
+        let entity = session(subject, 1, polls + 1);
+        let batch = [with_rows(entity.opens(1, 2), vec![entity.set(1, 5)]), refused(entity.append(3, 2, 1))];
+        abandon_after(polls, subject.journal().commit(subject.claim().node, &batch)).await;
+
+        let outcomes = commit(subject, &batch).await;
+
+        assert!(matches!(&outcomes[..], [Committed, Refused(_)]), "after {polls} polls: {outcomes:?}");
+        assert_eq!(events(subject, entity).await.map(|events| events.len()), Some(2), "after {polls} polls");
+    }
+}
+
+/// Polls `future` that often, letting others run in between, and drops it.
+async fn abandon_after(polls: u128, future: impl Future) {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        if let Poll::Ready(_) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// An epoch before the present one, one not yet given, or another node's name: nothing is written.
+pub async fn an_old_epoch_and_another_node_write_nothing(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    let append = with_rows(entity.opens(1, 1), vec![entity.set(1, 5), entity.row(Phase::Live, 1, 1)]);
+    let under = |epoch| Append { epoch, ..append.clone() };
+
+    let Epoch(now) = entity.epoch;
+    assert_eq!(commit(subject, &[under(Epoch(now - 1)), under(Epoch(now + 1))]).await, [Fenced, Fenced]);
+    let other = Uuid::from_u128(0xbad);
+    let outcomes = subject.journal().commit(other, std::slice::from_ref(&append)).await.expect("an answer");
+    assert_eq!(outcomes, [Fenced]);
+    subject.journal().save(other, &[entity.snapshot(1)]).await.expect("an answer");
+
+    assert_eq!(events(subject, entity).await, None);
+    assert_eq!(reps_of(subject, entity).await, [0; 0]);
+    assert_eq!(running(subject, &[entity]).await, []);
+    assert_eq!(commit(subject, &[append]).await, [Committed]);
+    let stored = subject.journal().load(GYM, entity.address).await.expect("an answer").expect("an entity");
+    assert_eq!(stored.snapshot, None);
+}
+
+/// From the moment another node holds a shard, its old holder writes nothing there, and goes on elsewhere.
+pub async fn a_stolen_shard_fences_appends_and_snapshots(subject: &dyn Subject) {
+    let lost = session(subject, 1, 1);
+    let kept = session(subject, 2, 1);
+    let live = |entity: Entity| entity.row(Phase::Live, 1, 1);
+    let opened =
+        [with_rows(lost.opens(1, 1), vec![live(lost)]), with_rows(kept.opens(2, 1), vec![live(kept)])];
+    commit(subject, &opened).await;
+
+    subject.steal(lost.address.shard()).await;
+    let late = with_rows(lost.append(2, 3, 1), vec![lost.set(1, 5)]);
+    let outcomes = commit(subject, &[late, kept.append(2, 4, 1)]).await;
+    let snapshot =
+        SnapshotWrite { rows: vec![lost.row(Phase::Finished, 1, 1), lost.set(1, 5)], ..lost.snapshot(1) };
+    let saved = subject.journal().save(subject.claim().node, &[snapshot, kept.snapshot(2)]).await;
+    saved.expect("an answer");
+
+    assert_eq!(outcomes, [Fenced, Committed]);
+    assert_eq!(events(subject, lost).await.map(|events| events.len()), Some(1));
+    assert_eq!(reps_of(subject, lost).await, [0; 0]);
+    assert_eq!(running(subject, &[lost]).await, [(lost.address, Version(1))]);
+    let load = async |entity: Entity| {
+        subject.journal().load(GYM, entity.address).await.expect("an answer").expect("an entity")
+    };
+    assert_eq!(load(lost).await.snapshot, None);
+    assert_eq!(load(kept).await.snapshot, Some(kept.snapshot(2).snapshot));
+}
+
+/// A row that the store refuses takes its own append down, with all that goes with it, and no other.
+pub async fn a_refused_row_never_fails_its_neighbours(subject: &dyn Subject) {
+    let [first, bad, last] = [1, 2, 3].map(|id| session(subject, id, id));
+    let mut second_is_bad = with_rows(bad.opens(2, 2), vec![bad.set(1, 5), bad.row(Phase::Live, 1, 1)]);
+    second_is_bad.events[1].kind.clear();
+
+    let outcomes = commit(subject, &[first.opens(1, 1), second_is_bad, last.opens(3, 1)]).await;
+
+    assert!(matches!(&outcomes[..], [Committed, Refused(_), Committed]), "{outcomes:?}");
+    assert!(events(subject, first).await.is_some());
+    assert_eq!(events(subject, bad).await, None);
+    assert_eq!(reps_of(subject, bad).await, [0; 0]);
+    assert!(events(subject, last).await.is_some());
+}
+
+/// Each append has its answer at its place, whatever became of the others.
+pub async fn mixed_outcomes_are_answered_in_order(subject: &dyn Subject) {
+    let [fine, again, conflicting, bad] = [1, 2, 3, 4].map(|id| session(subject, id, id));
+    let fenced = Entity { epoch: Epoch(fine.epoch.0 - 1), ..session(subject, 5, 5) };
+    commit(subject, &[again.opens(1, 1), conflicting.opens(2, 1)]).await;
+
+    let batch = [
+        bad.append(1, 3, 1),
+        fine.opens(4, 1),
+        fenced.opens(5, 1),
+        again.opens(1, 1),
+        refused(bad.opens(6, 1)),
+        conflicting.append(1, 7, 1),
+        fine.append(2, 8, 1),
+    ];
+    let outcomes = commit(subject, &batch).await;
+
+    assert!(
+        matches!(&outcomes[..], [Conflict, Committed, Fenced, Committed, Refused(_), Conflict, Committed]),
+        "{outcomes:?}"
+    );
+    assert_eq!(events(subject, fine).await.map(|events| events.len()), Some(2));
+}
+
+/// An address answers in its own gym only, and as if it were absent elsewhere.
+pub async fn a_gym_never_reads_another_gyms_entity(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    commit(subject, &[with_rows(entity.opens(1, 1), vec![entity.row(Phase::Live, 1, 1)])]).await;
+    let trespass =
+        Append { gym: OTHER_GYM, ..Entity { stream: StreamId(Uuid::from_u128(3)), ..entity }.opens(2, 1) };
+
+    let journal = subject.journal();
+    assert!(journal.load(OTHER_GYM, entity.address).await.expect("an answer").is_none());
+    assert_eq!(journal.events(OTHER_GYM, entity.address, Version(0), 9).await.expect("an answer"), None);
+    assert_eq!(journal.running(OTHER_GYM, &[entity.address.owner]).await.expect("an answer"), []);
+    assert_eq!(commit(subject, &[trespass]).await, [Conflict]);
+    assert_eq!(running(subject, &[entity]).await, [(entity.address, Version(1))]);
+}
+
+/// With a snapshot, only the events after it are loaded; all of them can still be read.
+pub async fn a_snapshot_shortens_the_tail(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    commit(subject, &[entity.opens(1, 3)]).await;
+    let save = async |version| {
+        let saved = subject.journal().save(subject.claim().node, &[entity.snapshot(version)]).await;
+        saved.expect("an answer");
+        subject.journal().load(GYM, entity.address).await.expect("an answer").expect("an entity")
+    };
+
+    let stored = save(2).await;
+    assert_eq!(stored.snapshot, Some(entity.snapshot(2).snapshot));
+    assert_eq!(stored.tail, [event(3, 1)]);
+    let stored = save(3).await;
+    assert_eq!(stored.snapshot, Some(entity.snapshot(3).snapshot));
+    assert_eq!(stored.tail, []);
+    assert_eq!(events(subject, entity).await.map(|events| events.len()), Some(3));
+}
+
+/// A snapshot that was overtaken by a newer one changes nothing, nor do its rows.
+pub async fn an_older_snapshot_is_ignored(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    commit(subject, &[entity.opens(1, 3)]).await;
+    let newer = SnapshotWrite { rows: vec![entity.set(1, 8)], ..entity.snapshot(3) };
+    let older = SnapshotWrite { rows: vec![entity.set(1, 2)], ..entity.snapshot(2) };
+
+    subject.journal().save(subject.claim().node, &[newer.clone(), older]).await.expect("an answer");
+
+    let stored = subject.journal().load(GYM, entity.address).await.expect("an answer").expect("an entity");
+    assert_eq!(stored.snapshot, Some(newer.snapshot));
+    assert_eq!(reps_of(subject, entity).await, [8]);
+}
+
+/// Reading goes on after a version, as far as a limit.
+pub async fn events_are_read_in_pages(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    commit(subject, &[entity.opens(1, 5)]).await;
+    let page = async |since, limit| {
+        let page = subject.journal().events(GYM, entity.address, Version(since), limit).await;
+        let page = page.expect("an answer").expect("an entity");
+        page.iter().map(|event| event.version.0).collect::<Vec<_>>()
+    };
+
+    assert_eq!(page(0, 2).await, [1, 2]);
+    assert_eq!(page(2, 2).await, [3, 4]);
+    assert_eq!(page(4, 2).await, [5]);
+    assert_eq!(page(5, 2).await, [0; 0]);
+    assert_eq!(page(99, 2).await, [0; 0]);
+}
+
+/// A wall asks for many owners at once: the running sessions of all of them by their start, each with its
+/// head, which later events have moved on from its row.
+pub async fn running_lists_live_and_paused_sessions_newest_first(subject: &dyn Subject) {
+    let live = session(subject, 1, 1);
+    let paused = session(subject, 1, 2);
+    let finished = session(subject, 2, 3);
+    let planned = session(subject, 2, 4);
+    let newest = session(subject, 3, 5);
+    let stranger = session(subject, 4, 6);
+    let batch = [
+        with_rows(live.opens(1, 1), vec![live.row(Phase::Live, 1, 20)]),
+        with_rows(paused.opens(2, 2), vec![paused.row(Phase::Paused, 2, 10)]),
+        with_rows(finished.opens(3, 1), vec![finished.row(Phase::Live, 1, 30)]),
+        with_rows(planned.opens(4, 1), vec![planned.row(Phase::Planned, 1, 40)]),
+        with_rows(newest.opens(5, 1), vec![newest.row(Phase::Live, 1, 50)]),
+        with_rows(stranger.opens(6, 1), vec![stranger.row(Phase::Live, 1, 60)]),
+        live.append(2, 7, 3),
+        with_rows(finished.append(2, 8, 1), vec![finished.row(Phase::Finished, 2, 30)]),
+    ];
+    assert!(commit(subject, &batch).await.iter().all(|outcome| *outcome == Committed));
+
+    let found = running(subject, &[live, finished, newest]).await;
+
+    let expected = [(newest, 1), (live, 4), (paused, 2)];
+    assert_eq!(found, expected.map(|(entity, head)| (entity.address, Version(head))));
+    assert_eq!(running(subject, &[]).await, []);
+}
+
+/// A row replaces what was stored under its key, within a batch too: the last one stands.
+pub async fn read_rows_are_absolute(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    let live = entity.row(Phase::Live, 1, 1);
+    let batch = [
+        with_rows(entity.opens(1, 1), vec![live.clone(), entity.set(2, 3), entity.set(1, 5)]),
+        with_rows(entity.append(2, 2, 1), vec![live.clone(), entity.set(1, 6)]),
+    ];
+    commit(subject, &batch).await;
+    assert_eq!(reps_of(subject, entity).await, [6, 3]);
+
+    commit(subject, &[with_rows(entity.append(3, 3, 1), vec![live, entity.set(2, 4)])]).await;
+
+    assert_eq!(reps_of(subject, entity).await, [6, 4]);
+    assert_eq!(running(subject, &[entity]).await, [(entity.address, Version(3))]);
+}
+
+/// A snapshot that is saved late does not bring a finished session back to a wall.
+pub async fn a_sessions_row_never_goes_back(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    let finished = with_rows(entity.append(2, 2, 1), vec![entity.row(Phase::Finished, 2, 1)]);
+    commit(subject, &[with_rows(entity.opens(1, 1), vec![entity.row(Phase::Live, 1, 1)]), finished]).await;
+
+    let late = SnapshotWrite { rows: vec![entity.row(Phase::Live, 1, 1)], ..entity.snapshot(1) };
+    subject.journal().save(subject.claim().node, &[late]).await.expect("an answer");
+
+    assert_eq!(running(subject, &[entity]).await, []);
+}

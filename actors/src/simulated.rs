@@ -1,0 +1,286 @@
+//! A journal in memory, with the stores' own rules and faults on demand: what the engine is tested on. The
+//! contract suite runs over it as over the real ones, so that it stays honest.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound::{Excluded, Included};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use spotter_protocol::{
+    Address, Bests, CommandId, ExerciseId, GymId, Phase, SHARDS, SessionId, SetId, Shard, StreamId,
+    Timestamp, UserId, Version, Workout,
+};
+use spotter_rules::{Brief, Needs, ReadRow, SessionRow, SetRow};
+use uuid::Uuid;
+
+use crate::{
+    Append, Claim, Epoch, EventRow, Journal, Library, Outcome, SnapshotRow, SnapshotWrite, StoreError, Stored,
+};
+
+/// What goes wrong with one commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitFault {
+    /// The store fails and has written nothing; the caller cannot know.
+    FailBefore,
+    /// The batch is committed and the answer is lost.
+    LoseReply,
+    /// The commit takes this long.
+    Delay(Duration),
+}
+
+/// The journal and library of a simulation.
+#[derive(Debug)]
+pub struct SimulatedJournal {
+    incarnation: Uuid,
+    stored: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    shards: Vec<(Epoch, Option<Uuid>)>,
+    entities: BTreeMap<Address, (GymId, StreamId)>,
+    journal: BTreeMap<(StreamId, Version), EventRow>,
+    snapshots: BTreeMap<StreamId, SnapshotRow>,
+    sessions: BTreeMap<(UserId, SessionId), (GymId, SessionRow)>,
+    sets: BTreeMap<(UserId, SessionId, SetId), SetRow>,
+    faults: VecDeque<CommitFault>,
+    refused: BTreeSet<CommandId>,
+    workouts: Vec<(GymId, Workout)>,
+    bests: BTreeMap<(UserId, ExerciseId), Bests>,
+    rosters: BTreeMap<(GymId, UserId), Vec<UserId>>,
+}
+
+impl Default for SimulatedJournal {
+    fn default() -> Self {
+        let shards = vec![(Epoch(0), None); usize::from(SHARDS)];
+        let stored = Mutex::new(Tables { shards, ..Tables::default() });
+        Self { incarnation: Uuid::from_u128(0x5107_7e2d), stored }
+    }
+}
+
+impl SimulatedJournal {
+    /// Claims every shard for `node` under a new epoch, as a start of a process does.
+    pub fn claim(&self, node: Uuid) -> Claim {
+        let mut stored = self.stored();
+        let epochs = stored.shards.iter_mut().map(|shard| {
+            *shard = (Epoch(shard.0.0 + 1), Some(node));
+            Some(shard.0)
+        });
+        Claim { node, epochs: epochs.collect() }
+    }
+
+    /// Gives one shard to `node` under a new epoch, behind the back of whoever held it.
+    pub fn steal(&self, shard: Shard, node: Uuid) -> Epoch {
+        let held = &mut self.stored().shards[usize::from(shard.number())];
+        *held = (Epoch(held.0.0 + 1), Some(node));
+        held.0
+    }
+
+    /// Lets the next commit without a fault of its own suffer `fault`; later ones come after it.
+    pub fn inject(&self, fault: CommitFault) {
+        self.stored().faults.push_back(fault);
+    }
+
+    /// Refuses every append with an event of `command`, as for what its rows hold.
+    pub fn refuse(&self, command: CommandId) {
+        self.stored().refused.insert(command);
+    }
+
+    /// Puts a revision into a gym's library.
+    pub fn add_workout(&self, gym: GymId, workout: Workout) {
+        self.stored().workouts.push((gym, workout));
+    }
+
+    /// Sets what an athlete did best in an exercise, whatever the moment.
+    pub fn set_bests(&self, athlete: UserId, bests: Bests) {
+        self.stored().bests.insert((athlete, bests.exercise.clone()), bests);
+    }
+
+    /// Sets the roster of a coach.
+    pub fn set_roster(&self, gym: GymId, coach: UserId, athletes: Vec<UserId>) {
+        self.stored().rosters.insert((gym, coach), athletes);
+    }
+
+    /// The rows of an owner's sets, in the order of their keys.
+    pub fn sets_of(&self, owner: UserId) -> Vec<SetRow> {
+        let stored = self.stored();
+        let mine = stored.sets.iter().filter(|((whose, _, _), _)| *whose == owner);
+        mine.map(|(_, row)| row.clone()).collect()
+    }
+
+    fn stored(&self) -> MutexGuard<'_, Tables> {
+        // A test that panicked while holding the tables has failed already.
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn holds(&self, address: Address, epoch: Epoch, node: Uuid) -> bool {
+        self.shards[usize::from(address.shard().number())] == (epoch, Some(node))
+    }
+
+    fn stream(&self, gym: GymId, address: Address) -> Option<StreamId> {
+        self.entities.get(&address).filter(|(home, _)| *home == gym).map(|(_, stream)| *stream)
+    }
+
+    fn after(&self, stream: StreamId, since: Version) -> impl Iterator<Item = &EventRow> {
+        let versions = (Excluded((stream, since)), Included((stream, Version(u64::MAX))));
+        self.journal.range(versions).map(|(_, event)| event)
+    }
+
+    fn commit(&mut self, node: Uuid, append: &Append) -> Outcome {
+        if !self.holds(append.address, append.epoch, node) {
+            return Outcome::Fenced;
+        }
+        let opened = self.entities.get(&append.address);
+        if append.opens && opened.is_some_and(|(_, stream)| *stream != append.stream) {
+            return Outcome::Conflict;
+        }
+        let known = append.events.iter().map(|event| self.journal.get(&(append.stream, event.version)));
+        let known: Vec<Option<CommandId>> =
+            known.map(|stored| stored.map(|event| event.stamp.command)).collect();
+        if known.iter().any(Option::is_some) {
+            let offered = append.events.iter().map(|event| Some(event.stamp.command));
+            return if offered.eq(known) { Outcome::Committed } else { Outcome::Conflict };
+        }
+        if append.events.iter().any(|event| event.kind.is_empty()) {
+            return Outcome::Refused("an event has a name".to_owned());
+        }
+        if append.events.iter().any(|event| self.refused.contains(&event.stamp.command)) {
+            return Outcome::Refused("refused on demand".to_owned());
+        }
+        let earlier = append.events.first().map(|event| Version(event.version.0.saturating_sub(1)));
+        let joins = earlier.is_none_or(|earlier| self.journal.contains_key(&(append.stream, earlier)));
+        if !append.opens && !joins {
+            return Outcome::Conflict;
+        }
+        if append.opens {
+            self.entities.insert(append.address, (append.gym, append.stream));
+        }
+        for event in &append.events {
+            self.journal.insert((append.stream, event.version), event.clone());
+        }
+        self.write_rows(append.gym, append.address.owner, &append.rows);
+        Outcome::Committed
+    }
+
+    fn write_rows(&mut self, gym: GymId, owner: UserId, rows: &[ReadRow]) {
+        for row in rows {
+            match row {
+                ReadRow::Session(row) => {
+                    let known = self.sessions.get(&(owner, row.session));
+                    if known.is_none_or(|(_, known)| known.version <= row.version) {
+                        self.sessions.insert((owner, row.session), (gym, row.clone()));
+                    }
+                }
+                ReadRow::Set(row) => {
+                    self.sets.insert((owner, row.session, row.set), row.clone());
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for SimulatedJournal {
+    fn incarnation(&self) -> Uuid {
+        self.incarnation
+    }
+
+    async fn commit(&self, node: Uuid, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
+        let fault = self.stored().faults.pop_front();
+        match fault {
+            Some(CommitFault::FailBefore) => return Err(StoreError::Unavailable("failed on demand".into())),
+            Some(CommitFault::Delay(length)) => tokio::time::sleep(length).await,
+            Some(CommitFault::LoseReply) | None => {}
+        }
+        let mut stored = self.stored();
+        let outcomes = batch.iter().map(|append| stored.commit(node, append)).collect();
+        if fault == Some(CommitFault::LoseReply) {
+            return Err(StoreError::Unavailable("committed, and the answer was lost on demand".into()));
+        }
+        Ok(outcomes)
+    }
+
+    async fn save(&self, node: Uuid, snapshots: &[SnapshotWrite]) -> Result<(), StoreError> {
+        let mut stored = self.stored();
+        for write in snapshots {
+            let known = stored.snapshots.get(&write.stream);
+            let newer = known.is_none_or(|known| known.version <= write.snapshot.version);
+            if newer && stored.holds(write.address, write.epoch, node) {
+                stored.snapshots.insert(write.stream, write.snapshot.clone());
+                stored.write_rows(write.gym, write.address.owner, &write.rows);
+            }
+        }
+        Ok(())
+    }
+
+    async fn load(&self, gym: GymId, address: Address) -> Result<Option<Stored>, StoreError> {
+        let stored = self.stored();
+        let Some(stream) = stored.stream(gym, address) else { return Ok(None) };
+        let snapshot = stored.snapshots.get(&stream).cloned();
+        let since = snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
+        let tail = stored.after(stream, since).cloned().collect();
+        Ok(Some(Stored { stream, snapshot, tail }))
+    }
+
+    async fn events(
+        &self,
+        gym: GymId,
+        address: Address,
+        since: Version,
+        limit: u32,
+    ) -> Result<Option<Vec<EventRow>>, StoreError> {
+        let stored = self.stored();
+        let Some(stream) = stored.stream(gym, address) else { return Ok(None) };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(Some(stored.after(stream, since).take(limit).cloned().collect()))
+    }
+
+    async fn running(&self, gym: GymId, owners: &[UserId]) -> Result<Vec<(Address, Version)>, StoreError> {
+        let stored = self.stored();
+        let mut running = Vec::new();
+        for ((owner, session), (home, row)) in &stored.sessions {
+            let runs = matches!(row.phase, Phase::Live | Phase::Paused);
+            if runs && *home == gym && owners.contains(owner) {
+                let address = Address::session(*owner, *session);
+                let stream = stored.stream(gym, address);
+                let head = stream.and_then(|stream| stored.after(stream, Version(0)).last());
+                running.extend(head.map(|head| (row.started_at, address, head.version)));
+            }
+        }
+        running.sort_by_key(|(started_at, address, _)| (std::cmp::Reverse(*started_at), *address));
+        Ok(running.into_iter().map(|(_, address, head)| (address, head)).collect())
+    }
+
+    async fn writer_of(&self, stream: StreamId, version: Version) -> Result<Option<CommandId>, StoreError> {
+        Ok(self.stored().journal.get(&(stream, version)).map(|event| event.stamp.command))
+    }
+}
+
+#[async_trait]
+impl Library for SimulatedJournal {
+    async fn brief(
+        &self,
+        gym: GymId,
+        address: Address,
+        needs: &Needs,
+        _at: Timestamp,
+    ) -> Result<Brief, StoreError> {
+        let stored = self.stored();
+        let is_wanted = |workout: &Workout| Some(workout.reference()) == needs.workout;
+        let workout = stored.workouts.iter().find(|(home, workout)| *home == gym && is_wanted(workout));
+        let workout = workout.map(|(_, workout)| workout.clone());
+        let prescribed = workout.iter().flat_map(|workout| &workout.exercises).map(|entry| &entry.exercise);
+        let exercises: BTreeSet<&ExerciseId> = needs.bests.iter().chain(prescribed).collect();
+        let bests = exercises.into_iter().map(|exercise| (address.owner, exercise.clone()));
+        let bests = bests.filter_map(|key| stored.bests.get(&key).cloned()).collect();
+        let roster = stored.rosters.get(&(gym, address.owner)).filter(|_| needs.roster).cloned();
+        Ok(Brief { workout, bests, roster: roster.unwrap_or_default() })
+    }
+
+    async fn roster(&self, gym: GymId, coach: UserId) -> Result<Vec<UserId>, StoreError> {
+        Ok(self.stored().rosters.get(&(gym, coach)).cloned().unwrap_or_default())
+    }
+}

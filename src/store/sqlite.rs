@@ -1,0 +1,276 @@
+//! The SQLite store: one file, one writing connection, a few reading ones.
+//!
+//! The writing connection flushes with every commit (`synchronous = FULL`): in WAL mode anything less may
+//! lose what was acknowledged when the power fails.
+
+mod columns;
+mod commit;
+mod insert;
+mod library;
+mod read;
+mod rows;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use spotter_actors::{Append, Claim, Epoch, EventRow, Journal, Outcome, SnapshotWrite, StoreError, Stored};
+use spotter_protocol::{Address, CommandId, GymId, SHARDS, StreamId, UserId, Version};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Row, SqlitePool};
+use uuid::Uuid;
+
+use super::lock::{Lock, LockError};
+
+/// How long a statement waits for another process (a tool) that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller waits for a connection; then the store counts as away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that read at the same time.
+const READERS_MAX: u32 = 4;
+/// Memory for pages of the file, of the writing connection: 16 MiB.
+const WRITER_CACHE_KIB: &str = "-16384";
+
+/// The journal, the read models and the accounts of one node.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    reader: SqlitePool,
+    incarnation: Uuid,
+    /// Held by a server, not by a tool.
+    _lock: Option<Lock>,
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory cannot be made.
+    #[error("the data directory {} cannot be made", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process serves from it, or its lock cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A newer build has changed its tables: use that build, or a backup from before it.
+    #[error("{} was changed by a newer spotter (migration {migration}), and this build cannot read it", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The first migration that this build does not have.
+        migration: i64,
+    },
+    /// Its tables could not be brought up to date; they are as they were.
+    #[error("the tables of {} cannot be brought up to date", path.display())]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// Which migration, and why.
+        source: MigrateError,
+    },
+    /// SQLite refused the file.
+    #[error("{} cannot be opened", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: sqlx::Error,
+    },
+}
+
+impl SqliteStore {
+    /// Opens the file at `path` for a tool, beside a server that may be running: directory and file are made
+    /// where they are missing. A tool writes only tables that no entity owns.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Lock`] when the tables are out of date and a server is running.
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        let directory = make_directory(path)?;
+        Self::open_in(path, &directory, None).await
+    }
+
+    /// Opens the file at `path` to serve from it: takes `spotter.lock` beside it until the store is dropped,
+    /// and claims every shard under a new epoch, so that nothing claimed before can still write.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Lock`] when another process serves from the directory.
+    pub async fn open_serving(path: &Path) -> Result<(Self, Claim), OpenError> {
+        let directory = make_directory(path)?;
+        let lock = Lock::take(&directory)?;
+        let store = Self::open_in(path, &directory, Some(lock)).await?;
+        let claim = store.claim().await.map_err(|source| database(path, source))?;
+        Ok((store, claim))
+    }
+
+    async fn open_in(path: &Path, directory: &Path, lock: Option<Lock>) -> Result<Self, OpenError> {
+        let failed = |source| database(path, source);
+        let writer = writer(path).await.map_err(failed)?;
+        migrate(&writer, path, directory, lock.is_some()).await?;
+        let incarnation = sqlx::query_scalar::<_, Vec<u8>>("SELECT incarnation FROM meta");
+        let incarnation = incarnation.fetch_one(&writer).await.and_then(columns::uuid).map_err(failed)?;
+        Ok(Self { writer, reader: reader(path), incarnation, _lock: lock })
+    }
+
+    async fn claim(&self) -> sqlx::Result<Claim> {
+        let node = Uuid::new_v4();
+        let claimed = sqlx::query("UPDATE shards SET epoch = epoch + 1, node = ? RETURNING shard, epoch");
+        let claimed = claimed.bind(columns::blob(node)).fetch_all(&self.writer).await?;
+        let mut epochs = vec![None; usize::from(SHARDS)];
+        for row in claimed {
+            let shard = usize::from(row.try_get::<u16, _>("shard")?);
+            if let Some(place) = epochs.get_mut(shard) {
+                *place = Some(Epoch(row.try_get("epoch")?));
+            }
+        }
+        Ok(Claim { node, epochs })
+    }
+
+    /// The one writing connection. Whoever takes it keeps the journal waiting: hold it for one short
+    /// transaction, begun with `BEGIN IMMEDIATE`.
+    pub fn writer(&self) -> &SqlitePool {
+        &self.writer
+    }
+
+    /// The reading connections. They cannot write.
+    pub fn reader(&self) -> &SqlitePool {
+        &self.reader
+    }
+
+    /// Waits for what is being written and read, moves the log into the file, and closes it. A store that is
+    /// dropped without this loses nothing: its log is read at the next opening.
+    pub async fn close(self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn database(path: &Path, source: sqlx::Error) -> OpenError {
+    OpenError::Database { path: path.to_owned(), source }
+}
+
+/// Makes the directory of the file at `path`, and names it.
+fn make_directory(path: &Path) -> Result<PathBuf, OpenError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new(".")).to_owned();
+    std::fs::create_dir_all(&directory)
+        .map_err(|source| OpenError::Directory { path: directory.clone(), source })?;
+    Ok(directory)
+}
+
+/// The pool of the one writing connection. It stays open: what it has prepared and cached is worth keeping.
+async fn writer(path: &Path) -> sqlx::Result<SqlitePool> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        // Elsewhere a flush is a flush; on macOS it is one only with these.
+        .pragma("fullfsync", "ON")
+        .pragma("checkpoint_fullfsync", "ON")
+        .pragma("cache_size", WRITER_CACHE_KIB)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging();
+    pool(1).connect_with(options).await
+}
+
+/// The pool of reading connections, each opened when it is first needed.
+fn reader(path: &Path) -> SqlitePool {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .pragma("query_only", "ON")
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging();
+    pool(READERS_MAX).connect_lazy_with(options)
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // A connection to a file does not die between two uses, and asking it costs two thread switches.
+        .test_before_acquire(false)
+}
+
+/// Every change to the tables, in order. One that has been applied is never edited.
+fn migrations() -> Migrator {
+    let migration = |version, description: &'static str, sql: &'static str| {
+        Migration::new(
+            version,
+            description.into(),
+            MigrationType::Simple,
+            sqlx::SqlStr::from_static(sql),
+            false,
+        )
+    };
+    Migrator::with_migrations(vec![
+        migration(1, "journal", include_str!("../../migrations/sqlite/0001_journal.sql")),
+        migration(2, "accounts", include_str!("../../migrations/sqlite/0002_accounts.sql")),
+    ])
+}
+
+/// Brings the tables up to date. A tool that finds them out of date takes the server's lock meanwhile: tables
+/// do not change under a running server.
+async fn migrate(writer: &SqlitePool, path: &Path, directory: &Path, locked: bool) -> Result<(), OpenError> {
+    let failed = |source| match source {
+        MigrateError::VersionMissing(migration) => OpenError::Newer { path: path.to_owned(), migration },
+        source => OpenError::Migration { path: path.to_owned(), source },
+    };
+    let migrations = migrations();
+    let mut connection = writer.acquire().await.map_err(|source| database(path, source))?;
+    connection.ensure_migrations_table(&migrations.table_name).await.map_err(failed)?;
+    let applied = connection.list_applied_migrations(&migrations.table_name).await.map_err(failed)?;
+    let behind = applied.len() < migrations.iter().count();
+    let _lock = if behind && !locked { Some(Lock::take(directory)?) } else { None };
+    migrations.run_direct(None, &mut *connection, false).await.map_err(failed)
+}
+
+/// What the store says when SQLite does not answer.
+fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Unavailable(error.into())
+}
+
+#[async_trait]
+impl Journal for SqliteStore {
+    fn incarnation(&self) -> Uuid {
+        self.incarnation
+    }
+
+    async fn commit(&self, node: Uuid, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
+        commit::commit(&self.writer, node, batch).await.map_err(unavailable)
+    }
+
+    async fn save(&self, node: Uuid, snapshots: &[SnapshotWrite]) -> Result<(), StoreError> {
+        commit::save(&self.writer, node, snapshots).await.map_err(unavailable)
+    }
+
+    async fn load(&self, gym: GymId, address: Address) -> Result<Option<Stored>, StoreError> {
+        read::load(&self.reader, gym, address).await.map_err(unavailable)
+    }
+
+    async fn events(
+        &self,
+        gym: GymId,
+        address: Address,
+        since: Version,
+        limit: u32,
+    ) -> Result<Option<Vec<EventRow>>, StoreError> {
+        read::events(&self.reader, gym, address, since, limit).await.map_err(unavailable)
+    }
+
+    async fn running(&self, gym: GymId, owners: &[UserId]) -> Result<Vec<(Address, Version)>, StoreError> {
+        read::running(&self.reader, gym, owners).await.map_err(unavailable)
+    }
+
+    async fn writer_of(&self, stream: StreamId, version: Version) -> Result<Option<CommandId>, StoreError> {
+        read::writer_of(&self.reader, stream, version).await.map_err(unavailable)
+    }
+}

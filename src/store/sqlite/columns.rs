@@ -1,0 +1,77 @@
+//! How values of the protocol are written in columns: ids as 16 bytes, closed lists as words.
+
+use spotter_protocol::{LoadKind, Phase, SetStatus, SetType, Unit, Version};
+use uuid::Uuid;
+
+/// An id as it is bound.
+pub(super) fn blob(id: Uuid) -> Vec<u8> {
+    id.as_bytes().to_vec()
+}
+
+/// An id as it is read.
+pub(super) fn uuid(bytes: Vec<u8>) -> sqlx::Result<Uuid> {
+    Uuid::from_slice(&bytes).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// A version as it is bound. None comes near the end of the range, except in a question.
+pub(super) fn version(version: Version) -> i64 {
+    i64::try_from(version.0).unwrap_or(i64::MAX)
+}
+
+/// A count that uses all 64 bits, such as a client's `n`: SQLite's integers are signed, the bits are kept.
+pub(super) fn count(count: u64) -> i64 {
+    count.cast_signed()
+}
+
+pub(super) fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Planned => "planned",
+        Phase::Live => "live",
+        Phase::Paused => "paused",
+        Phase::Finished => "finished",
+    }
+}
+
+pub(super) fn load_kind(kind: LoadKind) -> &'static str {
+    match kind {
+        LoadKind::External => "external",
+        LoadKind::PerHand => "per_hand",
+        LoadKind::Bodyweight => "bodyweight",
+        LoadKind::Assisted => "assisted",
+        LoadKind::Stack => "stack",
+        LoadKind::None => "none",
+    }
+}
+
+pub(super) fn set_type(set_type: SetType) -> &'static str {
+    match set_type {
+        SetType::Warmup => "warmup",
+        SetType::Working => "working",
+        SetType::Dropset => "dropset",
+        SetType::Failure => "failure",
+        SetType::Amrap => "amrap",
+        SetType::Backoff => "backoff",
+        SetType::Myo => "myo",
+        SetType::Cluster => "cluster",
+        SetType::Partial => "partial",
+        SetType::Forced => "forced",
+        SetType::Iso => "iso",
+    }
+}
+
+pub(super) fn status(status: SetStatus) -> &'static str {
+    match status {
+        SetStatus::Planned => "planned",
+        SetStatus::Performed => "performed",
+        SetStatus::Skipped => "skipped",
+        SetStatus::Failed => "failed",
+        SetStatus::Voided => "voided",
+    }
+}
+
+pub(super) fn unit(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Kg => "kg",
+        Unit::Lb => "lb",
+    }
+}

@@ -1,0 +1,137 @@
+//! The read models beside the journal: a batch is folded to one row per key and written in the order of keys.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use spotter_actors::Epoch;
+use spotter_protocol::{GymId, SessionId, SetId, Shard, UserId};
+use spotter_rules::{ReadRow, SessionRow, SetRow};
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::columns::{blob, count, load_kind, phase, set_type, status, unit, version};
+use super::insert::{Binding, FencedInsert};
+
+/// A session's row gives way only to one of the same version or a later: a snapshot may be saved late.
+static SESSIONS: LazyLock<FencedInsert> = LazyLock::new(|| {
+    FencedInsert::new(
+        "INSERT INTO sessions (owner, session, gym, phase, title, workout, revision, started_at, finished_at, \
+             version, done, total, volume_g)
+         SELECT column3, column4, column5, column6, column7, column8, column9, column10, column11, \
+             column12, column13, column14, column15
+         FROM (VALUES {rows}) CROSS JOIN shards ON shards.shard = column1 AND shards.epoch = column2
+         WHERE shards.node = ?
+         ON CONFLICT (owner, session) DO UPDATE SET gym = excluded.gym, phase = excluded.phase, \
+             title = excluded.title, workout = excluded.workout, revision = excluded.revision, \
+             started_at = excluded.started_at, finished_at = excluded.finished_at, \
+             version = excluded.version, done = excluded.done, total = excluded.total, \
+             volume_g = excluded.volume_g
+         WHERE excluded.version >= sessions.version",
+        15,
+    )
+});
+
+static SETS: LazyLock<FencedInsert> = LazyLock::new(|| {
+    FencedInsert::new(
+        "INSERT INTO sets (owner, session, set_id, gym, exercise, load_kind, set_type, status, at, \
+             received_at, typed, unit, grams, reps, seconds, metres, rpe_tenths, e1rm)
+         SELECT column3, column4, column5, column6, column7, column8, column9, column10, column11, \
+             column12, column13, column14, column15, column16, column17, column18, column19, column20
+         FROM (VALUES {rows}) CROSS JOIN shards ON shards.shard = column1 AND shards.epoch = column2
+         WHERE shards.node = ?
+         ON CONFLICT (owner, session, set_id) DO UPDATE SET gym = excluded.gym, \
+             exercise = excluded.exercise, load_kind = excluded.load_kind, set_type = excluded.set_type, \
+             status = excluded.status, at = excluded.at, received_at = excluded.received_at, \
+             typed = excluded.typed, unit = excluded.unit, grams = excluded.grams, reps = excluded.reps, \
+             seconds = excluded.seconds, metres = excluded.metres, rpe_tenths = excluded.rpe_tenths, \
+             e1rm = excluded.e1rm",
+        20,
+    )
+});
+
+/// Under whose name a row is written.
+#[derive(Clone, Copy)]
+pub(super) struct Holder {
+    pub(super) gym: GymId,
+    pub(super) owner: UserId,
+    pub(super) epoch: Epoch,
+}
+
+impl Holder {
+    fn fence(self, binding: Binding) -> Binding {
+        binding.bind(Shard::of(self.owner).number()).bind(self.epoch.0)
+    }
+}
+
+/// The read-model rows of a batch, one per key: of two rows of a key the later added stands.
+#[derive(Default)]
+pub(super) struct Rows<'a> {
+    sessions: BTreeMap<(UserId, SessionId), (Holder, &'a SessionRow)>,
+    sets: BTreeMap<(UserId, SessionId, SetId), (Holder, &'a SetRow)>,
+}
+
+impl<'a> Rows<'a> {
+    /// Adds the rows of one append or snapshot.
+    pub(super) fn add(&mut self, holder: Holder, rows: &'a [ReadRow]) {
+        for row in rows {
+            match row {
+                ReadRow::Session(row) => {
+                    self.sessions.insert((holder.owner, row.session), (holder, row));
+                }
+                ReadRow::Set(row) => {
+                    self.sets.insert((holder.owner, row.session, row.set), (holder, row));
+                }
+            }
+        }
+    }
+
+    /// Writes them, where the fence lets them through.
+    pub(super) async fn write(self, connection: &mut SqliteConnection, node: Uuid) -> sqlx::Result<()> {
+        let sessions: Vec<_> = self.sessions.into_values().collect();
+        SESSIONS.write(connection, node, &sessions, bind_session).await?;
+        let sets: Vec<_> = self.sets.into_values().collect();
+        SETS.write(connection, node, &sets, bind_set).await?;
+        Ok(())
+    }
+}
+
+fn bind_session(binding: Binding, (holder, row): &(Holder, &SessionRow)) -> Binding {
+    holder
+        .fence(binding)
+        .bind(blob(holder.owner.0))
+        .bind(blob(row.session.0))
+        .bind(blob(holder.gym.0))
+        .bind(phase(row.phase))
+        .bind(row.title.as_str().to_owned())
+        .bind(row.workout.map(|workout| blob(workout.id.0)))
+        .bind(row.workout.map(|workout| workout.revision))
+        .bind(row.started_at.0)
+        .bind(row.finished_at.map(|at| at.0))
+        .bind(version(row.version))
+        .bind(row.done)
+        .bind(row.total)
+        .bind(count(row.volume_g))
+}
+
+fn bind_set(binding: Binding, (holder, row): &(Holder, &SetRow)) -> Binding {
+    holder
+        .fence(binding)
+        .bind(blob(holder.owner.0))
+        .bind(blob(row.session.0))
+        .bind(blob(row.set.0))
+        .bind(blob(holder.gym.0))
+        .bind(row.exercise.as_str().to_owned())
+        .bind(load_kind(row.load_kind))
+        .bind(set_type(row.set_type))
+        .bind(status(row.status))
+        .bind(row.at.0)
+        .bind(row.received_at.0)
+        .bind(row.load.map(|load| load.typed()))
+        .bind(row.load.map(|load| unit(load.unit())))
+        .bind(row.load.map(|load| load.grams().0))
+        .bind(row.reps.map(|reps| reps.get()))
+        .bind(row.seconds.map(|seconds| seconds.get()))
+        .bind(row.metres.map(|metres| metres.get()))
+        .bind(row.rpe_tenths)
+        .bind(row.e1rm.map(|grams| grams.0))
+}
