@@ -166,7 +166,7 @@ impl<S: Kind> Awake<S> {
     }
 
     async fn save(&mut self) {
-        let Ok(body) = rmp_serde::to_vec(&self.entity) else {
+        let Ok(body) = rmp_serde::to_vec_named(&self.entity) else {
             error!(address = %self.address, "a state has no stored form");
             return;
         };
