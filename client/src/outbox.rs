@@ -197,7 +197,9 @@ mod tests {
     #[test]
     fn no_more_than_a_window_is_under_way() {
         let mut outbox = an_outbox();
-        (0..100).for_each(|_| drop(outbox.push(Pause {}.into(), Timestamp(0))));
+        for _ in 0..100 {
+            outbox.push(Pause {}.into(), Timestamp(0));
+        }
 
         assert_eq!(send_all(&mut outbox, 1).len(), WINDOW);
     }

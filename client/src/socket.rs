@@ -89,13 +89,12 @@ impl Socket {
             let hello =
                 Hello { token: token.to_owned(), client, clock: clock(), features: Vec::new(), incarnation };
             socket.send(&ClientFrame::Hello(hello)).await?;
-            match socket.next().await? {
-                ServerFrame::Welcome(welcome) => {
-                    socket.heartbeat = Duration::from_millis(welcome.limits.heartbeat_ms.0.into());
-                    Ok((socket, welcome))
-                }
-                other => Err(Closed::Broken(format!("{} before welcome", other.kind()))),
-            }
+            let first = socket.next().await?;
+            let ServerFrame::Welcome(welcome) = first else {
+                return Err(Closed::Broken(format!("{} before welcome", first.kind())));
+            };
+            socket.heartbeat = Duration::from_millis(welcome.limits.heartbeat_ms.0.into());
+            Ok((socket, welcome))
         };
         tokio::time::timeout(WELCOME_TIMEOUT, opening).await.unwrap_or(Err(Closed::Silent))
     }
