@@ -1,0 +1,115 @@
+//! Who coaches whom.
+
+use spotter_protocol::{LinkId, Role, Timestamp};
+
+use super::{AccountError, Accounts, Email, Gym, Permissions};
+use crate::clock::new_id;
+
+/// A link as it shall be.
+#[derive(Clone, Debug)]
+pub struct NewLink {
+    /// Who coaches.
+    pub coach: Email,
+    /// Who is coached.
+    pub athlete: Email,
+    /// What the coach may.
+    pub permissions: Permissions,
+}
+
+impl Accounts {
+    /// Makes links active with the given permissions, new ones and ended ones alike: all or, on an error, none.
+    ///
+    /// # Errors
+    /// [`AccountError::UnknownUser`], [`AccountError::NotACoach`] or [`AccountError::OnePerson`] for the first
+    /// link that cannot be.
+    pub async fn add_links(&self, gym: &Gym, links: &[NewLink], now: Timestamp) -> Result<(), AccountError> {
+        let mut ready = Vec::with_capacity(links.len());
+        for link in links {
+            let coach = self.user_by_email(gym, &link.coach).await?;
+            let athlete = self.user_by_email(gym, &link.athlete).await?;
+            match coach.role {
+                Role::Coach | Role::GymOwner => {}
+                Role::Athlete | Role::Admin => return Err(AccountError::NotACoach(coach.email)),
+            }
+            if coach.id == athlete.id {
+                return Err(AccountError::OnePerson(coach.email));
+            }
+            ready.push((coach.id, athlete.id, link.permissions.to_string()));
+        }
+        let mut tx = self.db.write().await?;
+        for (coach, athlete, permissions) in ready {
+            sqlx::query(
+                "INSERT INTO links (id, gym, coach, athlete, state, permissions, created_at)
+                 VALUES ($1, $2, $3, $4, 'active', $5, $6)
+                 ON CONFLICT (coach, athlete) DO UPDATE SET state = 'active', permissions = excluded.permissions",
+            )
+            .bind(&LinkId(new_id(now)).0.as_bytes()[..])
+            .bind(&gym.id.0.as_bytes()[..])
+            .bind(&coach.0.as_bytes()[..])
+            .bind(&athlete.0.as_bytes()[..])
+            .bind(permissions)
+            .bind(now.0)
+            .execute(&mut *tx)
+            .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row;
+
+    use crate::accounts::tests::{NOW, a_db, a_gym, a_user};
+    use crate::db::Db;
+
+    use super::*;
+
+    async fn a_coach_and_an_athlete() -> (tempfile::TempDir, Db, Accounts, Gym) {
+        let (dir, db) = a_db().await;
+        let accounts = Accounts::new(db.clone());
+        let gym = a_gym(&accounts, "north").await;
+        a_user(&accounts, &gym, "cleo", Role::Coach).await;
+        a_user(&accounts, &gym, "ada", Role::Athlete).await;
+        (dir, db, accounts, gym)
+    }
+
+    fn link(coach: &str, athlete: &str, permissions: &str) -> NewLink {
+        let email = |name: &str| format!("{name}@example.com").parse().unwrap();
+        NewLink { coach: email(coach), athlete: email(athlete), permissions: permissions.parse().unwrap() }
+    }
+
+    #[tokio::test]
+    async fn linking_again_replaces_the_permissions() {
+        let (_dir, db, accounts, gym) = a_coach_and_an_athlete().await;
+
+        accounts.add_links(&gym, &[link("cleo", "ada", "message")], NOW).await.unwrap();
+        accounts.add_links(&gym, &[link("cleo", "ada", "view_sessions")], NOW).await.unwrap();
+
+        let rows = sqlx::query("SELECT permissions FROM links").fetch_all(&db.reader).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].get::<String, _>("permissions"), "view_sessions");
+    }
+
+    #[tokio::test]
+    async fn an_athlete_cannot_coach_and_nobody_coaches_themselves() {
+        let (_dir, _db, accounts, gym) = a_coach_and_an_athlete().await;
+
+        let swapped = accounts.add_links(&gym, &[link("ada", "cleo", "message")], NOW).await;
+        let alone = accounts.add_links(&gym, &[link("cleo", "cleo", "message")], NOW).await;
+
+        assert!(matches!(swapped, Err(AccountError::NotACoach(_))));
+        assert!(matches!(alone, Err(AccountError::OnePerson(_))));
+    }
+
+    #[tokio::test]
+    async fn a_link_never_crosses_gyms() {
+        let (_dir, _db, accounts, gym) = a_coach_and_an_athlete().await;
+        let other = a_gym(&accounts, "south").await;
+        a_user(&accounts, &other, "zoe", Role::Athlete).await;
+
+        let crossed = accounts.add_links(&gym, &[link("cleo", "zoe", "message")], NOW).await;
+
+        assert!(matches!(crossed, Err(AccountError::UnknownUser(_))));
+    }
+}
