@@ -1,0 +1,169 @@
+//! Refresh tokens: opaque, stored as hashes, good once. Each exchange makes the next of its family; a second
+//! use of one means that two hold it, and ends the family for both.
+
+use spotter_protocol::{Millis, Timestamp, UserId};
+use sqlx::{Row, Sqlite, Transaction};
+use uuid::Uuid;
+
+use crate::db::{self, Db};
+use crate::digest::{hex, sha256};
+
+/// Tokens kept for one account, used ones included: the oldest go first. At one exchange every fifteen minutes
+/// from four devices, ten days.
+const KEPT_PER_USER: i64 = 4096;
+
+/// The refresh tokens of all accounts.
+#[derive(Clone, Debug)]
+pub struct RefreshTokens {
+    db: Db,
+    ttl: i64,
+}
+
+impl RefreshTokens {
+    /// Tokens in `db` that are good for `ttl_s` seconds each.
+    pub fn new(db: Db, ttl_s: u32) -> Self {
+        Self { db, ttl: i64::from(ttl_s) * Millis(1000).micros() }
+    }
+
+    /// Makes the first token of a new family.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn issue(&self, user: UserId, now: Timestamp) -> Result<String, sqlx::Error> {
+        let mut tx = self.db.write().await?;
+        let token = self.insert(&mut tx, Uuid::new_v4(), user, now).await?;
+        tx.commit().await?;
+        Ok(token)
+    }
+
+    /// Exchanges a token for the next of its family; `None` when it is unknown, expired or was used before.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn rotate(&self, token: &str, now: Timestamp) -> Result<Option<(UserId, String)>, sqlx::Error> {
+        let hash = sha256(token.as_bytes());
+        let mut tx = self.db.write().await?;
+        let row = sqlx::query("SELECT family, user, expires_at, used_at FROM refresh_tokens WHERE hash = $1")
+            .bind(&hash[..])
+            .fetch_optional(&mut *tx)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let (family, user) = (db::uuid(&row, "family")?, UserId(db::uuid(&row, "user")?));
+        if row.try_get::<Option<i64>, _>("used_at")?.is_some() {
+            sqlx::query("DELETE FROM refresh_tokens WHERE family = $1")
+                .bind(&family.as_bytes()[..])
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            tracing::warn!(%user, "a refresh token was used twice: its family is ended");
+            return Ok(None);
+        }
+        if row.try_get::<i64, _>("expires_at")? <= now.0 {
+            return Ok(None);
+        }
+        sqlx::query("UPDATE refresh_tokens SET used_at = $1 WHERE hash = $2")
+            .bind(now.0)
+            .bind(&hash[..])
+            .execute(&mut *tx)
+            .await?;
+        let next = self.insert(&mut tx, family, user, now).await?;
+        tx.commit().await?;
+        Ok(Some((user, next)))
+    }
+
+    async fn insert(
+        &self,
+        tx: &mut Transaction<'_, Sqlite>,
+        family: Uuid,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<String, sqlx::Error> {
+        let token = hex(&rand::random::<[u8; 32]>());
+        sqlx::query("INSERT INTO refresh_tokens (hash, family, user, expires_at) VALUES ($1, $2, $3, $4)")
+            .bind(&sha256(token.as_bytes())[..])
+            .bind(&family.as_bytes()[..])
+            .bind(&user.0.as_bytes()[..])
+            .bind(now.shifted(self.ttl).0)
+            .execute(&mut **tx)
+            .await?;
+        sqlx::query(
+            "DELETE FROM refresh_tokens WHERE user = $1 AND (expires_at <= $2 OR hash IN (
+                 SELECT hash FROM refresh_tokens WHERE user = $1 ORDER BY expires_at DESC LIMIT -1 OFFSET $3))",
+        )
+        .bind(&user.0.as_bytes()[..])
+        .bind(now.0)
+        .bind(KEPT_PER_USER)
+        .execute(&mut **tx)
+        .await?;
+        Ok(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spotter_protocol::Role;
+
+    use crate::accounts::Accounts;
+    use crate::accounts::tests::{NOW, a_db, a_gym, a_user};
+
+    use super::*;
+
+    async fn some_tokens() -> (tempfile::TempDir, RefreshTokens, UserId) {
+        let (dir, db) = a_db().await;
+        let accounts = Accounts::new(db.clone());
+        let gym = a_gym(&accounts, "north").await;
+        let user = a_user(&accounts, &gym, "ada", Role::Athlete).await;
+        (dir, RefreshTokens::new(db, 3600), user.id)
+    }
+
+    #[tokio::test]
+    async fn a_token_is_exchanged_once_for_the_next() {
+        let (_dir, tokens, user) = some_tokens().await;
+        let first = tokens.issue(user, NOW).await.unwrap();
+
+        let (whose, second) = tokens.rotate(&first, NOW).await.unwrap().unwrap();
+
+        assert_eq!(whose, user);
+        assert_eq!(second.len(), 64);
+        assert!(tokens.rotate(&second, NOW).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn using_a_token_twice_ends_its_family_and_no_other() {
+        let (_dir, tokens, user) = some_tokens().await;
+        let other = tokens.issue(user, NOW).await.unwrap();
+        let first = tokens.issue(user, NOW).await.unwrap();
+        let (_, second) = tokens.rotate(&first, NOW).await.unwrap().unwrap();
+
+        assert_eq!(tokens.rotate(&first, NOW).await.unwrap(), None);
+
+        assert_eq!(tokens.rotate(&second, NOW).await.unwrap(), None);
+        assert!(tokens.rotate(&other, NOW).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn two_exchanges_at_once_have_one_winner_at_most() {
+        let (_dir, tokens, user) = some_tokens().await;
+        let token = tokens.issue(user, NOW).await.unwrap();
+
+        let (one, two) = tokio::join!(tokens.rotate(&token, NOW), tokens.rotate(&token, NOW));
+
+        assert!(one.unwrap().is_some() != two.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn an_expired_token_is_not_exchanged_and_goes_with_the_next_sign_in() {
+        let (_dir, tokens, user) = some_tokens().await;
+        let token = tokens.issue(user, NOW).await.unwrap();
+        let later = NOW.shifted(3_600_000_000);
+
+        assert_eq!(tokens.rotate(&token, later).await.unwrap(), None);
+        tokens.issue(user, later).await.unwrap();
+
+        let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM refresh_tokens")
+            .fetch_one(&tokens.db.reader)
+            .await
+            .unwrap();
+        assert_eq!(kept, 1);
+    }
+}
