@@ -3,6 +3,8 @@
 pub mod accounts;
 pub mod auth;
 pub mod clock;
+pub mod config;
 pub mod db;
 pub mod digest;
+pub mod policy;
 pub mod store;

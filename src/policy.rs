@@ -1,0 +1,149 @@
+//! Who may send what where, and who may see whom: the protocol's permission tables applied to the links of the
+//! caller's gym. Nothing else decides on rights.
+
+mod people;
+#[cfg(test)]
+mod tests;
+
+pub use people::Person;
+
+use spotter_protocol::{
+    Address, CommandKind, EntityKind, LinkPermission, Role, UserId, View, rule, view_for,
+};
+
+use crate::accounts::Permissions;
+use crate::auth::Caller;
+use crate::db::{self, Db};
+
+/// Why a caller may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// Absent, of another gym, or not allowed: the three are not told apart.
+    #[error("there is no such thing, or you may not see it")]
+    NotFound,
+    /// The database did not answer: ask again.
+    #[error("rights cannot be read just now")]
+    Unavailable,
+}
+
+/// Judges callers by the rights that are stored when it is asked.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    db: Db,
+}
+
+impl Policy {
+    /// Judges by the users and links in `db`.
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// Whether `caller` may send a command of that kind to the entity at `address`. The entity need not exist.
+    ///
+    /// # Errors
+    /// [`Denied::NotFound`] also when such a command goes to another kind of entity.
+    pub async fn may_command(
+        &self,
+        caller: &Caller,
+        address: Address,
+        command: CommandKind,
+    ) -> Result<(), Denied> {
+        let kind = match command {
+            CommandKind::Session(_) => EntityKind::Session,
+            CommandKind::Room(_) => EntityKind::Room,
+        };
+        if address.kind != kind || !address.is_well_formed() {
+            return Err(Denied::NotFound);
+        }
+        let rule = rule(command);
+        if caller.user == address.owner {
+            return allow(rule.owner.contains(&caller.role));
+        }
+        let (Some(needed), Role::Coach | Role::GymOwner) = (rule.coach, caller.role) else {
+            return Err(Denied::NotFound);
+        };
+        allow(self.link_to(caller, address.owner).await?.allow(needed))
+    }
+
+    /// The view in which `caller` may watch the entity at `address`: the one asked for, or the widest they have.
+    ///
+    /// # Errors
+    /// [`Denied::NotFound`] also when a wider view is asked for than they have.
+    pub async fn may_view(
+        &self,
+        caller: &Caller,
+        address: Address,
+        wanted: Option<View>,
+    ) -> Result<View, Denied> {
+        if !address.is_well_formed() {
+            return Err(Denied::NotFound);
+        }
+        let widest = match address.kind {
+            EntityKind::Room => self.widest_of_room(caller, address.owner),
+            EntityKind::Session => self.widest_of_session(caller, address.owner).await?,
+        };
+        let widest = widest.ok_or(Denied::NotFound)?;
+        let wanted = wanted.unwrap_or(widest);
+        allow(includes(widest, wanted)).map(|()| wanted)
+    }
+
+    /// A room is its coach's alone.
+    fn widest_of_room(&self, caller: &Caller, owner: UserId) -> Option<View> {
+        match caller.role {
+            Role::Coach | Role::GymOwner if caller.user == owner => Some(View::Coach),
+            Role::Coach | Role::GymOwner | Role::Athlete | Role::Admin => None,
+        }
+    }
+
+    async fn widest_of_session(&self, caller: &Caller, owner: UserId) -> Result<Option<View>, Denied> {
+        match caller.role {
+            Role::Admin => Ok(None),
+            Role::Athlete | Role::Coach | Role::GymOwner if caller.user == owner => Ok(Some(View::Athlete)),
+            Role::Athlete => Ok(None),
+            Role::Coach | Role::GymOwner => {
+                let linked = self.link_to(caller, owner).await?.allow(LinkPermission::ViewSessions);
+                Ok(view_for(caller.role, linked))
+            }
+        }
+    }
+
+    /// What an active link allows the caller with `owner`: nothing without one.
+    ///
+    /// # Errors
+    /// [`Denied::NotFound`] when the caller's gym has no such user.
+    async fn link_to(&self, caller: &Caller, owner: UserId) -> Result<Permissions, Denied> {
+        let row = sqlx::query(
+            "SELECT coalesce(l.permissions, '') AS permissions FROM users u
+             LEFT JOIN links l ON l.coach = $1 AND l.athlete = u.id AND l.gym = u.gym AND l.state = 'active'
+             WHERE u.id = $2 AND u.gym = $3",
+        )
+        .bind(&caller.user.0.as_bytes()[..])
+        .bind(&owner.0.as_bytes()[..])
+        .bind(&caller.gym.0.as_bytes()[..])
+        .fetch_optional(&self.db.reader)
+        .await
+        .map_err(unavailable)?
+        .ok_or(Denied::NotFound)?;
+        db::parsed(&row, "permissions").map_err(unavailable)
+    }
+}
+
+/// Whether who has the view `widest` may ask for `wanted`: a coach's stands beside the athlete's own, and both
+/// screens show less.
+const fn includes(widest: View, wanted: View) -> bool {
+    match widest {
+        View::Athlete => true,
+        View::Coach => matches!(wanted, View::Coach | View::Operator | View::Tv),
+        View::Operator => matches!(wanted, View::Operator | View::Tv),
+        View::Tv => matches!(wanted, View::Tv),
+    }
+}
+
+fn allow(allowed: bool) -> Result<(), Denied> {
+    if allowed { Ok(()) } else { Err(Denied::NotFound) }
+}
+
+fn unavailable(error: sqlx::Error) -> Denied {
+    tracing::error!(%error, "rights cannot be read");
+    Denied::Unavailable
+}

@@ -1,0 +1,264 @@
+//! Every command and every role against the table, over each way two people can stand to one another.
+
+use std::collections::BTreeMap;
+
+use spotter_protocol::{
+    Address, CommandKind, EntityKind, LinkPermission, Name, Role, RoomCommand, SessionCommand, SessionId,
+    UserId, View, Vocabulary, rule,
+};
+use uuid::Uuid;
+
+use super::*;
+use crate::accounts::tests::{NOW, a_db, a_gym};
+use crate::accounts::{Accounts, Gym, NewUser, User};
+
+/// How the caller stands to the owner of what they ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tie {
+    Own,
+    LinkedWith(LinkPermission),
+    LinkedWithNothing,
+    LinkEnded,
+    LinkInvited,
+    /// The owner coaches the caller, with every permission.
+    Coached,
+    NotLinked,
+    /// Linked with every permission by a row that should not be: the two are in different gyms.
+    OtherGym,
+    /// Nobody has the owner's id.
+    Absent,
+}
+
+const ROLES: [Role; 4] = Role::ALL;
+
+fn ties() -> Vec<Tie> {
+    let mut ties = vec![
+        Tie::Own,
+        Tie::LinkedWithNothing,
+        Tie::LinkEnded,
+        Tie::LinkInvited,
+        Tie::Coached,
+        Tie::NotLinked,
+        Tie::OtherGym,
+        Tie::Absent,
+    ];
+    ties.extend(LinkPermission::ALL.map(Tie::LinkedWith));
+    ties
+}
+
+fn commands() -> Vec<CommandKind> {
+    let session = SessionCommand::KINDS.iter().copied().map(CommandKind::Session);
+    let room = RoomCommand::KINDS.iter().copied().map(CommandKind::Room);
+    session.chain(room).collect()
+}
+
+fn address(owner: UserId, command: CommandKind) -> Address {
+    match command {
+        CommandKind::Session(_) => Address::session(owner, SessionId(Uuid::from_u128(7))),
+        CommandKind::Room(_) => Address::room(owner),
+    }
+}
+
+struct Stage {
+    _dir: tempfile::TempDir,
+    db: Db,
+    policy: Policy,
+    accounts: Accounts,
+    gym: Gym,
+    other_gym: Gym,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let (dir, db) = a_db().await;
+        let accounts = Accounts::new(db.clone());
+        let (gym, other_gym) = (a_gym(&accounts, "north").await, a_gym(&accounts, "south").await);
+        Self { _dir: dir, policy: Policy::new(db.clone()), db, accounts, gym, other_gym }
+    }
+
+    async fn user(&self, gym: &Gym, role: Role) -> User {
+        let email = format!("{}@example.com", Uuid::new_v4().simple()).parse().unwrap();
+        let new = NewUser { email, name: Name::clipped("Someone"), role, password_hash: None };
+        self.accounts.add_users(gym, vec![new], NOW).await.unwrap().remove(0)
+    }
+
+    async fn link(&self, coach: &User, athlete: &User, state: &str, permissions: &[LinkPermission]) {
+        sqlx::query("INSERT INTO links VALUES ($1, $2, $3, $4, $5, $6, 0)")
+            .bind(&Uuid::new_v4().as_bytes()[..])
+            .bind(&coach.gym.id.0.as_bytes()[..])
+            .bind(&coach.id.0.as_bytes()[..])
+            .bind(&athlete.id.0.as_bytes()[..])
+            .bind(state)
+            .bind(permissions.iter().copied().collect::<Permissions>().to_string())
+            .execute(&self.db.writer)
+            .await
+            .unwrap();
+    }
+
+    /// A caller of that role and the owner they are tied to.
+    async fn pair(&self, role: Role, tie: Tie) -> (Caller, UserId) {
+        let user = self.user(&self.gym, role).await;
+        let owner = match tie {
+            Tie::Own => user.id,
+            Tie::Absent => UserId(Uuid::new_v4()),
+            Tie::OtherGym => {
+                let stranger = self.user(&self.other_gym, Role::Coach).await;
+                self.link(&user, &stranger, "active", &LinkPermission::ALL).await;
+                stranger.id
+            }
+            Tie::NotLinked => self.user(&self.gym, Role::Coach).await.id,
+            Tie::Coached => {
+                let coach = self.user(&self.gym, Role::Coach).await;
+                self.link(&coach, &user, "active", &LinkPermission::ALL).await;
+                coach.id
+            }
+            Tie::LinkedWith(_) | Tie::LinkedWithNothing | Tie::LinkEnded | Tie::LinkInvited => {
+                let owner = self.user(&self.gym, Role::Coach).await;
+                match tie {
+                    Tie::LinkedWith(permission) => self.link(&user, &owner, "active", &[permission]).await,
+                    Tie::LinkEnded => self.link(&user, &owner, "ended", &LinkPermission::ALL).await,
+                    Tie::LinkInvited => self.link(&user, &owner, "invited", &LinkPermission::ALL).await,
+                    _ => self.link(&user, &owner, "active", &[]).await,
+                }
+                owner.id
+            }
+        };
+        (Caller { user: user.id, gym: self.gym.id, role, expires_at: NOW }, owner)
+    }
+}
+
+#[tokio::test]
+async fn every_command_is_allowed_exactly_where_the_table_says() {
+    let stage = Stage::new().await;
+    for role in ROLES {
+        for tie in ties() {
+            let (caller, owner) = stage.pair(role, tie).await;
+            for command in commands() {
+                let row = rule(command);
+                let coaches = matches!(role, Role::Coach | Role::GymOwner);
+                let expected = match tie {
+                    Tie::Own => row.owner.contains(&role),
+                    Tie::LinkedWith(permission) => coaches && row.coach == Some(permission),
+                    Tie::LinkedWithNothing
+                    | Tie::LinkEnded
+                    | Tie::LinkInvited
+                    | Tie::Coached
+                    | Tie::NotLinked
+                    | Tie::OtherGym
+                    | Tie::Absent => false,
+                };
+
+                let judged = stage.policy.may_command(&caller, address(owner, command), command).await;
+
+                let expected = if expected { Ok(()) } else { Err(Denied::NotFound) };
+                assert_eq!(judged, expected, "{role:?} {tie:?} {command:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn everyone_gets_the_widest_view_the_table_gives_them() {
+    let stage = Stage::new().await;
+    for role in ROLES {
+        for tie in ties() {
+            let (caller, owner) = stage.pair(role, tie).await;
+            let session = Address::session(owner, SessionId(Uuid::from_u128(7)));
+            let linked = tie == Tie::LinkedWith(LinkPermission::ViewSessions);
+            let expected = match tie {
+                Tie::Own if role == Role::Admin => None,
+                Tie::Own => Some(View::Athlete),
+                Tie::OtherGym | Tie::Absent => None,
+                _ => view_for(role, linked),
+            };
+
+            let judged = stage.policy.may_view(&caller, session, None).await;
+
+            assert_eq!(judged, expected.ok_or(Denied::NotFound), "{role:?} {tie:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_narrower_view_may_be_asked_for_and_a_wider_one_not() {
+    let stage = Stage::new().await;
+    let tie = Tie::LinkedWith(LinkPermission::ViewSessions);
+    let (coach, athlete) = stage.pair(Role::Coach, tie).await;
+    let (owner, stranger) = stage.pair(Role::GymOwner, Tie::NotLinked).await;
+    let session = |owner| Address::session(owner, SessionId(Uuid::from_u128(7)));
+    let cases = [
+        (coach, athlete, View::Coach, true),
+        (coach, athlete, View::Operator, true),
+        (coach, athlete, View::Tv, true),
+        (coach, athlete, View::Athlete, false),
+        (owner, stranger, View::Tv, true),
+        (owner, stranger, View::Coach, false),
+    ];
+    for (caller, whose, wanted, allowed) in cases {
+        let judged = stage.policy.may_view(&caller, session(whose), Some(wanted)).await;
+        let expected = if allowed { Ok(wanted) } else { Err(Denied::NotFound) };
+        assert_eq!(judged, expected, "{wanted:?} of {whose}");
+    }
+}
+
+#[tokio::test]
+async fn a_room_is_seen_by_its_coach_alone() {
+    let stage = Stage::new().await;
+    for role in ROLES {
+        for tie in ties() {
+            let (caller, owner) = stage.pair(role, tie).await;
+            let mine = tie == Tie::Own && matches!(role, Role::Coach | Role::GymOwner);
+
+            let judged = stage.policy.may_view(&caller, Address::room(owner), None).await;
+
+            let expected = if mine { Ok(View::Coach) } else { Err(Denied::NotFound) };
+            assert_eq!(judged, expected, "{role:?} {tie:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_command_never_reaches_another_kind_of_entity() {
+    let stage = Stage::new().await;
+    let (coach, own) = stage.pair(Role::Coach, Tie::Own).await;
+    let crooked = Address { kind: EntityKind::Room, owner: own, id: Uuid::from_u128(9) };
+    for command in commands() {
+        let swapped = match command {
+            CommandKind::Session(_) => Address::room(own),
+            CommandKind::Room(_) => crooked,
+        };
+        assert_eq!(stage.policy.may_command(&coach, swapped, command).await, Err(Denied::NotFound));
+    }
+    assert_eq!(stage.policy.may_view(&coach, crooked, None).await, Err(Denied::NotFound));
+}
+
+#[tokio::test]
+async fn people_are_those_one_is_linked_with_and_a_gym_owner_sees_the_gym() {
+    let stage = Stage::new().await;
+    let coach = stage.user(&stage.gym, Role::Coach).await;
+    let athlete = stage.user(&stage.gym, Role::Athlete).await;
+    let former = stage.user(&stage.gym, Role::Athlete).await;
+    let owner = stage.user(&stage.gym, Role::GymOwner).await;
+    let elsewhere = stage.user(&stage.other_gym, Role::GymOwner).await;
+    let permissions = [LinkPermission::ViewSessions, LinkPermission::Message];
+    stage.link(&coach, &athlete, "active", &permissions).await;
+    stage.link(&coach, &former, "ended", &permissions).await;
+
+    let seen = async |user: &User| {
+        let caller = Caller { user: user.id, gym: user.gym.id, role: user.role, expires_at: NOW };
+        let people = stage.policy.visible_people(&caller).await.unwrap();
+        people
+            .into_iter()
+            .map(|person| (person.id, person.permissions.to_string()))
+            .collect::<BTreeMap<_, _>>()
+    };
+
+    let none = String::new;
+    let both = || "view_sessions,message".to_owned();
+    assert_eq!(seen(&coach).await, BTreeMap::from([(coach.id, none()), (athlete.id, both())]));
+    assert_eq!(seen(&athlete).await, BTreeMap::from([(coach.id, both()), (athlete.id, none())]));
+    assert_eq!(seen(&former).await, BTreeMap::from([(former.id, none())]));
+    let everyone = [coach.id, athlete.id, former.id, owner.id].map(|id| (id, none()));
+    assert_eq!(seen(&owner).await, BTreeMap::from(everyone));
+    assert_eq!(seen(&elsewhere).await, BTreeMap::from([(elsewhere.id, none())]));
+}
