@@ -1,0 +1,72 @@
+//! `POST /api/v1/auth/login` and `/refresh`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Deserialize;
+
+use super::Api;
+use super::body::ApiJson;
+use super::problem::{Problem, ProblemKind};
+use crate::auth::{Password, SignInError, SignedIn};
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new().route("/api/v1/auth/login", post(login)).route("/api/v1/auth/refresh", post(refresh))
+}
+
+#[derive(Deserialize)]
+struct Login {
+    gym: String,
+    email: String,
+    password: Password,
+}
+
+#[derive(Deserialize)]
+struct Refresh {
+    refresh_token: String,
+}
+
+async fn login(
+    State(api): State<Arc<Api>>,
+    ApiJson(Login { gym, email, password }): ApiJson<Login>,
+) -> Result<Response, Problem> {
+    answer(api.sign_in.with_password(&gym, &email, password, api.clock.now()).await)
+}
+
+async fn refresh(
+    State(api): State<Arc<Api>>,
+    ApiJson(Refresh { refresh_token }): ApiJson<Refresh>,
+) -> Result<Response, Problem> {
+    answer(api.sign_in.with_refresh_token(&refresh_token, api.clock.now()).await)
+}
+
+fn answer(signed_in: Result<SignedIn, SignInError>) -> Result<Response, Problem> {
+    let result = match &signed_in {
+        Ok(_) => "ok",
+        Err(SignInError::BadCredentials) => "bad_credentials",
+        Err(SignInError::BadRefreshToken) => "bad_refresh_token",
+        Err(SignInError::Busy) => "busy",
+        Err(SignInError::Unavailable(_)) => "unavailable",
+    };
+    metrics::counter!("spotter_auth_attempts_total", "result" => result).increment(1);
+    let signed_in = signed_in?;
+    Ok(([(CACHE_CONTROL, "no-store")], Json(signed_in)).into_response())
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        Self::new(match error {
+            SignInError::BadCredentials => ProblemKind::BadCredentials,
+            SignInError::BadRefreshToken => ProblemKind::BadRefreshToken,
+            SignInError::Busy => ProblemKind::Busy,
+            SignInError::Unavailable(source) => {
+                tracing::error!(error = %source, "nobody can sign in");
+                ProblemKind::Unavailable
+            }
+        })
+    }
+}
