@@ -2,9 +2,16 @@
 
 pub mod accounts;
 pub mod auth;
+pub mod catalogue;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod db;
 pub mod digest;
+pub mod http;
+pub mod node;
+pub mod pages;
 pub mod policy;
 pub mod store;
+pub mod telemetry;
+pub mod workouts;

@@ -1,0 +1,226 @@
+//! The command line: what each command is called, what it takes, and how it ends.
+//!
+//! Exit codes: 0 it was done, 1 it failed (one line on standard error says what to do), 2 it was called wrongly.
+
+mod accounts;
+mod password;
+mod settings;
+mod token;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+
+use crate::auth::{Keys, Tokens};
+use crate::clock::SystemClock;
+use crate::config::{Config, LogFormat, Sources};
+use crate::db::Db;
+use crate::{node, telemetry};
+use spotter_actors::Clock;
+
+/// Real-time session engine for strength coaching.
+#[derive(Debug, Parser)]
+#[command(
+    name = "spotter",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Exit codes: 0 done, 1 failed, 2 called wrongly.
+Settings come from defaults, then --config, then SPOTTER_* variables, then flags: see `spotter config print`."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+    /// A TOML file of settings; config/spotter.toml documents each
+    #[arg(long, global = true, env = "SPOTTER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the database and the keys (setting data_dir)
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the node until it is told to stop
+    #[command(after_help = "Example:\n  spotter serve --listen 0.0.0.0:8080 --log-format json")]
+    Serve(NodeFlags),
+    /// Bring the tables of the database up to this build
+    #[command(after_help = "Example:\n  spotter migrate --data-dir /var/lib/spotter")]
+    Migrate,
+    /// Gyms: the tenants
+    #[command(subcommand)]
+    Gym(accounts::GymCommand),
+    /// People's accounts
+    #[command(subcommand)]
+    User(accounts::UserCommand),
+    /// Coaching links
+    #[command(subcommand)]
+    Link(accounts::LinkCommand),
+    /// Print access tokens, for tools and tests
+    Token(token::TokenArgs),
+    /// What is set, and where
+    #[command(subcommand)]
+    Config(settings::ConfigCommand),
+}
+
+/// Settings that have a flag of their own.
+#[derive(Debug, Args)]
+struct NodeFlags {
+    /// Where the API, the sockets and the pages are served (setting listen)
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where /metrics is served (setting admin_listen)
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<String>,
+    /// How the log is written (setting log.format)
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+    /// Which log records are kept, such as info,spotter=debug (setting log.filter)
+    #[arg(long, value_name = "FILTER")]
+    log_filter: Option<String>,
+}
+
+/// Does what the process was called for.
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The whole chain on one line: each cause after what it caused.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new().context("the system gives this program no threads")?;
+    let mut sources =
+        Sources { file: cli.config, variables: std::env::vars_os().collect(), flags: Vec::new() };
+    sources.flags.extend(cli.data_dir.map(|folder| ("data_dir", "--data-dir", folder)));
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(flags) => {
+                flags.add_to(&mut sources);
+                let config = sources.load()?;
+                telemetry::write_log(&config.log)?;
+                node::serve(config).await
+            }
+            Command::Migrate => {
+                let config = sources.load()?;
+                open_db(&config).await?;
+                println!("{} is up to date", node::database(&config.data_dir).display());
+                Ok(())
+            }
+            Command::Gym(command) => accounts::gym(command, &sources.load()?).await,
+            Command::User(command) => accounts::user(command, &sources.load()?).await,
+            Command::Link(command) => accounts::link(command, &sources.load()?).await,
+            Command::Token(args) => token::print(args, &sources.load()?).await,
+            Command::Config(command) => settings::run(command, sources),
+        }
+    })
+}
+
+impl NodeFlags {
+    fn add_to(self, sources: &mut Sources) {
+        let format = self.log_format.map(|format| match format {
+            LogFormat::Text => "text".to_owned(),
+            LogFormat::Json => "json".to_owned(),
+        });
+        let given = [
+            ("listen", "--listen", self.listen),
+            ("admin_listen", "--admin-listen", self.admin_listen),
+            ("log.format", "--log-format", format),
+            ("log.filter", "--log-filter", self.log_filter),
+        ];
+        sources.flags.extend(given.into_iter().filter_map(|(key, flag, value)| Some((key, flag, value?))));
+    }
+}
+
+/// Opens the database beside a node that may be running: tools write only tables that no entity owns.
+async fn open_db(config: &Config) -> anyhow::Result<Db> {
+    node::make_folder(&config.data_dir)?;
+    let file = node::database(&config.data_dir);
+    Db::open(&file).await.with_context(|| format!("cannot open the database {}", file.display()))
+}
+
+fn open_tokens(config: &Config) -> anyhow::Result<Tokens> {
+    let keys = Keys::open(&node::keys(&config.data_dir), SystemClock.now())?;
+    Ok(Tokens::new(&keys, config.auth.access_ttl_s))
+}
+
+/// The lines of a CSV file below its heading.
+fn read_csv<T: serde::de::DeserializeOwned>(file: &Path) -> anyhow::Result<Vec<T>> {
+    let name = file.display();
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .flexible(false)
+        .from_path(file)
+        .with_context(|| format!("cannot read {name}"))?;
+    reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("a line of {name} does not fit"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn leaves(command: &clap::Command) -> Vec<clap::Command> {
+        let below: Vec<_> = command.get_subcommands().filter(|sub| sub.get_name() != "help").collect();
+        if below.is_empty() { vec![command.clone()] } else { below.into_iter().flat_map(leaves).collect() }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in leaves(&Cli::command()) {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Example"), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn no_password_can_be_given_as_a_flag() {
+        let called = ["spotter", "user", "passwd", "--gym", "g", "--email", "a@b.c", "--password", "x"];
+        assert!(Cli::try_parse_from(called).is_err());
+    }
+
+    #[test]
+    fn commands_are_called_as_documented() {
+        for line in [
+            "spotter serve --listen 0.0.0.0:80 --data-dir /tmp/x",
+            "spotter migrate",
+            "spotter gym add --slug north --name North",
+            "spotter user add --gym north --email a@b.c --name Ada --role athlete --password-stdin",
+            "spotter user add --gym north --from users.csv",
+            "spotter user passwd --gym north --email a@b.c",
+            "spotter user list --gym north",
+            "spotter link add --gym north --coach c@b.c --athlete a@b.c --permissions view_sessions,message",
+            "spotter link add --gym north --from links.csv",
+            "spotter token --gym north --email a@b.c",
+            "spotter token --gym north --role athlete",
+            "spotter config print --config x.toml",
+            "spotter config check",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+        for line in [
+            "spotter",
+            "spotter user add --gym north --email a@b.c",
+            "spotter user add --gym north --from users.csv --email a@b.c",
+            "spotter user add --gym north --email a@b.c --name A --role admin",
+            "spotter link add --gym north --coach c@b.c",
+            "spotter token --gym north",
+            "spotter token --gym north --email a@b.c --role coach",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! `spotter gym`, `user` and `link`.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Deserialize;
+use spotter_actors::Clock;
+use spotter_protocol::{Name, Role};
+
+use super::{open_db, password, read_csv};
+use crate::accounts::{Accounts, Email, Gym, NewLink, NewUser, Permissions, Slug};
+use crate::clock::SystemClock;
+use crate::config::Config;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GymCommand {
+    /// Add a gym
+    #[command(after_help = "Example:\n  spotter gym add --slug iron-temple --name 'Iron Temple'")]
+    Add {
+        /// How people name it when they sign in: a-z, 0-9 and -
+        #[arg(long)]
+        slug: Slug,
+        /// What it is called
+        #[arg(long, value_parser = name)]
+        name: Name,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Add one account, or all of a file
+    #[command(after_help = "\
+Examples:
+  spotter user add --gym iron-temple --email ada@example.com --name 'Ada' --role athlete
+  spotter user add --gym iron-temple --from users.csv
+
+The file begins with the line email,name,role. Its accounts cannot sign in until `spotter user passwd`.
+On an error nothing of the file is added.")]
+    Add(UserAdd),
+    /// Set an account's password and end its sign-ins
+    #[command(after_help = "\
+Example:
+  spotter user passwd --gym iron-temple --email ada@example.com --password-stdin < password.txt")]
+    Passwd {
+        /// The gym's slug
+        #[arg(long)]
+        gym: String,
+        /// The account's e-mail
+        #[arg(long)]
+        email: Email,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// List a gym's accounts: e-mail, role, name, id, and whether a password is set
+    #[command(after_help = "Example:\n  spotter user list --gym iron-temple --role coach")]
+    List {
+        /// The gym's slug
+        #[arg(long)]
+        gym: String,
+        /// Only accounts of this role
+        #[arg(long, value_enum)]
+        role: Option<GymRole>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UserAdd {
+    /// The gym's slug
+    #[arg(long)]
+    gym: String,
+    /// Accounts to add, as a CSV file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["email", "name", "role", "password_stdin", "no_password"])]
+    from: Option<PathBuf>,
+    /// What the person signs in with
+    #[arg(long, required_unless_present = "from")]
+    email: Option<Email>,
+    /// What they are called
+    #[arg(long, required_unless_present = "from", value_parser = name)]
+    name: Option<Name>,
+    /// What they are in the gym
+    #[arg(long, required_unless_present = "from", value_enum)]
+    role: Option<GymRole>,
+    /// Read the password from the first line of standard input
+    #[arg(long, conflicts_with = "no_password")]
+    password_stdin: bool,
+    /// Set no password: the account cannot sign in yet
+    #[arg(long)]
+    no_password: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LinkCommand {
+    /// Link a coach and an athlete, or change what an existing link allows
+    #[command(after_help = "\
+Examples:
+  spotter link add --gym iron-temple --coach cleo@example.com --athlete ada@example.com
+  spotter link add --gym iron-temple --from links.csv --permissions view_sessions
+
+The file begins with the line coach,athlete; both are e-mails. On an error nothing of the file is added.")]
+    Add(LinkAdd),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LinkAdd {
+    /// The gym's slug
+    #[arg(long)]
+    gym: String,
+    /// Links to add, as a CSV file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["coach", "athlete"])]
+    from: Option<PathBuf>,
+    /// The coach's e-mail
+    #[arg(long, required_unless_present = "from")]
+    coach: Option<Email>,
+    /// The athlete's e-mail
+    #[arg(long, required_unless_present = "from")]
+    athlete: Option<Email>,
+    /// What the coach may: view_sessions, message, log_sets, edit_plans, edit_goals
+    #[arg(long, default_value = "view_sessions,message,log_sets", value_name = "LIST")]
+    permissions: Permissions,
+}
+
+/// A role within a gym.
+#[derive(Clone, Copy, Debug, ValueEnum, Deserialize)]
+#[value(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(super) enum GymRole {
+    Athlete,
+    Coach,
+    GymOwner,
+}
+
+impl From<GymRole> for Role {
+    fn from(role: GymRole) -> Self {
+        match role {
+            GymRole::Athlete => Self::Athlete,
+            GymRole::Coach => Self::Coach,
+            GymRole::GymOwner => Self::GymOwner,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserLine {
+    email: String,
+    name: Name,
+    role: GymRole,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkLine {
+    coach: String,
+    athlete: String,
+}
+
+pub(super) async fn gym(command: GymCommand, config: &Config) -> anyhow::Result<()> {
+    let GymCommand::Add { slug, name } = command;
+    let gym = Accounts::new(open_db(config).await?).add_gym(slug, name, SystemClock.now()).await?;
+    println!("added gym {} ({})", gym.slug, gym.id);
+    Ok(())
+}
+
+pub(super) async fn user(command: UserCommand, config: &Config) -> anyhow::Result<()> {
+    let accounts = Accounts::new(open_db(config).await?);
+    match command {
+        UserCommand::Add(args) => {
+            let gym = accounts.gym(&args.gym).await?;
+            let added = accounts.add_users(&gym, args.users()?, SystemClock.now()).await?;
+            match added.as_slice() {
+                [user] => println!("added {} {} ({})", user.role.as_str(), user.email, user.id),
+                users => println!("added {} accounts", users.len()),
+            }
+        }
+        UserCommand::Passwd { gym, email, password_stdin } => {
+            let user = accounts.user_by_email(&accounts.gym(&gym).await?, &email).await?;
+            let hash = password::read_new(password_stdin)?.hash()?;
+            accounts.set_password(&user, &hash).await?;
+            println!("{email} has a new password; earlier sign-ins have ended");
+        }
+        UserCommand::List { gym, role } => {
+            let gym = accounts.gym(&gym).await?;
+            for row in accounts.users(&gym, role.map(Role::from)).await? {
+                let user = &row.user;
+                let password = if row.password_hash.is_some() { "password" } else { "no password" };
+                println!("{}\t{}\t{}\t{}\t{password}", user.email, user.role.as_str(), user.name, user.id);
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn link(command: LinkCommand, config: &Config) -> anyhow::Result<()> {
+    let LinkCommand::Add(args) = command;
+    let accounts = Accounts::new(open_db(config).await?);
+    let gym: Gym = accounts.gym(&args.gym).await?;
+    let links = args.links()?;
+    accounts.add_links(&gym, &links, SystemClock.now()).await?;
+    println!(
+        "{} active",
+        if links.len() == 1 { "the link is".to_owned() } else { format!("{} links are", links.len()) }
+    );
+    Ok(())
+}
+
+impl UserAdd {
+    fn users(self) -> anyhow::Result<Vec<NewUser>> {
+        if let (Some(email), Some(name), Some(role)) = (self.email, self.name, self.role) {
+            let password_hash = match self.no_password {
+                true => None,
+                false => Some(password::read_new(self.password_stdin)?.hash()?),
+            };
+            return Ok(vec![NewUser { email, name, role: role.into(), password_hash }]);
+        }
+        let lines: Vec<UserLine> = read_csv(&self.from.unwrap_or_default())?;
+        lines
+            .into_iter()
+            .map(|UserLine { email, name, role }| {
+                Ok(NewUser { email: parse_email(&email)?, name, role: role.into(), password_hash: None })
+            })
+            .collect()
+    }
+}
+
+impl LinkAdd {
+    fn links(self) -> anyhow::Result<Vec<NewLink>> {
+        let permissions = self.permissions;
+        if let (Some(coach), Some(athlete)) = (self.coach, self.athlete) {
+            return Ok(vec![NewLink { coach, athlete, permissions }]);
+        }
+        let lines: Vec<LinkLine> = read_csv(&self.from.unwrap_or_default())?;
+        lines
+            .into_iter()
+            .map(|LinkLine { coach, athlete }| {
+                let (coach, athlete) = (parse_email(&coach)?, parse_email(&athlete)?);
+                Ok(NewLink { coach, athlete, permissions: permissions.clone() })
+            })
+            .collect()
+    }
+}
+
+fn parse_email(text: &str) -> anyhow::Result<Email> {
+    text.parse().map_err(|reason| anyhow!("`{text}` is no e-mail address: {reason}"))
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    if text.trim().is_empty() {
+        return Err("a name has at least one character".to_owned());
+    }
+    Name::try_from(Box::from(text))
+}
