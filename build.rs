@@ -18,8 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let built = Path::new("web/dist");
     let embedded = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?).join("pages");
     println!("cargo::rerun-if-env-changed=REQUIRE_PAGES");
-    // Without pages their parent is watched: a path that is not there would mean a rerun at every build.
-    println!("cargo::rerun-if-changed={}", if built.is_dir() { "web/dist" } else { nearest(built) });
+    // Without pages their sources are watched: a path that is not there would mean a rerun at every build.
+    println!("cargo::rerun-if-changed={}", if built.is_dir() { "web/dist" } else { "web" });
 
     if embedded.exists() {
         fs::remove_dir_all(&embedded)?;
@@ -33,13 +33,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::warning=built without pages: run `make web`, then build again");
     fs::create_dir_all(&embedded)?;
     Ok(fs::write(embedded.join("index.html"), WITHOUT_PAGES)?)
-}
-
-fn nearest(built: &Path) -> &'static str {
-    match built.parent() {
-        Some(parent) if parent.is_dir() => "web",
-        _ => "build.rs",
-    }
 }
 
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {

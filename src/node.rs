@@ -14,7 +14,7 @@ use spotter_actors::Clock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::accounts::Accounts;
 use crate::auth::{Keys, Passwords, RefreshTokens, SignIn, Tokens};
@@ -60,7 +60,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let api = assemble(&config).await?;
     let public = bind(config.listen, "listen").await?;
     let admin = bind(config.admin_listen, "admin_listen").await?;
-    run(api, metrics, public, admin, stop_signal()?).await
+    let drain = Duration::from_secs(config.engine.drain_s.into());
+    run(api, metrics, public, admin, stop_signal()?, drain).await
 }
 
 /// Puts the parts together.
@@ -86,13 +87,14 @@ async fn assemble(config: &Config) -> anyhow::Result<Arc<Api>> {
     }))
 }
 
-/// Serves both listeners until `stop` comes, then finishes the requests that were begun.
+/// Serves both listeners until `stop` comes, then gives the requests that were begun the time `drain` to finish.
 async fn run(
     api: Arc<Api>,
     metrics: PrometheusHandle,
     public: TcpListener,
     admin: TcpListener,
     stop: impl Future<Output = ()>,
+    drain: Duration,
 ) -> anyhow::Result<()> {
     info!(listen = %public.local_addr()?, admin_listen = %admin.local_addr()?, "serving");
     let readiness = api.readiness.clone();
@@ -109,14 +111,21 @@ async fn run(
         }
     });
     readiness.set(true);
-    let stop = async {
+    let served = async { tokio::try_join!(public.into_future(), admin.into_future()) };
+    let stopped = async {
         stop.await;
         info!("stopping");
         readiness.set(false);
         stopping.cancel();
-        Ok(())
+        tokio::time::sleep(drain).await;
     };
-    let served = tokio::try_join!(public.into_future(), admin.into_future(), stop);
+    let served = tokio::select! {
+        served = served => served.map(|_| ()),
+        () = stopped => {
+            warn!("requests that took too long were cut off");
+            Ok(())
+        }
+    };
     upkeep.abort();
     served.context("a listener failed")?;
     info!("stopped");

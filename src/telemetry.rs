@@ -1,5 +1,7 @@
 //! What the node tells its operator: log records on standard error, and metrics.
 
+use std::io::{IsTerminal, stderr};
+
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
@@ -30,7 +32,10 @@ pub enum TelemetryError {
 /// [`TelemetryError::Filter`] when the filter cannot be read.
 pub fn write_log(log: &Log) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(&log.filter)?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(stderr().is_terminal())
+        .with_writer(stderr);
     match log.format {
         LogFormat::Text => subscriber.finish().try_init()?,
         LogFormat::Json => subscriber.json().finish().try_init()?,

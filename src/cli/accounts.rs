@@ -1,5 +1,6 @@
 //! `spotter gym`, `user` and `link`.
 
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use anyhow::anyhow;
@@ -182,10 +183,18 @@ pub(super) async fn user(command: UserCommand, config: &Config) -> anyhow::Resul
         }
         UserCommand::List { gym, role } => {
             let gym = accounts.gym(&gym).await?;
+            let mut out = stdout().lock();
             for row in accounts.users(&gym, role.map(Role::from)).await? {
                 let user = &row.user;
                 let password = if row.password_hash.is_some() { "password" } else { "no password" };
-                println!("{}\t{}\t{}\t{}\t{password}", user.email, user.role.as_str(), user.name, user.id);
+                writeln!(
+                    out,
+                    "{}\t{}\t{}\t{}\t{password}",
+                    user.email,
+                    user.role.as_str(),
+                    user.name,
+                    user.id
+                )?;
             }
         }
     }

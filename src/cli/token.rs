@@ -1,5 +1,7 @@
 //! `spotter token`.
 
+use std::io::{Write, stdout};
+
 use clap::Args;
 use spotter_actors::Clock;
 use spotter_protocol::Role;
@@ -40,8 +42,9 @@ pub(super) async fn print(args: TokenArgs, config: &Config) -> anyhow::Result<()
         println!("{}", tokens.mint(&user, now)?);
         return Ok(());
     }
+    let mut out = stdout().lock();
     for row in accounts.users(&gym, args.role.map(Role::from)).await? {
-        println!("{}\t{}\t{}", row.user.email, row.user.id, tokens.mint(&row.user, now)?);
+        writeln!(out, "{}\t{}\t{}", row.user.email, row.user.id, tokens.mint(&row.user, now)?)?;
     }
     Ok(())
 }

@@ -84,6 +84,11 @@ impl Sources {
         for layer in layers {
             let mut values = Map::new();
             for (key, kind, origin) in layer {
+                let is_empty_section = matches!(kind, ValueKind::Table(_))
+                    && known.iter().any(|known| known.starts_with(&format!("{key}.")));
+                if is_empty_section {
+                    continue;
+                }
                 if !known.contains(&key) {
                     return Err(unknown(key, &origin, &known));
                 }
@@ -153,7 +158,7 @@ fn leaves(table: Map<String, Value>) -> BTreeMap<String, ValueKind> {
     let mut found = BTreeMap::new();
     for (key, value) in table {
         if let ValueKind::Table(inner) = value.kind {
-            if inner.is_empty() && !is_section(&key) {
+            if inner.is_empty() {
                 found.insert(key, ValueKind::Table(inner));
             } else {
                 found.extend(leaves(inner).into_iter().map(|(below, kind)| (format!("{key}.{below}"), kind)));
@@ -163,11 +168,6 @@ fn leaves(table: Map<String, Value>) -> BTreeMap<String, ValueKind> {
         }
     }
     found
-}
-
-/// Whether a table of that name may stand empty in a file.
-fn is_section(key: &str) -> bool {
-    matches!(key, "log" | "auth" | "socket" | "engine")
 }
 
 fn at(origin: Origin, values: BTreeMap<String, ValueKind>) -> Vec<Written> {
@@ -187,12 +187,15 @@ fn unknown(key: String, origin: &Origin, known: &[String]) -> ConfigError {
     ConfigError::UnknownKey { key, origin: origin.to_string(), hint }
 }
 
+/// Names the value that has not the form its key needs.
 fn bad_value(error: config::ConfigError, settings: &BTreeMap<String, Setting>) -> ConfigError {
     use config::ConfigError as E;
-    let (key, reason) = match &error {
-        E::Type { key: Some(key), expected, .. } => (key, format!("expected {expected}")),
-        E::At { key: Some(key), error: inner, .. } => (key, inner.to_string()),
-        _ => return error.into(),
+    let (key, reason) = if let E::Type { key: Some(key), expected, .. } = &error {
+        (key, format!("expected {expected}"))
+    } else if let E::At { key: Some(key), error: inner, .. } = &error {
+        (key, inner.to_string())
+    } else {
+        return error.into();
     };
     let Some(Setting { value, origin }) = settings.get(key) else { return error.into() };
     let (key, value, origin) = (key.clone(), value.clone(), origin.to_string());

@@ -50,7 +50,6 @@ async fn workout(
 
 impl From<WorkoutError> for Problem {
     fn from(error: WorkoutError) -> Self {
-        tracing::error!(%error, "a workout cannot be read");
-        Self::new(ProblemKind::Unavailable)
+        Self::unavailable(error)
     }
 }

@@ -65,7 +65,7 @@ pub(super) async fn request(request: Request, next: Next) -> Response {
         "status" => status.to_string(),
     )
     .record(elapsed.as_secs_f64());
-    span.in_scope(|| info!(status, duration_ms = elapsed.as_millis(), "request served"));
+    span.in_scope(|| info!(status, duration_ms = elapsed.as_secs_f64() * 1e3, "request served"));
     response
 }
 

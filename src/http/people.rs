@@ -40,7 +40,6 @@ async fn people(
 impl From<AccountError> for Problem {
     /// The names in an [`AccountError`] are for operators; a client learns nothing from it.
     fn from(error: AccountError) -> Self {
-        tracing::error!(%error, "an account cannot be read");
-        Self::new(ProblemKind::Unavailable)
+        Self::unavailable(error)
     }
 }

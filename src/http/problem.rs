@@ -101,6 +101,13 @@ impl Problem {
         Self { kind, detail: Some(detail.into()) }
     }
 
+    /// A problem that is not the client's: the log gets the whole chain of causes, the client none of it.
+    pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        let chain = format!("{:#}", anyhow::Error::new(error));
+        tracing::error!(error = chain, "a request cannot be answered");
+        Self::new(ProblemKind::Unavailable)
+    }
+
     /// The whole response, as the request of that id gets it.
     pub(super) fn respond(&self, request_id: &str) -> Response {
         let (status, code, title) = self.kind.row();

@@ -59,14 +59,11 @@ fn answer(signed_in: Result<SignedIn, SignInError>) -> Result<Response, Problem>
 
 impl From<SignInError> for Problem {
     fn from(error: SignInError) -> Self {
-        Self::new(match error {
-            SignInError::BadCredentials => ProblemKind::BadCredentials,
-            SignInError::BadRefreshToken => ProblemKind::BadRefreshToken,
-            SignInError::Busy => ProblemKind::Busy,
-            SignInError::Unavailable(source) => {
-                tracing::error!(error = %source, "nobody can sign in");
-                ProblemKind::Unavailable
-            }
-        })
+        match error {
+            SignInError::BadCredentials => Self::new(ProblemKind::BadCredentials),
+            SignInError::BadRefreshToken => Self::new(ProblemKind::BadRefreshToken),
+            SignInError::Busy => Self::new(ProblemKind::Busy),
+            SignInError::Unavailable(_) => Self::unavailable(error),
+        }
     }
 }

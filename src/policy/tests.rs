@@ -95,6 +95,13 @@ impl Stage {
             .unwrap();
     }
 
+    /// Someone of the gym whom `coach` is linked to.
+    async fn linked(&self, coach: &User, state: &str, permissions: &[LinkPermission]) -> UserId {
+        let owner = self.user(&self.gym, Role::Coach).await;
+        self.link(coach, &owner, state, permissions).await;
+        owner.id
+    }
+
     /// A caller of that role and the owner they are tied to.
     async fn pair(&self, role: Role, tie: Tie) -> (Caller, UserId) {
         let user = self.user(&self.gym, role).await;
@@ -112,16 +119,10 @@ impl Stage {
                 self.link(&coach, &user, "active", &LinkPermission::ALL).await;
                 coach.id
             }
-            Tie::LinkedWith(_) | Tie::LinkedWithNothing | Tie::LinkEnded | Tie::LinkInvited => {
-                let owner = self.user(&self.gym, Role::Coach).await;
-                match tie {
-                    Tie::LinkedWith(permission) => self.link(&user, &owner, "active", &[permission]).await,
-                    Tie::LinkEnded => self.link(&user, &owner, "ended", &LinkPermission::ALL).await,
-                    Tie::LinkInvited => self.link(&user, &owner, "invited", &LinkPermission::ALL).await,
-                    _ => self.link(&user, &owner, "active", &[]).await,
-                }
-                owner.id
-            }
+            Tie::LinkedWith(permission) => self.linked(&user, "active", &[permission]).await,
+            Tie::LinkedWithNothing => self.linked(&user, "active", &[]).await,
+            Tie::LinkEnded => self.linked(&user, "ended", &LinkPermission::ALL).await,
+            Tie::LinkInvited => self.linked(&user, "invited", &LinkPermission::ALL).await,
         };
         (Caller { user: user.id, gym: self.gym.id, role, expires_at: NOW }, owner)
     }
@@ -169,7 +170,12 @@ async fn everyone_gets_the_widest_view_the_table_gives_them() {
                 Tie::Own if role == Role::Admin => None,
                 Tie::Own => Some(View::Athlete),
                 Tie::OtherGym | Tie::Absent => None,
-                _ => view_for(role, linked),
+                Tie::LinkedWith(_)
+                | Tie::LinkedWithNothing
+                | Tie::LinkEnded
+                | Tie::LinkInvited
+                | Tie::Coached
+                | Tie::NotLinked => view_for(role, linked),
             };
 
             let judged = stage.policy.may_view(&caller, session, None).await;
