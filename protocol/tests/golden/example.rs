@@ -1,0 +1,440 @@
+//! The values behind the golden files. Every id and time is fixed, and no two ids are alike.
+
+use spotter_protocol::{
+    Ack, Actual, Address, Amend, AthleteHidden, AthleteShown, Attention, Badge, Bests, ClientFrame, ClientId,
+    Command, CommandFrame, CommandId, Complete, Effort, EffortScale, EntityView, ErrorCode, Event,
+    EventsFrame, ExerciseAdded, ExerciseView, Fail, Fault, Finish, Finished, Glance, GoAway, Grams, GymId,
+    Hello, Hide, InstanceId, LastSet, Limits, LiveSession, Load, LoadKind, Metres, Millis, Note, NoteView,
+    Noted, Pause, Paused, Phase, Ping, Place, PlannedExercise, PlannedSet, Pong, Pr, PrKind, PrWithdrawn,
+    Presence, PublishedEvent, Reopen, Reopened, RepRange, Reply, Reps, Rest, RestGlance, RestView, Rested,
+    Resume, Resumed, Role, RoomCommand, RoomEvent, RoomView, Seconds, ServerFrame, SessionEvent, SessionId,
+    SessionView, SetAdded, SetAmended, SetCompleted, SetFailed, SetId, SetSkipped, SetStatus, SetType,
+    SetView, SetVoided, Show, Shown, Side, Signal, Skip, SnapshotFrame, Start, Started, Subscribe, Target,
+    Text, Tile, TilesFrame, Timestamp, Token, Unit, Unsubscribe, UserId, Version, View, Void, Welcome,
+    WorkoutId, WorkoutRef,
+};
+use uuid::Uuid;
+
+const fn id(n: u128) -> Uuid {
+    Uuid::from_u128(0x0199_c82c_c000_7000_8000_0000_0000_0000 | n << 32 | n)
+}
+
+pub(crate) const ATHLETE: UserId = UserId(id(0xa1));
+pub(crate) const COACH: UserId = UserId(id(0xc0));
+const OTHER: UserId = UserId(id(0xa2));
+const GYM: GymId = GymId(id(0x90));
+const PHONE: ClientId = ClientId(id(0xf0));
+const SESSION: SessionId = SessionId(id(0x5e));
+const INCARNATION: Uuid = id(0x1c);
+const ACTIVATION: Uuid = id(0xac);
+const EXTRA_INSTANCE: InstanceId = InstanceId(id(0xe1));
+const EXTRA_SET: SetId = SetId(id(0x51));
+/// 2025-10-09T08:53:20Z, and a microsecond that a millisecond clock would lose.
+pub(crate) const T0: Timestamp = Timestamp(1_760_000_000_000_001);
+
+fn at(seconds: i64) -> Timestamp {
+    T0.shifted(seconds * 1_000_000)
+}
+
+fn text<const MAX: usize>(words: &str) -> Text<MAX> {
+    Text::try_from(Box::from(words)).expect("within its bound")
+}
+
+fn kg(thousandths: u32) -> Load {
+    Load::new(thousandths, Unit::Kg).expect("a load a person can lift")
+}
+
+fn reps(n: u32) -> Reps {
+    Reps::new(n).expect("a number a person can do")
+}
+
+fn rpe(tenths: u8) -> Effort {
+    Effort::new(EffortScale::Rpe, tenths).expect("a half step")
+}
+
+fn workout() -> WorkoutRef {
+    WorkoutRef { id: WorkoutId(id(0x30)), revision: 3 }
+}
+
+fn squat_1() -> SetId {
+    SetId::planned(SESSION, 0, 0)
+}
+
+fn squat_2() -> SetId {
+    SetId::planned(SESSION, 0, 1)
+}
+
+fn four_at_140() -> Actual {
+    Actual { load: Some(kg(140_000)), reps: Some(reps(4)), effort: Some(rpe(95)), ..Actual::default() }
+}
+
+/// As typed on a phone set to pounds, with two repetitions left.
+fn one_sided_in_pounds() -> Actual {
+    Actual {
+        load: Some(Load::new(225_000, Unit::Lb).expect("a load a person can lift")),
+        reps: Some(reps(8)),
+        effort: Some(Effort::new(EffortScale::Rir, 20).expect("a half step")),
+        side: Some(Side::Left),
+        ..Actual::default()
+    }
+}
+
+fn carried_40_metres() -> Actual {
+    let seconds = Some(Seconds::new(31).expect("under a day"));
+    let metres = Some(Metres::new(40).expect("under 100 km"));
+    Actual { seconds, metres, ..Actual::default() }
+}
+
+fn five_at_140() -> Target {
+    Target {
+        set_type: SetType::Working,
+        reps: Some(RepRange { min: reps(5), max: Some(reps(5)) }),
+        load: Some(kg(140_000)),
+        effort: Some(rpe(80)),
+        rest: Some(Millis(180_000)),
+        ..Target::default()
+    }
+}
+
+fn as_many_as_possible() -> Target {
+    let reps = Some(RepRange { min: reps(8), max: None });
+    Target { set_type: SetType::Amrap, reps, load: Some(kg(100_000)), ..Target::default() }
+}
+
+fn farmers_walk() -> Place {
+    Place {
+        instance: EXTRA_INSTANCE,
+        exercise: "farmers-walk".parse().expect("a slug"),
+        name: text("Farmer’s walk"),
+        load_kind: LoadKind::PerHand,
+        set_type: SetType::Backoff,
+    }
+}
+
+fn squat_bests() -> Bests {
+    Bests {
+        exercise: "barbell-back-squat".parse().expect("a slug"),
+        heaviest: Some(Grams(150_000)),
+        e1rm: Some(Grams(165_000)),
+        rep_max: vec![Grams(150_000), Grams(140_000), Grams(140_000)],
+    }
+}
+
+fn planned_squat() -> PlannedExercise {
+    PlannedExercise {
+        instance: InstanceId::planned(SESSION, 0),
+        exercise: "barbell-back-squat".parse().expect("a slug"),
+        name: text("Barbell Back Squat"),
+        load_kind: LoadKind::External,
+        sets: vec![
+            PlannedSet { set: squat_1(), target: five_at_140() },
+            PlannedSet { set: squat_2(), target: as_many_as_possible() },
+        ],
+    }
+}
+
+/// Every frame that a client sends, by the name of its file.
+pub(crate) fn client_frames() -> Vec<(String, ClientFrame)> {
+    let session = Address::session(ATHLETE, SESSION);
+    let hello =
+        Hello { token: "a.token".to_owned(), client: PHONE, clock: T0, features: vec![], incarnation: None };
+    let resuming =
+        Hello { features: vec!["later".to_owned()], incarnation: Some(INCARNATION), ..hello.clone() };
+    let seen = vec![(session, Version(7)), (Address::room(COACH), Version(0))];
+    let mut frames = vec![
+        ("hello", ClientFrame::Hello(hello)),
+        ("hello_resuming", ClientFrame::Hello(resuming)),
+        ("subscribe", ClientFrame::Subscribe(Subscribe { req: 1, to: session, since: None, view: None })),
+        (
+            "subscribe_resuming",
+            ClientFrame::Subscribe(Subscribe {
+                req: 70_000,
+                to: Address::room(COACH),
+                since: Some(Version(0)),
+                view: Some(View::Coach),
+            }),
+        ),
+        ("unsubscribe", ClientFrame::Unsubscribe(Unsubscribe { req: 2, to: session })),
+        ("signal", ClientFrame::Signal(Signal { to: session, key: "heart_rate".to_owned(), value: -1 })),
+        ("ack", ClientFrame::Ack(Ack { seen })),
+        ("token", ClientFrame::Token(Token { req: 3, token: "another.token".to_owned() })),
+        ("ping", ClientFrame::Ping(Ping { clock: at(20) })),
+    ]
+    .into_iter()
+    .map(|(name, frame)| (name.to_owned(), frame))
+    .collect::<Vec<_>>();
+    frames.extend(commands().into_iter().zip(1..).map(|((name, command), n)| {
+        let to = match command {
+            Command::Session(_) => session,
+            Command::Room(_) => Address::room(COACH),
+        };
+        let id = CommandId(id(0xd000 + u128::from(n)));
+        let frame = CommandFrame { req: n, id, client: PHONE, n, after: n - 1, at: T0, to, command };
+        (format!("command_{name}"), ClientFrame::Command(frame))
+    }));
+    frames
+}
+
+/// Every command, by its name and what is special about it.
+fn commands() -> Vec<(&'static str, Command)> {
+    let reason = || Some(text("knee"));
+    vec![
+        ("start", Start { workout: Some(workout()), title: None }.into()),
+        ("start_ad_hoc", Start { workout: None, title: Some(text("Open gym")) }.into()),
+        ("complete", Complete { set: squat_1(), actual: four_at_140(), place: None }.into()),
+        (
+            "complete_placed",
+            Complete { set: EXTRA_SET, actual: carried_40_metres(), place: Some(farmers_walk()) }.into(),
+        ),
+        ("skip", Skip { set: squat_2(), reason: reason() }.into()),
+        ("fail", Fail { set: squat_2(), actual: one_sided_in_pounds(), place: None }.into()),
+        ("amend", Amend { set: squat_1(), actual: one_sided_in_pounds(), reason: reason() }.into()),
+        ("void", Void { set: squat_1(), reason: None }.into()),
+        ("note", Note { set: Some(squat_1()), text: text("tight hips\nslower next time") }.into()),
+        ("rest", Rest { after: Some(squat_1()), start: at(60), duration_ms: Millis(180_000) }.into()),
+        ("pause", Pause {}.into()),
+        ("resume", Resume {}.into()),
+        ("finish", Finish {}.into()),
+        ("reopen", Reopen {}.into()),
+        ("hide", RoomCommand::from(Hide { athlete: OTHER }).into()),
+        ("show", RoomCommand::from(Show { athlete: OTHER }).into()),
+    ]
+}
+
+/// Every event of a session.
+pub(crate) fn session_events() -> Vec<SessionEvent> {
+    let reason = || Some(text("wrong plate"));
+    let walk = farmers_walk();
+    let added = PlannedExercise {
+        instance: walk.instance,
+        exercise: walk.exercise,
+        name: walk.name,
+        load_kind: walk.load_kind,
+        sets: vec![],
+    };
+    let exercise = squat_bests().exercise;
+    vec![
+        Started {
+            workout: Some(workout()),
+            title: text("Lower A"),
+            exercises: vec![planned_squat()],
+            bests: vec![squat_bests()],
+        }
+        .into(),
+        ExerciseAdded { exercise: added, bests: None }.into(),
+        SetAdded { set: EXTRA_SET, instance: EXTRA_INSTANCE, set_type: SetType::Backoff }.into(),
+        SetCompleted { set: squat_1(), actual: four_at_140() }.into(),
+        SetFailed { set: squat_2(), actual: one_sided_in_pounds() }.into(),
+        SetSkipped { set: squat_2(), reason: reason() }.into(),
+        SetAmended { set: squat_1(), actual: one_sided_in_pounds(), reason: reason() }.into(),
+        SetVoided { set: squat_1(), reason: None }.into(),
+        Noted { set: None, text: text("slept badly") }.into(),
+        Rested { after: Some(squat_1()), start: at(60), duration_ms: Millis(180_000), effective: true }
+            .into(),
+        Paused { effective: true }.into(),
+        Resumed { effective: false }.into(),
+        Finished {}.into(),
+        Reopened {}.into(),
+        Pr {
+            set: squat_1(),
+            exercise,
+            record: PrKind::Heaviest,
+            g: Grams(155_000),
+            previous_g: Grams(150_000),
+        }
+        .into(),
+        PrWithdrawn { set: squat_1(), record: PrKind::E1rm }.into(),
+    ]
+}
+
+/// Every event of a room.
+pub(crate) fn room_events() -> Vec<RoomEvent> {
+    vec![AthleteHidden { athlete: OTHER }.into(), AthleteShown { athlete: OTHER }.into()]
+}
+
+/// Every frame that a server sends, by the name of its file.
+pub(crate) fn server_frames() -> Vec<(String, ServerFrame)> {
+    let session = Address::session(ATHLETE, SESSION);
+    let room = Address::room(COACH);
+    let fault = Fault { highest: Some(4), head: Some(Version(9)), ..Fault::new(ErrorCode::OutOfOrder) };
+    let snapshot = |to, v, state| ServerFrame::Snapshot(SnapshotFrame { to, v, view: View::Coach, state });
+    let mut frames = vec![
+        ("welcome", ServerFrame::Welcome(welcome())),
+        ("reply", ServerFrame::Reply(Reply::ok(1, Version(12)))),
+        ("reply_repeat", ServerFrame::Reply(Reply { repeat: true, ..Reply::ok(2, Version(12)) })),
+        (
+            "reply_busy",
+            ServerFrame::Reply(Reply::refused(Some(3), Fault::retry(ErrorCode::Busy, Millis(250)))),
+        ),
+        ("reply_out_of_order", ServerFrame::Reply(Reply::refused(Some(4), fault))),
+        ("reply_unreadable", ServerFrame::Reply(Reply::refused(None, ErrorCode::BadFrame))),
+        ("snapshot_session", snapshot(session, Version(12), EntityView::Session(session_view()))),
+        ("snapshot_room", snapshot(room, Version(2), EntityView::Room(RoomView { hidden: vec![OTHER] }))),
+        (
+            "events_hidden",
+            ServerFrame::Events(EventsFrame { to: session, events: vec![published(13, Shown::Hidden)] }),
+        ),
+        ("tiles_full", ServerFrame::Tiles(tiles())),
+        (
+            "tiles",
+            ServerFrame::Tiles(TilesFrame {
+                tick: 43,
+                full: false,
+                tiles: vec![away_tile()],
+                gone: vec![ATHLETE],
+                ..tiles()
+            }),
+        ),
+        ("signal", ServerFrame::Signal(Signal { to: session, key: "heart_rate".to_owned(), value: 148 })),
+        (
+            "go_away",
+            ServerFrame::GoAway(GoAway { delay_ms: Millis(1_500), reason: "server restarts".to_owned() }),
+        ),
+        ("pong", ServerFrame::Pong(Pong { clock: at(21) })),
+    ]
+    .into_iter()
+    .map(|(name, frame)| (name.to_owned(), frame))
+    .collect::<Vec<_>>();
+    let events = |events: Vec<Event>| {
+        let shown = events.into_iter().zip(1..).map(|(event, v)| published(v, Shown::Event(event)));
+        shown.collect::<Vec<_>>()
+    };
+    let of_session = events(session_events().into_iter().map(Event::Session).collect());
+    let of_room = events(room_events().into_iter().map(Event::Room).collect());
+    frames.push((
+        "events_session".to_owned(),
+        ServerFrame::Events(EventsFrame { to: session, events: of_session }),
+    ));
+    frames.push(("events_room".to_owned(), ServerFrame::Events(EventsFrame { to: room, events: of_room })));
+    frames
+}
+
+fn published(v: u64, ev: Shown) -> PublishedEvent {
+    let done = at(i64::try_from(v).expect("a small number") * 10);
+    PublishedEvent { v: Version(v), at: done, received_at: done.shifted(250_000), by: ATHLETE, ev }
+}
+
+fn welcome() -> Welcome {
+    Welcome {
+        user: COACH,
+        gym: GYM,
+        role: Role::Coach,
+        incarnation: INCARNATION,
+        clock: at(1),
+        limits: Limits {
+            frame_bytes: 65_536,
+            commands_per_s: 50,
+            commands_burst: 200,
+            in_flight: 64,
+            subscriptions: 256,
+            heartbeat_ms: Millis(25_000),
+        },
+        sessions: vec![LiveSession { session: SESSION, v: Version(12) }],
+    }
+}
+
+fn session_view() -> SessionView {
+    let plan = planned_squat();
+    SessionView {
+        phase: Phase::Paused,
+        title: text("Lower A"),
+        workout: Some(workout()),
+        started_at: T0,
+        finished_at: Some(at(3_600)),
+        rest: Some(RestView { after: Some(squat_1()), start: at(60), duration_ms: Millis(180_000) }),
+        exercises: vec![ExerciseView {
+            instance: plan.instance,
+            exercise: plan.exercise,
+            name: plan.name,
+            load_kind: plan.load_kind,
+            bests: Some(squat_bests()),
+            sets: vec![
+                SetView {
+                    set: squat_1(),
+                    set_type: SetType::Working,
+                    target: Some(five_at_140()),
+                    status: SetStatus::Performed,
+                    actual: Some(four_at_140()),
+                    at: Some(at(50)),
+                    received_at: Some(at(51)),
+                    by: Some(ATHLETE),
+                    e1rm_g: Some(Grams(158_667)),
+                    prs: vec![PrKind::Heaviest, PrKind::RepMax, PrKind::E1rm],
+                    amended: true,
+                    reason: Some(text("wrong plate")),
+                },
+                SetView {
+                    set: squat_2(),
+                    set_type: SetType::Amrap,
+                    target: Some(as_many_as_possible()),
+                    status: SetStatus::Planned,
+                    actual: None,
+                    at: None,
+                    received_at: None,
+                    by: None,
+                    e1rm_g: None,
+                    prs: vec![],
+                    amended: false,
+                    reason: None,
+                },
+            ],
+        }],
+        notes: vec![NoteView { set: None, text: text("slept badly"), by: ATHLETE, at: at(5) }],
+        done: 1,
+        total: 2,
+        volume_g: 560_000,
+    }
+}
+
+fn tiles() -> TilesFrame {
+    let glance = Glance {
+        session: SESSION,
+        v: Version(12),
+        title: text("Lower A"),
+        phase: Phase::Live,
+        started_at: T0,
+        active_at: at(50),
+        done: 1,
+        total: 2,
+        last: Some(LastSet {
+            exercise: text("Barbell Back Squat"),
+            k: 1,
+            n: 2,
+            set_type: SetType::Working,
+            load_kind: LoadKind::External,
+            status: SetStatus::Failed,
+            target: Some(five_at_140()),
+            actual: four_at_140(),
+            at: at(50),
+        }),
+        rest: Some(RestGlance { start: at(60), duration_ms: Millis(180_000) }),
+        badges: vec![
+            Badge::Failed,
+            Badge::Overshoot,
+            Badge::MissedReps,
+            Badge::Pr,
+            Badge::OffPlan,
+            Badge::Late,
+            Badge::Stalled,
+        ],
+    };
+    let failed = Tile {
+        athlete: ATHLETE,
+        presence: Some(Presence { here: true, since: at(-60) }),
+        attention: Attention::Failed,
+        since: at(50),
+        glance: Some(glance),
+    };
+    TilesFrame {
+        to: Address::room(COACH),
+        activation: ACTIVATION,
+        tick: 42,
+        full: true,
+        tiles: vec![failed, away_tile()],
+        gone: vec![],
+    }
+}
+
+fn away_tile() -> Tile {
+    Tile { athlete: OTHER, presence: None, attention: Attention::Away, since: at(-7_200), glance: None }
+}
