@@ -1,0 +1,170 @@
+/**
+ * A session's state, folded from its events: the twin of the server's rules. Pure; the view handed in is left
+ * as it was, so what a page holds on to never changes under it.
+ */
+
+import type {
+  Bests, ExerciseView, Grams, LoadKind, PlannedExercise, PrKind, PublishedEvent, SessionEvents, SessionView,
+  SetStatus, SetView, Timestamp,
+} from './types';
+
+/** The order in which a set lists its records. */
+const PR_ORDER: PrKind[] = ['heaviest', 'rep_max', 'e1rm'];
+/** The most repetitions from which a one-repetition maximum is estimated. */
+const E1RM_REPS_MAX = 12;
+/** A set that reached the server this much later than it was done is marked late, in microseconds. */
+const LATE_AFTER_US = 120_000_000;
+
+/** What becomes of the view by one event; each knows only its own body. */
+type Fold<Body> = (view: SessionView, body: Body, event: PublishedEvent) => SessionView;
+
+const FOLDS: { [Name in Exclude<keyof SessionEvents, 'started'>]: Fold<SessionEvents[Name]> } = {
+  exercise_added: (view, { exercise, bests }) => ({
+    ...view,
+    exercises: [...view.exercises, begun(exercise, bests)],
+  }),
+  set_added: (view, { set, instance, type }) => ({
+    ...view,
+    exercises: view.exercises.map((exercise) =>
+      exercise.instance === instance
+        ? { ...exercise, sets: [...exercise.sets, { set, type, status: 'planned' }] }
+        : exercise,
+    ),
+  }),
+  set_completed: (view, { set, actual }, event) =>
+    withSet(view, set, (held) => ({ ...logged(held, 'performed', event), actual })),
+  set_failed: (view, { set, actual }, event) =>
+    withSet(view, set, (held) => ({ ...logged(held, 'failed', event), actual })),
+  set_skipped: (view, { set, reason }, event) =>
+    withSet(view, set, (held) => ({ ...logged(held, 'skipped', event), ...given({ reason }) })),
+  set_amended: (view, { set, actual, reason }) =>
+    withSet(view, set, ({ reason: _, ...held }) => ({ ...held, actual, amended: true, ...given({ reason }) })),
+  set_voided: (view, { set, reason }) =>
+    withSet(view, set, (held) => ({ ...unlogged(held, 'voided'), ...given({ reason }) })),
+  noted: (view, { set, text }, { at, by }) => {
+    const notes = [...(view.notes ?? []), { ...given({ set }), text, by, at }];
+    return { ...view, notes: notes.sort((a, b) => a.at - b.at) };
+  },
+  rested: (view, { effective, ...rest }) => (effective ? { ...view, rest } : view),
+  paused: (view, { effective }) => (effective ? { ...view, phase: 'paused' } : view),
+  resumed: (view, { effective }) => (effective ? { ...view, phase: 'live' } : view),
+  finished: (view, _, { at }) => ({ ...view, phase: 'finished', finished_at: at }),
+  reopened: ({ finished_at: _, ...view }) => ({ ...view, phase: 'live' }),
+  pr: (view, { set, record }) =>
+    withSet(view, set, (held) => ({
+      ...held,
+      prs: PR_ORDER.filter((kind) => kind === record || held.prs?.includes(kind)),
+    })),
+  pr_withdrawn: (view, { set, record }) =>
+    withSet(view, set, ({ prs, ...held }) => {
+      const left = prs?.filter((kind) => kind !== record) ?? [];
+      return left.length > 0 ? { ...held, prs: left } : held;
+    }),
+};
+
+/**
+ * The view after one more event; `undefined` before the first. Events a view may not see, and those of a
+ * newer server, change nothing here: see {@link isKnown}.
+ */
+export function applyEvent(view: SessionView | undefined, event: PublishedEvent): SessionView | undefined {
+  if ('started' in event.ev) return derived(started(event.ev.started, event.at));
+  const [name, body] = Object.entries(event.ev)[0] ?? [];
+  if (view === undefined || name === undefined || !Object.hasOwn(FOLDS, name)) return view;
+  const fold = FOLDS[name as keyof typeof FOLDS] as Fold<unknown>;
+  return derived(fold(view, body, event));
+}
+
+/** Whether this build knows the event. If not, the view is outdated and only a newer page can show it. */
+export function isKnown(event: PublishedEvent): boolean {
+  const name = Object.keys(event.ev)[0] ?? '';
+  return Object.hasOwn(FOLDS, name) || ['started', 'hidden', 'athlete_hidden', 'athlete_shown'].includes(name);
+}
+
+/** Epley: load × (1 + reps / 30) in whole grams, halves up; the load itself for one repetition. */
+export function epley(load: Grams, reps: number): Grams {
+  return reps === 1 ? load : Math.floor((load * (30 + reps) + 15) / 30);
+}
+
+/** Whether a set reached the server so long after it was done that it is marked late. */
+export function isLate(set: { at?: Timestamp; received_at?: Timestamp }): boolean {
+  return set.at !== undefined && set.received_at !== undefined && set.received_at - set.at > LATE_AFTER_US;
+}
+
+function started(body: SessionEvents['started'], at: Timestamp): SessionView {
+  return {
+    phase: 'live',
+    title: body.title,
+    ...given({ workout: body.workout }),
+    started_at: at,
+    exercises: body.exercises.map((exercise) =>
+      begun(exercise, body.bests.find((bests) => bests.exercise === exercise.exercise)),
+    ),
+    done: 0,
+    total: 0,
+    volume_g: 0,
+  };
+}
+
+function begun({ sets, ...exercise }: PlannedExercise, bests: Bests | undefined): ExerciseView {
+  const planned = sets.map(({ set, target }): SetView => ({ set, type: target.type, target, status: 'planned' }));
+  return { ...exercise, ...given({ bests }), sets: planned };
+}
+
+function withSet(view: SessionView, set: string, change: (held: SetView) => SetView): SessionView {
+  const exercises = view.exercises.map((exercise) =>
+    exercise.sets.some((held) => held.set === set)
+      ? { ...exercise, sets: exercise.sets.map((held) => (held.set === set ? change(held) : held)) }
+      : exercise,
+  );
+  return { ...view, exercises };
+}
+
+/** The set as the plan has it. */
+function unlogged({ set, type, target, prs }: SetView, status: SetStatus): SetView {
+  return { set, type, ...given({ target }), status, ...given({ prs }) };
+}
+
+function logged(held: SetView, status: SetStatus, { at, received_at, by }: PublishedEvent): SetView {
+  return { ...unlogged(held, status), at, received_at, by };
+}
+
+/** Fills in what follows from the sets: estimates, progress and volume. */
+function derived(view: SessionView): SessionView {
+  const exercises = view.exercises.map((exercise) => ({
+    ...exercise,
+    sets: exercise.sets.map(({ e1rm_g: _, ...set }) => ({ ...set, ...given({ e1rm_g: estimate(exercise, set) }) })),
+  }));
+  const sets = exercises.flatMap((exercise) => exercise.sets);
+  return {
+    ...view,
+    exercises,
+    done: sets.filter(({ status }) => ['performed', 'failed', 'skipped'].includes(status)).length,
+    total: sets.filter(({ status, target }) => status !== 'voided' || target !== undefined).length,
+    volume_g: exercises.reduce((sum, exercise) => sum + volume(exercise), 0),
+  };
+}
+
+/** Performed sets that are not warm-ups, with 1 to 12 repetitions of an external load. */
+function estimate({ load_kind }: ExerciseView, { status, type, actual }: SetView): Grams | undefined {
+  const { load, reps } = actual ?? {};
+  if (status !== 'performed' || type === 'warmup' || HANDS[load_kind] === 0) return undefined;
+  if (load === undefined || load.g === 0 || reps === undefined || reps < 1 || reps > E1RM_REPS_MAX) return undefined;
+  return epley(load.g, reps);
+}
+
+/** How often the load typed is moved; 0 where it says nothing of what is moved. */
+const HANDS: Record<LoadKind, number> = {
+  external: 1, per_hand: 2, stack: 1, bodyweight: 0, assisted: 0, none: 0,
+};
+
+function volume({ load_kind, sets }: ExerciseView): Grams {
+  const counted = sets.filter(({ status, type }) => status === 'performed' && type !== 'warmup');
+  const moved = counted.map(({ actual }) => (actual?.reps ?? 0) * (actual?.load?.g ?? 0));
+  return HANDS[load_kind] * moved.reduce((sum, grams) => sum + grams, 0);
+}
+
+/** Leaves out the fields that are undefined, as the wire does. */
+function given<Fields extends object>(fields: Fields): { [F in keyof Fields]?: Exclude<Fields[F], undefined> } {
+  const present = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(present) as { [F in keyof Fields]?: Exclude<Fields[F], undefined> };
+}

@@ -1,0 +1,149 @@
+/** Numbers as a coach reads them. Pure; loads are shown as they were typed. */
+
+import type { Actual, Attention, Badge, Effort, Grams, LastSet, Load, LoadKind, RepRange, SetStatus, SetType, Target, Timestamp } from '../sdk/types';
+
+export type Tone = 'bad' | 'warn' | 'notice' | 'good' | 'calm';
+
+/** A word with the tone of its colour; the word alone says it all. */
+export interface Verdict {
+  word: string;
+  tone: Tone;
+}
+
+export const ATTENTION_WORDS: Record<Attention, string> = {
+  failed: 'Failed set',
+  overshoot: 'Overshoot',
+  stalled: 'Stalled',
+  pr: 'Record',
+  resting: 'Resting',
+  working: 'Working',
+  away: 'Not training',
+};
+
+export const BADGES: Record<Badge, Verdict> = {
+  failed: { word: 'failed', tone: 'bad' },
+  overshoot: { word: 'overshoot', tone: 'warn' },
+  missed_reps: { word: 'missed reps', tone: 'warn' },
+  pr: { word: 'PR', tone: 'good' },
+  off_plan: { word: 'off plan', tone: 'notice' },
+  late: { word: 'late', tone: 'notice' },
+  stalled: { word: 'stalled', tone: 'notice' },
+};
+
+export const SET_TYPES: Record<SetType, string> = {
+  warmup: 'warm-up', working: '', dropset: 'drop set', failure: 'to failure', amrap: 'AMRAP', backoff: 'back-off',
+  myo: 'myo-reps', cluster: 'cluster', partial: 'partials', forced: 'forced', iso: 'isometric',
+};
+
+export const PR_WORDS = { heaviest: 'heaviest load', rep_max: 'rep max', e1rm: 'e1RM' } as const;
+
+/** An overshoot begins here, in tenths of RPE. */
+const OVERSHOOT_TENTHS = 15;
+
+/** `140 kg`, `225 lb`, `+20 kg` on the body, `30 kg each` hand. */
+export function load({ typed, unit }: Load, kind: LoadKind): string {
+  const plain = `${trimmed(typed / 1000)} ${unit}`;
+  if (kind === 'bodyweight') return `+${plain}`;
+  if (kind === 'assisted') return `−${plain}`;
+  return kind === 'per_hand' ? `${plain} each` : plain;
+}
+
+/** `140 kg × 4 @9.5`, `31 s`, `40 m`. */
+export function actual(done: Actual, kind: LoadKind): string {
+  const work = [
+    done.load && load(done.load, kind),
+    done.reps === undefined ? undefined : String(done.reps),
+    length(done.metres, done.seconds),
+  ];
+  const side = done.side && (done.side === 'left' ? 'left' : 'right');
+  return [times(work), done.effort && effort(done.effort), side].filter(Boolean).join(' ');
+}
+
+/** `140 kg × 5 @8`, `100 kg × 8+`, `3 × 5–8`. Empty when nothing is prescribed. */
+export function target(asked: Target, kind: LoadKind): string {
+  const work = [asked.load && load(asked.load, kind), asked.reps && reps(asked.reps), length(asked.metres, asked.seconds)];
+  return [times(work), asked.effort && effort(asked.effort)].filter(Boolean).join(' ');
+}
+
+/** `@9.5` for RPE, `RIR 2` for repetitions in reserve. */
+export function effort({ scale, tenths }: Effort): string {
+  return scale === 'rpe' ? `@${trimmed(tenths / 10)}` : `RIR ${trimmed(tenths / 10)}`;
+}
+
+/** `5`, `5–8`, or `8+` for as many as possible. */
+export function reps({ min, max }: RepRange): string {
+  if (max === undefined) return `${min}+`;
+  return min === max ? String(min) : `${min}–${max}`;
+}
+
+/** What became of a set beside what was asked for. */
+export function verdict(set: { status: SetStatus; target?: Target; actual?: Actual }): Verdict {
+  if (set.status === 'planned') return { word: 'to do', tone: 'calm' };
+  if (set.status === 'skipped') return { word: 'skipped', tone: 'calm' };
+  if (set.status === 'voided') return { word: 'taken back', tone: 'calm' };
+  if (set.status === 'failed') return { word: 'failed', tone: 'bad' };
+  const { target: asked, actual: done } = set;
+  if (asked === undefined || done === undefined) return { word: 'done', tone: 'calm' };
+
+  const short = (asked.reps?.min ?? 0) - (done.reps ?? asked.reps?.min ?? 0);
+  if (short > 0) return { word: `${short} short`, tone: 'warn' };
+  const over = asked.effort && done.effort ? rpe(done.effort) - rpe(asked.effort) : 0;
+  if (over >= OVERSHOOT_TENTHS) return { word: `+${trimmed(over / 10)} RPE`, tone: 'warn' };
+  if (asked.load && done.load && done.load.g < asked.load.g) return { word: 'lighter', tone: 'notice' };
+  const more = (asked.load && done.load && done.load.g > asked.load.g) || (done.reps ?? 0) > (asked.reps?.max ?? Infinity);
+  return more ? { word: 'above target', tone: 'good' } : { word: 'on target', tone: 'good' };
+}
+
+/** `set 2 of 5`, with its kind where that matters. */
+export function place({ k, n, type }: Pick<LastSet, 'k' | 'n' | 'type'>): string {
+  const kind = SET_TYPES[type];
+  return kind === '' ? `set ${k}/${n}` : `set ${k}/${n} · ${kind}`;
+}
+
+/** `4,480 kg`, of whole grams. */
+export function kilograms(grams: Grams): string {
+  return `${Math.round(grams / 1000).toLocaleString('en')} kg`;
+}
+
+/** `158.7 kg`, of whole grams. */
+export function estimate(grams: Grams): string {
+  return `${(grams / 1000).toFixed(1)} kg`;
+}
+
+/** A length of time in microseconds, coarsely: `12 s`, `4 min`, `2 h`, `3 d`. */
+export function age(micros: number): string {
+  const seconds = Math.max(0, Math.floor(micros / 1_000_000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 86_400 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}
+
+/** What is left in microseconds as a clock: `1:32`; `+0:20` once it is over. */
+export function countdown(left: number): string {
+  const seconds = Math.abs(left < 0 ? Math.ceil(left / 1_000_000) : Math.ceil(left / 1_000_000));
+  const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+  return left < 0 && seconds > 0 ? `+${clock}` : clock;
+}
+
+/** The hour and minute where the page is read. */
+export function timeOfDay(at: Timestamp): string {
+  return new Date(at / 1000).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
+}
+
+function rpe({ scale, tenths }: Effort): number {
+  return scale === 'rpe' ? tenths : 100 - tenths;
+}
+
+function length(metres: number | undefined, seconds: number | undefined): string | undefined {
+  const parts = [metres === undefined ? '' : `${metres} m`, seconds === undefined ? '' : `${seconds} s`];
+  return parts.filter(Boolean).join(' in ') || undefined;
+}
+
+function times(parts: (string | undefined)[]): string {
+  return parts.filter(Boolean).join(' × ');
+}
+
+/** Up to three digits behind the point, without the zeros. */
+function trimmed(value: number): string {
+  return String(Number(value.toFixed(3)));
+}
