@@ -16,6 +16,6 @@ export function goldenBytes(name: string): Uint8Array {
 
 /** The names in a sub-folder that end in `ending`, without it. */
 export function goldenNames(folder: string, ending: string): string[] {
-  const names = readdirSync(new URL(`${folder}/`, FOLDER)).filter((name) => name.endsWith(ending));
+  const names = readdirSync(new URL(`./${folder}`, FOLDER)).filter((name) => name.endsWith(ending));
   return names.map((name) => name.slice(0, -ending.length)).sort();
 }

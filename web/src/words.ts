@@ -120,7 +120,7 @@ export function age(micros: number): string {
 
 /** What is left in microseconds as a clock: `1:32`; `+0:20` once it is over. */
 export function countdown(left: number): string {
-  const seconds = Math.abs(left < 0 ? Math.ceil(left / 1_000_000) : Math.ceil(left / 1_000_000));
+  const seconds = Math.abs(Math.ceil(left / 1_000_000));
   const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
   return left < 0 && seconds > 0 ? `+${clock}` : clock;
 }
