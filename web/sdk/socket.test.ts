@@ -249,6 +249,14 @@ describe('while open', () => {
     expect(connection.state.name).not.toBe('open');
   });
 
+  it('stays with a server that answers, however late a hidden tab asks', async () => {
+    const socket = await opened();
+    vi.setSystemTime(Date.now() + 120_000);
+    await vi.advanceTimersByTimeAsync(HEARTBEAT_MS / 2);
+    expect(socket.bodies('ping')).toHaveLength(1);
+    expect(connection.state.name).toBe('open');
+  });
+
   it('stays with a server that answers', async () => {
     const socket = await opened();
     for (let i = 0; i < 20; i += 1) {

@@ -127,7 +127,7 @@ export function countdown(left: number): string {
 
 /** The hour and minute where the page is read. */
 export function timeOfDay(at: Timestamp): string {
-  return new Date(at / 1000).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
+  return new Date(at / 1000).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 }
 
 function rpe({ scale, tenths }: Effort): number {
