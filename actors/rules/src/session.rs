@@ -105,3 +105,10 @@ fn is_open(started_at: Timestamp, received_at: Timestamp) -> bool {
     const DAY: Millis = Millis(24 * 60 * 60 * 1000);
     received_at.micros_since(started_at) <= OPEN_DAYS * DAY.micros()
 }
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod tests;

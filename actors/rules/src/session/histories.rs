@@ -1,0 +1,227 @@
+//! Random histories: whatever is sent, in whatever order, by whomever, the session stays what its rules say.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use spotter_protocol::{
+    Actual, Complete, Fail, Finish, Note, NoteText, Pause, PrKind, Reason, Reopen, Rest, Resume,
+    SessionCommand, SetId, SetStatus, SetView, Skip, Start, Title, Version,
+};
+use uuid::Uuid;
+
+use super::Session;
+use super::fixture::*;
+use crate::{Entity, ReadRow, SetRow, Verdict};
+
+/// What a phone does next.
+#[derive(Clone, Debug)]
+enum Step {
+    New {
+        client: u128,
+        at: i64,
+        offset: i64,
+        delay: i64,
+        command: SessionCommand,
+    },
+    /// One of the commands so far once more, as a phone without an answer does.
+    Repeat(prop::sample::Index),
+}
+
+const OUTSIDE: [(u128, u128, &str); 4] =
+    [(9, 90, "row"), (10, 90, "row"), (11, 91, "squat"), (12, 92, "dip")];
+
+/// The sets there are: six of the plan, and four outside.
+fn set_id() -> impl Strategy<Value = SetId> {
+    (0..10_usize).prop_map(|place| match place {
+        0..3 => squat(place),
+        3..5 => curl(place - 3),
+        5 => pull_up(),
+        _ => SetId(Uuid::from_u128(OUTSIDE[place - 6].0)),
+    })
+}
+
+fn actual() -> impl Strategy<Value = Actual> {
+    let nothing = Just(Actual::default());
+    prop_oneof![9 => (95..125_u32, 0..13_u32).prop_map(|(load, reps)| kg(load, reps)), 1 => nothing]
+}
+
+fn placed(place: usize, actual: Actual) -> SessionCommand {
+    let (set, instance, exercise) = OUTSIDE[place];
+    outside(set, instance, exercise, actual)
+}
+
+fn command() -> impl Strategy<Value = SessionCommand> {
+    let reason = prop::option::of(Just(Reason::clipped("typo")));
+    let title = Some(Title::clipped("Open gym"));
+    prop_oneof![
+        1 => Just(Start { workout: None, title }.into()),
+        8 => (set_id(), actual()).prop_map(|(set, actual)| complete(set, actual)),
+        8 => (0..OUTSIDE.len(), actual()).prop_map(|(place, actual)| placed(place, actual)),
+        1 => actual().prop_map(|actual| outside(9, 91, "row", actual)),
+        3 => (set_id(), actual()).prop_map(|(set, actual)| fail(set, actual)),
+        2 => (set_id(), reason).prop_map(|(set, reason)| Skip { set, reason }.into()),
+        5 => (set_id(), actual()).prop_map(|(set, actual)| amend(set, actual)),
+        5 => set_id().prop_map(void),
+        1 => prop::option::of(set_id())
+            .prop_map(|set| Note { set, text: NoteText::clipped("hm") }.into()),
+        2 => (prop::option::of(set_id()), 0..600_i64).prop_map(|(after, start)| {
+            let duration_ms = spotter_protocol::Millis(90_000);
+            Rest { after, start: moment(start), duration_ms }.into()
+        }),
+        1 => Just(Pause {}.into()),
+        1 => Just(Resume {}.into()),
+        1 => Just(Finish {}.into()),
+        1 => Just(Reopen {}.into()),
+    ]
+}
+
+/// Three clients with clocks some seconds wrong; most commands come at once, some hours late, few too late.
+fn step() -> impl Strategy<Value = Step> {
+    let delay = prop_oneof![6 => 0..3_i64, 3 => 0..20_000_i64, 1 => Just(31 * 24 * 3600)];
+    let new = (1..4_u128, -10..600_i64, -5..6_i64, delay, command())
+        .prop_map(|(client, at, offset, delay, command)| Step::New { client, at, offset, delay, command });
+    prop_oneof![9 => new, 1 => any::<prop::sample::Index>().prop_map(Step::Repeat)]
+}
+
+/// Runs a history. Each client sends as the protocol says: the next number, after the last one accepted.
+fn run(is_planned: bool, steps: Vec<Step>) -> Floor {
+    let mut floor = if is_planned { Floor::started() } else { Floor::ad_hoc() };
+    let mut accepted: Vec<(Sent, Version)> = Vec::new();
+    let mut newest: BTreeMap<u128, (u64, u64)> = BTreeMap::new();
+    for step in steps {
+        match step {
+            Step::New { client, at, offset, delay, command } => {
+                // Client 1 has sent the start.
+                let (n, after) = newest.entry(client).or_insert(if client == 1 { (1, 1) } else { (0, 0) });
+                *n += 1;
+                let (n, received, after_n) = (*n, at + delay, *after);
+                let sent = Sent { client, n, after: after_n, at, offset, received, command };
+                let before = floor.entity.clone();
+                match floor.send(&sent) {
+                    Verdict::Accept(events) => {
+                        assert_eq!(events[0].version, before.head().next(), "versions are consecutive");
+                        assert!(events.windows(2).all(|pair| pair[0].version.next() == pair[1].version));
+                        assert!(events.iter().all(|recorded| recorded.stamp.at <= moment(received)));
+                        *after = n;
+                        accepted.push((sent, floor.entity.head()));
+                    }
+                    Verdict::Refuse(fault) => {
+                        assert_eq!(floor.entity, before, "{fault}: a refusal changes nothing");
+                    }
+                    Verdict::Repeat(_) => panic!("a new number is no repeat"),
+                }
+            }
+            Step::Repeat(index) if !accepted.is_empty() => {
+                let (sent, version) = index.get(&accepted);
+                let before = floor.entity.clone();
+                let later = Sent { received: sent.received + 3600, ..sent.clone() };
+                assert_eq!(floor.send(&later), Verdict::Repeat(*version));
+                assert_eq!(floor.entity, before, "a retry changes nothing");
+            }
+            Step::Repeat(_) => {}
+        }
+    }
+    floor
+}
+
+fn replayed(journal: &[spotter_protocol::Recorded<spotter_protocol::SessionEvent>]) -> Entity<Session> {
+    Entity::default().after(journal)
+}
+
+/// The sets that stand, in the session's order.
+fn standing(floor: &Floor) -> Vec<SetView> {
+    let sets = floor.view().exercises.into_iter().flat_map(|exercise| exercise.sets);
+    sets.filter(|set| set.at.is_some()).collect()
+}
+
+/// What follows from the sets, in no order of the plan's.
+fn derived(floor: &Floor) -> (u64, u16, BTreeMap<SetId, (Option<u32>, Vec<PrKind>)>) {
+    let sets = standing(floor).into_iter();
+    let each = sets.map(|set| (set.set, (set.e1rm_g.map(|grams| grams.0), set.prs)));
+    (floor.view().volume_g, floor.view().done, each.collect())
+}
+
+/// Logs what stands once and rightly, each set at its own time, the last first.
+fn corrected(is_planned: bool, history: &Floor) -> Floor {
+    let mut fresh = if is_planned { Floor::started() } else { Floor::ad_hoc() };
+    let begin = moment(0).0;
+    for set in standing(history).into_iter().rev() {
+        let at = (set.at.unwrap().0 - begin) / 1_000_000;
+        let actual = set.actual.clone().unwrap_or_default();
+        let outside = OUTSIDE.iter().position(|(id, ..)| SetId(Uuid::from_u128(*id)) == set.set);
+        let place = outside.map(|place| match placed(place, kg(1, 1)) {
+            SessionCommand::Complete(Complete { place, .. }) => place,
+            other => panic!("{other:?} has no place"),
+        });
+        let (id, place) = (set.set, place.flatten());
+        let command: SessionCommand = match set.status {
+            SetStatus::Performed => Complete { set: id, actual, place }.into(),
+            SetStatus::Failed => Fail { set: id, actual, place }.into(),
+            SetStatus::Skipped if place.is_none() => Skip { set: id, reason: None }.into(),
+            // A set outside the plan can only be skipped once it was there.
+            SetStatus::Skipped => {
+                fresh.tell(at, Fail { set: id, actual, place }).unwrap();
+                fresh.tell(at, void(id)).unwrap();
+                Skip { set: id, reason: None }.into()
+            }
+            SetStatus::Planned | SetStatus::Voided => panic!("nothing stands there"),
+        };
+        fresh.tell(at, command).unwrap();
+    }
+    fresh
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_replays_to_the_same_session(planned: bool, steps in vec(step(), 0..60)) {
+        let floor = run(planned, steps);
+        prop_assert_eq!(replayed(&floor.journal), floor.entity);
+    }
+
+    #[test]
+    fn a_snapshot_and_its_tail_are_the_full_replay(
+        planned: bool,
+        steps in vec(step(), 0..60),
+        cut: prop::sample::Index,
+    ) {
+        let floor = run(planned, steps);
+        let (head, tail) = floor.journal.split_at(cut.index(floor.journal.len() + 1));
+        let stored = rmp_serde::to_vec_named(&replayed(head)).unwrap();
+        let loaded: Entity<Session> = rmp_serde::from_slice(&stored).unwrap();
+        prop_assert_eq!(loaded.after(tail), floor.entity);
+    }
+
+    #[test]
+    fn corrections_lead_where_the_corrected_history_leads(planned: bool, steps in vec(step(), 0..60)) {
+        let floor = run(planned, steps);
+        let fresh = corrected(planned, &floor);
+        prop_assert_eq!(derived(&fresh), derived(&floor));
+    }
+
+    #[test]
+    fn the_rows_written_along_the_way_are_those_of_the_end(planned: bool, steps in vec(step(), 0..60)) {
+        use crate::Rules;
+        let floor = run(planned, steps);
+        let mut rows: BTreeMap<SetId, SetRow> = BTreeMap::new();
+        let mut entity = Entity::<Session>::default();
+        for recorded in &floor.journal {
+            entity.apply(recorded);
+            for row in entity.state().rows(SESSION.0, recorded.version, std::slice::from_ref(recorded)) {
+                if let ReadRow::Set(row) = row {
+                    rows.insert(row.set, row);
+                }
+            }
+        }
+        for set in standing(&floor) {
+            let row = &rows[&set.set];
+            prop_assert_eq!((row.status, Some(row.at)), (set.status, set.at));
+            prop_assert_eq!(row.load, set.actual.as_ref().and_then(|actual| actual.load));
+            prop_assert!(row.e1rm.is_none() || row.e1rm == set.e1rm_g);
+        }
+        let gone = rows.values().filter(|row| row.status == SetStatus::Voided).count();
+        prop_assert_eq!(rows.len() - gone, standing(&floor).len());
+    }
+}
