@@ -265,3 +265,6 @@ impl Seat {
         Tile { athlete, presence, attention, since, glance }
     }
 }
+
+#[cfg(test)]
+mod tests;
