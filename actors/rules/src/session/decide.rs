@@ -18,24 +18,28 @@ type SessionAsk<'a> = Ask<'a, SessionCommand>;
 /// The start wants the workout with the bests in its exercises; a set outside the plan wants those in a
 /// movement new to the session, as they stood when it began.
 pub(super) fn needs(log: Option<&Log>, command: &SessionCommand) -> Needs {
-    let place = match (log, command) {
-        (None, SessionCommand::Start(start)) => {
-            return Needs { workout: start.workout, ..Needs::default() };
+    let (set, place) = match command {
+        SessionCommand::Start(start) => {
+            return Needs { workout: start.workout.filter(|_| log.is_none()), ..Needs::default() };
         }
-        (Some(log), SessionCommand::Complete(done)) => unknown_place(log, done.set, done.place.as_ref()),
-        (Some(log), SessionCommand::Fail(done)) => unknown_place(log, done.set, done.place.as_ref()),
-        (None | Some(_), _) => None,
+        SessionCommand::Complete(done) => (done.set, &done.place),
+        SessionCommand::Fail(done) => (done.set, &done.place),
+        SessionCommand::Skip(_)
+        | SessionCommand::Amend(_)
+        | SessionCommand::Void(_)
+        | SessionCommand::Note(_)
+        | SessionCommand::Rest(_)
+        | SessionCommand::Pause(_)
+        | SessionCommand::Resume(_)
+        | SessionCommand::Finish(_)
+        | SessionCommand::Reopen(_) => return Needs::default(),
     };
     match (log, place) {
-        (Some(log), Some(place)) if log.movement(&place.exercise).is_none() => {
+        (Some(log), Some(place)) if log.set(set).is_none() && log.movement(&place.exercise).is_none() => {
             Needs { bests: vec![place.exercise.clone()], before: Some(log.started_at), ..Needs::default() }
         }
         (None | Some(_), _) => Needs::default(),
     }
-}
-
-fn unknown_place<'a>(log: &Log, set: SetId, place: Option<&'a Place>) -> Option<&'a Place> {
-    place.filter(|_| log.set(set).is_none())
 }
 
 pub(super) fn decide(log: Option<&Log>, ask: &SessionAsk<'_>, brief: &Brief) -> Decision {

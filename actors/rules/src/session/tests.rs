@@ -7,6 +7,7 @@ use spotter_protocol::{
 use uuid::Uuid;
 
 use super::fixture::*;
+use super::log::{Exercise, Log, Set};
 use super::{EXERCISES_MAX, NOTES_MAX, REST_MAX, SETS_MAX};
 use crate::{ReadRow, Rules};
 
@@ -26,10 +27,14 @@ fn rest(start: i64, seconds: u32) -> Rest {
 
 /// The records among events, withdrawn ones marked by a minus.
 fn records(events: &[SessionEvent]) -> Vec<String> {
-    let told = |event: &SessionEvent| match event {
-        SessionEvent::Pr(pr) => Some(format!("{:?} {} over {}", pr.record, pr.g.0, pr.previous_g.0)),
-        SessionEvent::PrWithdrawn(gone) => Some(format!("-{:?}", gone.record)),
-        _ => None,
+    let told = |event: &SessionEvent| {
+        if let SessionEvent::Pr(pr) = event {
+            Some(format!("{:?} {} over {}", pr.record, pr.g.0, pr.previous_g.0))
+        } else if let SessionEvent::PrWithdrawn(gone) = event {
+            Some(format!("-{:?}", gone.record))
+        } else {
+            None
+        }
     };
     events.iter().filter_map(told).collect()
 }
@@ -504,4 +509,29 @@ fn reps_of_zero_are_a_missed_target_and_no_lift() {
     let none = Actual { reps: Some(Reps::new(0).unwrap()), ..kg(150, 0) };
     assert!(records(&floor.tell(1, complete(squat(1), none)).unwrap()).is_empty());
     assert_eq!(floor.glance().badges, [Badge::MissedReps]);
+}
+
+// Size
+
+#[test]
+fn a_session_of_24_logged_sets_is_small() {
+    use std::mem::size_of;
+    let mut floor = Floor::empty();
+    floor.tell(0, Start { workout: Some(LONG_PLAN), title: None }).unwrap();
+    for place in 0..24 {
+        let set = SetId::planned(SESSION, place / 4, place % 4);
+        floor.tell(place as i64, complete(set, kg(100, 5))).unwrap();
+    }
+
+    let log = floor.entity.state().log.as_deref().unwrap();
+    let texts = log.exercises.iter().map(|each| each.exercise.as_str().len() + each.name.as_str().len());
+    let sets: usize = log.exercises.iter().map(|each| each.sets.capacity()).sum();
+    let bytes = size_of::<Log>()
+        + log.exercises.capacity() * size_of::<Exercise>()
+        + sets * size_of::<Set>()
+        + texts.sum::<usize>();
+    let stored = rmp_serde::to_vec_named(&floor.entity).unwrap().len();
+    println!("{bytes} bytes in memory (a set {}), {stored} bytes stored", size_of::<Set>());
+    assert!(bytes <= 5 * 1024, "{bytes} bytes in memory");
+    assert!(stored <= 16 * 1024, "{stored} bytes stored");
 }
