@@ -118,6 +118,7 @@ pub(crate) mod tests {
     use spotter_protocol::Role;
 
     use super::*;
+    use crate::store::SqliteStore;
 
     /// A moment well after 1970.
     pub(crate) const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
@@ -125,8 +126,8 @@ pub(crate) mod tests {
     /// An empty database; kept while the folder is.
     pub(crate) async fn a_db() -> (tempfile::TempDir, Db) {
         let dir = tempfile::tempdir().unwrap();
-        let db = Db::open(&dir.path().join("spotter.db")).await.unwrap();
-        (dir, db)
+        let store = SqliteStore::open(&dir.path().join("spotter.db")).await.unwrap();
+        (dir, store.db())
     }
 
     /// Adds a gym with nobody in it.

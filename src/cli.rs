@@ -17,6 +17,7 @@ use crate::auth::{Keys, Tokens};
 use crate::clock::SystemClock;
 use crate::config::{Config, LogFormat, Sources};
 use crate::db::Db;
+use crate::store::SqliteStore;
 use crate::{node, telemetry};
 use spotter_actors::Clock;
 
@@ -106,7 +107,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 flags.add_to(&mut sources);
                 let config = sources.load()?;
                 telemetry::write_log(&config.log)?;
-                node::serve(config).await
+                node::serve(&config, |_| {}, node::stop_signal()?).await
             }
             Command::Migrate => {
                 let config = sources.load()?;
@@ -142,8 +143,7 @@ impl NodeFlags {
 /// Opens the database beside a node that may be running: tools write only tables that no entity owns.
 async fn open_db(config: &Config) -> anyhow::Result<Db> {
     node::make_folder(&config.data_dir)?;
-    let file = node::database(&config.data_dir);
-    Db::open(&file).await.with_context(|| format!("cannot open the database {}", file.display()))
+    Ok(SqliteStore::open(&node::database(&config.data_dir)).await?.db())
 }
 
 fn open_tokens(config: &Config) -> anyhow::Result<Tokens> {

@@ -12,6 +12,7 @@ pub mod http;
 pub mod node;
 pub mod pages;
 pub mod policy;
+mod socket;
 pub mod store;
 pub mod telemetry;
 pub mod workouts;

@@ -2,6 +2,7 @@
 
 use std::fs::DirBuilder;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,25 +10,42 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::PrometheusHandle;
-use spotter_actors::Clock;
+use spotter_actors::{Clock, Engine, Journal, Library, LocalBackplane, Ports, Tuning};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::accounts::Accounts;
 use crate::auth::{Keys, Passwords, RefreshTokens, SignIn, Tokens};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::db::Db;
 use crate::http::{self, Api, Readiness};
 use crate::policy::Policy;
+use crate::socket::{self, Edge, Limited, Registry};
+use crate::store::SqliteStore;
 use crate::telemetry;
 use crate::workouts::Workouts;
 
+/// SQLite has one writer.
+const LANES: usize = 1;
+/// How long sockets have to take their last frames when the node stops.
+const GOODBYES: Duration = Duration::from_secs(1);
 /// How often what was measured is folded together when nobody scrapes.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Where a node can be reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Reachable {
+    /// Pages, API and socket.
+    pub public: SocketAddr,
+    /// Metrics.
+    pub admin: SocketAddr,
+}
 
 /// The database of a data folder.
 pub fn database(data_dir: &Path) -> PathBuf {
@@ -51,85 +69,126 @@ pub fn make_folder(data_dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make the data folder {}", data_dir.display()))
 }
 
-/// Runs a node by `config` until SIGTERM or Ctrl-C.
+/// A node that was started and is not served yet.
+struct Node {
+    store: Arc<SqliteStore>,
+    engine: Arc<Engine>,
+    registry: Arc<Registry>,
+    sockets: TaskTracker,
+    api: Arc<Api>,
+    routes: Router,
+}
+
+/// Serves a node by `config` until `stop` comes, then drains it: no new commands, every admitted one durable
+/// and answered, every entity at rest, every socket told when to come back. Calls `ready` once it serves.
 ///
 /// # Errors
 /// When it cannot start: the text says what to change.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+pub async fn serve(
+    config: &Config,
+    ready: impl FnOnce(Reachable),
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let metrics = telemetry::record_metrics()?;
-    let api = assemble(&config).await?;
+    let node = start(config).await?;
     let public = bind(config.listen, "listen").await?;
     let admin = bind(config.admin_listen, "admin_listen").await?;
-    let drain = Duration::from_secs(config.engine.drain_s.into());
-    run(api, metrics, public, admin, stop_signal()?, drain).await
+    let reachable = Reachable { public: public.local_addr()?, admin: admin.local_addr()? };
+
+    let public = public.tap_io(|stream| {
+        // A set waits for nothing: without this, small frames wait for the answer to the ones before.
+        let _ = stream.set_nodelay(true);
+    });
+    let stopping = CancellationToken::new();
+    let upkeep = tokio::spawn(keep_up(metrics.clone()));
+    let public = axum::serve(public, http::router(Arc::clone(&node.api), node.routes.clone()))
+        .with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let admin = axum::serve(admin, http::admin_router(metrics))
+        .with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let serving = tokio::spawn(async { tokio::try_join!(public.into_future(), admin.into_future()) });
+    node.api.readiness.set(true);
+    info!(listen = %reachable.public, admin_listen = %reachable.admin, "serving");
+    ready(reachable);
+    stop.await;
+
+    info!(sockets = node.registry.count(), "draining");
+    node.api.readiness.set(false);
+    let window = Duration::from_secs(config.engine.drain_s.into());
+    if tokio::time::timeout(window, drain(&node, window, stopping, serving)).await.is_err() {
+        warn!("not drained in time: what was not acknowledged will be sent again");
+    }
+    upkeep.abort();
+    node.store.close().await;
+    info!("drained");
+    Ok(())
 }
 
 /// Puts the parts together.
-async fn assemble(config: &Config) -> anyhow::Result<Arc<Api>> {
+async fn start(config: &Config) -> anyhow::Result<Node> {
     make_folder(&config.data_dir)?;
-    let file = database(&config.data_dir);
-    let db = Db::open(&file).await.with_context(|| format!("cannot open the database {}", file.display()))?;
-    let clock = Arc::new(SystemClock);
+    let (store, claim) = SqliteStore::open_serving(&database(&config.data_dir)).await?;
+    let store = Arc::new(store);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ports = Ports {
+        journal: Arc::clone(&store) as Arc<dyn Journal>,
+        library: Arc::clone(&store) as Arc<dyn Library>,
+        backplane: Arc::new(LocalBackplane::default()),
+        clock: Arc::clone(&clock),
+    };
+    let tuning = Tuning {
+        idle: Duration::from_secs(config.engine.idle_s.into()),
+        tick: Duration::from_millis(config.engine.tick_ms.into()),
+        snapshot_every: config.engine.snapshot_every,
+        lanes: LANES,
+    };
+    let engine = Engine::start(ports, claim, tuning).await.context("the actor system does not start")?;
+
+    let db = store.db();
     let tokens = Tokens::new(&Keys::open(&keys(&config.data_dir), clock.now())?, config.auth.access_ttl_s);
     let accounts = Accounts::new(db.clone());
     let refresh = RefreshTokens::new(db.clone(), config.auth.refresh_ttl_s);
     let sign_in = SignIn::new(accounts.clone(), Passwords::new()?, tokens.clone(), refresh);
     let (policy, workouts) = (Policy::new(db.clone()), Workouts::new(db.clone()));
-    Ok(Arc::new(Api {
-        accounts,
-        sign_in,
-        tokens,
-        policy,
-        workouts,
-        db,
-        readiness: Readiness::default(),
-        clock,
-    }))
+
+    let registry = Arc::new(Registry::new(config.socket.connections_max as usize));
+    let sockets = TaskTracker::new();
+    let routes = socket::routes(Arc::new(Edge {
+        engine: Arc::clone(&engine),
+        tokens: tokens.clone(),
+        policy: policy.clone(),
+        registry: Arc::clone(&registry),
+        tasks: sockets.clone(),
+        limits: Limited::new(&config.socket),
+    }));
+    let readiness = Readiness::default();
+    let api = Arc::new(Api { accounts, sign_in, tokens, policy, workouts, db, readiness, clock });
+    Ok(Node { store, engine, registry, sockets, api, routes })
 }
 
-/// Serves both listeners until `stop` comes, then gives the requests that were begun the time `drain` to finish.
-async fn run(
-    api: Arc<Api>,
-    metrics: PrometheusHandle,
-    public: TcpListener,
-    admin: TcpListener,
-    stop: impl Future<Output = ()>,
-    drain: Duration,
-) -> anyhow::Result<()> {
-    info!(listen = %public.local_addr()?, admin_listen = %admin.local_addr()?, "serving");
-    let readiness = api.readiness.clone();
-    let stopping = CancellationToken::new();
-    let public = axum::serve(public, http::router(api, Router::new()))
-        .with_graceful_shutdown(stopping.clone().cancelled_owned());
-    let admin = axum::serve(admin, http::admin_router(metrics.clone()))
-        .with_graceful_shutdown(stopping.clone().cancelled_owned());
-    let upkeep = tokio::spawn(async move {
-        let mut interval = tokio::time::interval(METRICS_UPKEEP);
-        loop {
-            interval.tick().await;
-            metrics.run_upkeep();
-        }
-    });
-    readiness.set(true);
-    let served = async { tokio::try_join!(public.into_future(), admin.into_future()) };
-    let stopped = async {
-        stop.await;
-        info!("stopping");
-        readiness.set(false);
-        stopping.cancel();
-        tokio::time::sleep(drain).await;
-    };
-    let served = tokio::select! {
-        served = served => served.map(|_| ()),
-        () = stopped => {
-            warn!("requests that took too long were cut off");
-            Ok(())
-        }
-    };
-    upkeep.abort();
-    served.context("a listener failed")?;
-    info!("stopped");
-    Ok(())
+/// Lets everything under way end: commands, entities, sockets, requests.
+async fn drain(
+    node: &Node,
+    window: Duration,
+    stopping: CancellationToken,
+    serving: JoinHandle<std::io::Result<((), ())>>,
+) {
+    node.engine.drain().await;
+    node.registry.send_away(window);
+    node.sockets.close();
+    // A peer that does not answer the goodbye keeps its socket open: it is not waited for.
+    let _ = tokio::time::timeout(GOODBYES, node.sockets.wait()).await;
+    stopping.cancel();
+    if let Ok(Err(error)) = serving.await {
+        warn!(%error, "a listener failed");
+    }
+}
+
+async fn keep_up(metrics: PrometheusHandle) {
+    let mut interval = tokio::time::interval(METRICS_UPKEEP);
+    loop {
+        interval.tick().await;
+        metrics.run_upkeep();
+    }
 }
 
 async fn bind(address: std::net::SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
@@ -138,8 +197,12 @@ async fn bind(address: std::net::SocketAddr, key: &str) -> anyhow::Result<TcpLis
         .with_context(|| format!("cannot listen on {address}: free it, or set `{key}` to another address"))
 }
 
-/// Comes when the process is asked to stop.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+/// Comes when the process is asked to stop. Asked twice, the process ends at once: what was not acknowledged
+/// will be sent again.
+///
+/// # Errors
+/// When the system does not let signals be watched.
+pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for Ctrl-C")?;
     Ok(async move {

@@ -46,6 +46,8 @@ pub struct Tuning {
     pub idle: Duration,
     /// The least time between two frames of tiles to one room.
     pub tick: Duration,
+    /// Events of an entity between two stored snapshots.
+    pub snapshot_every: u32,
     /// Group-commit pipelines; SQLite has one writer and wants one.
     pub lanes: usize,
 }
@@ -92,6 +94,7 @@ impl Engine {
             library: Arc::clone(&ports.library),
             backplane: Arc::clone(&ports.backplane),
             lanes,
+            snapshot_every: tuning.snapshot_every.into(),
         });
         let directory = Directory::start(shared, claim).await?;
         let sweeping = Arc::downgrade(&directory);

@@ -20,8 +20,6 @@ use crate::{
     Stored,
 };
 
-/// Events after which a snapshot is stored.
-const SNAPSHOT_EVENTS: u64 = 100;
 /// Bytes of event bodies after which a snapshot is stored.
 const SNAPSHOT_BYTES: usize = 64 * 1024;
 /// Fewer new events than this are not worth a snapshot when an entity goes to rest.
@@ -33,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) library: Arc<dyn Library>,
     pub(crate) backplane: Arc<dyn Backplane>,
     pub(crate) lanes: Lanes,
+    /// Events after which a snapshot is stored.
+    pub(crate) snapshot_every: u64,
 }
 
 /// The kinds of entity the shell can hold: rules whose commands are found in the common envelope.
@@ -109,7 +109,9 @@ impl<S: Kind> Awake<S> {
         };
         reply.send(answer);
         drop(places);
-        if self.entity.head().0 >= self.saved.0 + SNAPSHOT_EVENTS || self.unsaved_bytes >= SNAPSHOT_BYTES {
+        if self.entity.head().0 >= self.saved.0 + self.shared.snapshot_every
+            || self.unsaved_bytes >= SNAPSHOT_BYTES
+        {
             self.save().await;
         }
         Ok(())

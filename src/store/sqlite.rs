@@ -23,6 +23,7 @@ use sqlx::{ConnectOptions, Row, SqlitePool};
 use uuid::Uuid;
 
 use super::lock::{Lock, LockError};
+use crate::db::Db;
 
 /// How long a statement waits for another process (a tool) that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -130,20 +131,15 @@ impl SqliteStore {
         Ok(Claim { node, epochs })
     }
 
-    /// The one writing connection. Whoever takes it keeps the journal waiting: hold it for one short
-    /// transaction, begun with `BEGIN IMMEDIATE`.
-    pub fn writer(&self) -> &SqlitePool {
-        &self.writer
-    }
-
-    /// The reading connections. They cannot write.
-    pub fn reader(&self) -> &SqlitePool {
-        &self.reader
+    /// The connections, for the tables that no entity owns. Whoever takes the writing one keeps the journal
+    /// waiting: hold it for one short transaction.
+    pub fn db(&self) -> Db {
+        Db { writer: self.writer.clone(), reader: self.reader.clone() }
     }
 
     /// Waits for what is being written and read, moves the log into the file, and closes it. A store that is
     /// dropped without this loses nothing: its log is read at the next opening.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;
     }
