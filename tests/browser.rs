@@ -1,0 +1,130 @@
+//! A coach in a real Chromium: signs in, sees a set that an athlete's socket logs on its tile, opens the
+//! session, and is live again by itself after the server restarted.
+
+#[path = "support/server.rs"]
+mod server;
+#[path = "support/wire.rs"]
+mod wire;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use server::{Person, Server};
+use spotter_protocol::{
+    Actual, Address, ClientFrame, ClientId, Command, Complete, InstanceId, Load, Name, Place, Reply, Reps,
+    ServerFrame, SessionId, SetId, Start, Title, Unit,
+};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
+use uuid::Uuid;
+use wire::Wire;
+
+const PASSWORD: &str = "a coach's long password";
+/// Chromium on a busy machine starts slowly.
+const STEP_WITHIN: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coach_sees_a_set_as_it_happens_and_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::prepare(folder.path(), &[]);
+    let (athletes, coach) = server.populate("iron", 2).await;
+    let password = format!("{PASSWORD}\n");
+    server
+        .tool(&["user", "passwd", "--gym", "iron", "--email", &coach.email, "--password-stdin"], &password)
+        .await;
+    server.start().await;
+    let mut phone = Phone::new(&athletes[0]);
+    let mut browser = Browser::start(&server, &coach, &athletes[0]);
+
+    browser.expect("wall").await;
+    phone.log(&server, Start { workout: None, title: Some(Title::clipped("Squats")) }).await;
+    phone.log(&server, phone.set(142_500, 4)).await;
+    browser.expect("tile").await;
+    browser.expect("session").await;
+
+    assert_eq!(server.stop().await, Some(0));
+    browser.expect("lost").await;
+    server.start().await;
+    browser.expect("back").await;
+    phone.log(&server, phone.set(145_000, 3)).await;
+    browser.expect("recovered").await;
+
+    assert!(browser.process.wait().await.unwrap().success());
+}
+
+/// An athlete who logs one command for each connection.
+struct Phone {
+    person: Person,
+    client: ClientId,
+    session: Address,
+    instance: InstanceId,
+    n: u64,
+}
+
+impl Phone {
+    fn new(person: &Person) -> Self {
+        Self {
+            person: person.clone(),
+            client: ClientId(Uuid::now_v7()),
+            session: Address::session(person.user, SessionId(Uuid::now_v7())),
+            instance: InstanceId(Uuid::now_v7()),
+            n: 0,
+        }
+    }
+
+    fn set(&self, grams: u32, reps: u32) -> Complete {
+        let actual =
+            Actual { load: Load::new(grams, Unit::Kg).ok(), reps: Reps::new(reps).ok(), ..Actual::default() };
+        let place = Place {
+            instance: self.instance,
+            exercise: "barbell-squat".parse().unwrap(),
+            name: Name::clipped("Barbell Squat"),
+            load_kind: Default::default(),
+            set_type: Default::default(),
+        };
+        Complete { set: SetId(Uuid::now_v7()), actual, place: Some(place) }
+    }
+
+    async fn log(&mut self, server: &Server, command: impl Into<Command>) {
+        self.n += 1;
+        let frame = wire::command(self.client, self.n, self.session, command);
+        let mut wire = Wire::open(&server.socket(), &self.person.token, self.client, None).await.unwrap();
+        wire.send(ClientFrame::Command(frame)).await.unwrap();
+        loop {
+            if let ServerFrame::Reply(Reply { v, error, .. }) = wire.next().await.unwrap() {
+                assert!(v.is_some(), "{error:?}");
+                return;
+            }
+        }
+    }
+}
+
+/// The browser, which says what it sees line by line.
+struct Browser {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Browser {
+    fn start(server: &Server, coach: &Person, athlete: &Person) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/web/e2e/wall.mjs");
+        let mut process = tokio::process::Command::new("node")
+            .arg(script)
+            .env("BASE_URL", server.http())
+            .env("GYM", "iron")
+            .env("EMAIL", &coach.email)
+            .env("PASSWORD", PASSWORD)
+            .env("ATHLETE", athlete.user.to_string())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node is installed");
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, lines }
+    }
+
+    async fn expect(&mut self, what: &str) {
+        let line = tokio::time::timeout(STEP_WITHIN, self.lines.next_line()).await;
+        assert_eq!(line.expect("the page shows it in time").unwrap().as_deref(), Some(what));
+    }
+}

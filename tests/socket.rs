@@ -1,0 +1,272 @@
+//! The socket edge of the real binary: what it answers to each kind of caller and frame.
+
+#[path = "support/server.rs"]
+mod server;
+#[path = "support/wire.rs"]
+mod wire;
+
+use server::{Person, Server};
+use spotter_protocol::{
+    Address, ClientFrame, ClientId, Codec, CommandFrame, EntityView, ErrorCode, Fault, Hello, Ping, Reply,
+    ServerFrame, SessionId, Start, Subscribe, Title, Token, Unsubscribe, Version,
+};
+use tempfile::TempDir;
+use tokio_tungstenite::tungstenite::Message;
+use uuid::Uuid;
+use wire::{Closed, Wire, command, now};
+
+/// A running server with one gym.
+struct Gym {
+    server: Server,
+    athletes: Vec<Person>,
+    coach: Person,
+    _folder: TempDir,
+}
+
+async fn a_gym(variables: &[(&str, &str)]) -> Gym {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::prepare(folder.path(), variables);
+    let (athletes, coach) = server.populate("iron", 2).await;
+    server.start().await;
+    Gym { server, athletes, coach, _folder: folder }
+}
+
+impl Gym {
+    async fn connect(&self, person: &Person) -> Wire {
+        let mut wire = Wire::open(&self.server.socket(), &person.token, a_client(), None).await.unwrap();
+        assert!(matches!(wire.next().await.unwrap(), ServerFrame::Welcome(_)));
+        wire
+    }
+}
+
+fn a_client() -> ClientId {
+    ClientId(Uuid::now_v7())
+}
+
+fn a_session(person: &Person) -> Address {
+    Address::session(person.user, SessionId(Uuid::now_v7()))
+}
+
+fn start(client: ClientId, to: Address) -> CommandFrame {
+    command(client, 1, to, Start { workout: None, title: Some(Title::clipped("Legs")) })
+}
+
+async fn reply(wire: &mut Wire) -> Reply {
+    loop {
+        if let ServerFrame::Reply(reply) = wire.next().await.unwrap() {
+            return reply;
+        }
+    }
+}
+
+async fn fault(wire: &mut Wire) -> Fault {
+    reply(wire).await.error.expect("refused")
+}
+
+async fn close_code(wire: &mut Wire) -> Option<u16> {
+    loop {
+        if let Err(Closed(code)) = wire.next().await {
+            return code;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_served_without_a_good_hello() {
+    let gym = a_gym(&[]).await;
+    let url = gym.server.socket();
+
+    let mut rude = Wire::connect(&url, Codec::MsgPack).await.unwrap();
+    rude.send(ClientFrame::Ping(Ping { clock: now() })).await.unwrap();
+    assert_eq!(close_code(&mut rude).await, Some(1008));
+
+    let mut forged = Wire::open(&url, "forged", a_client(), None).await.unwrap();
+    assert_eq!(close_code(&mut forged).await, Some(4503));
+
+    let mut mistaken = Wire::connect(&url, Codec::MsgPack).await.unwrap();
+    mistaken.send_raw(Message::Text("{}".into())).await.unwrap();
+    assert_eq!(close_code(&mut mistaken).await, Some(1003));
+
+    let mut silent = Wire::connect(&url, Codec::MsgPack).await.unwrap();
+    assert_eq!(close_code(&mut silent).await, Some(1008));
+}
+
+#[tokio::test]
+async fn broken_frames_are_answered_or_closed_and_others_go_on() {
+    let gym = a_gym(&[]).await;
+    let mut wire = gym.connect(&gym.athletes[0]).await;
+
+    wire.send_raw(Message::Binary(
+        Codec::MsgPack.encode("dance", &Unsubscribe { req: 7, to: a_session(&gym.coach) }).into(),
+    ))
+    .await
+    .unwrap();
+    let answer = reply(&mut wire).await;
+    assert_eq!((answer.req, answer.error.map(|fault| fault.code)), (Some(7), Some(ErrorCode::UnknownFrame)));
+
+    #[derive(serde::Serialize)]
+    struct Half {
+        req: u64,
+    }
+    wire.send_raw(Message::Binary(Codec::MsgPack.encode("subscribe", &Half { req: 8 }).into()))
+        .await
+        .unwrap();
+    let answer = reply(&mut wire).await;
+    assert_eq!((answer.req, answer.error.map(|fault| fault.code)), (Some(8), Some(ErrorCode::BadFrame)));
+
+    let mut bystander = gym.connect(&gym.athletes[1]).await;
+    let mut deep = b"\x92\xa4ping".to_vec();
+    deep.extend(std::iter::repeat_n(0x91, 10_000));
+    wire.send_raw(Message::Binary(deep.into())).await.unwrap();
+    assert_eq!(close_code(&mut wire).await, Some(1002));
+
+    let mut wide = gym.connect(&gym.athletes[0]).await;
+    wide.send_raw(Message::Binary(vec![0; 70_000].into())).await.unwrap();
+    assert_eq!(close_code(&mut wide).await, Some(1009));
+
+    bystander.send(ClientFrame::Ping(Ping { clock: now() })).await.unwrap();
+    assert!(matches!(bystander.next().await.unwrap(), ServerFrame::Pong(_)));
+}
+
+#[tokio::test]
+async fn a_repeat_is_answered_as_done_and_a_gap_as_out_of_order() {
+    let gym = a_gym(&[]).await;
+    let mut wire = gym.connect(&gym.athletes[0]).await;
+    let (client, session) = (a_client(), a_session(&gym.athletes[0]));
+    let first = start(client, session);
+
+    wire.send(ClientFrame::Command(first.clone())).await.unwrap();
+    let done = reply(&mut wire).await;
+    wire.send(ClientFrame::Command(first.clone())).await.unwrap();
+    let again = reply(&mut wire).await;
+    wire.send(ClientFrame::Command(CommandFrame { n: 5, after: 4, ..first })).await.unwrap();
+    let early = fault(&mut wire).await;
+
+    assert_eq!((done.v, done.repeat), (Some(Version(1)), false));
+    assert_eq!((again.v, again.repeat), (Some(Version(1)), true));
+    assert_eq!((early.code, early.highest), (ErrorCode::OutOfOrder, Some(1)));
+}
+
+#[tokio::test]
+async fn absent_foreign_and_forbidden_look_the_same() {
+    let gym = a_gym(&[]).await;
+    let (others, _) = gym.server.populate("other", 1).await;
+    let (mine, foreign) = (a_session(&gym.athletes[0]), a_session(&others[0]));
+    let mut athlete = gym.connect(&gym.athletes[0]).await;
+    let mut stranger = gym.connect(&others[0]).await;
+    let mut peer = gym.connect(&gym.athletes[1]).await;
+    athlete.send(ClientFrame::Command(start(a_client(), mine))).await.unwrap();
+    stranger.send(ClientFrame::Command(start(a_client(), foreign))).await.unwrap();
+    assert!(reply(&mut athlete).await.v.is_some() && reply(&mut stranger).await.v.is_some());
+
+    let mut faults = Vec::new();
+    for (wire, to) in [(&mut athlete, foreign), (&mut peer, mine)] {
+        wire.subscribe(1, to, None).await.unwrap();
+        faults.push(fault(wire).await);
+        wire.send(ClientFrame::Command(start(a_client(), to))).await.unwrap();
+        faults.push(fault(wire).await);
+    }
+    athlete.subscribe(1, a_session(&gym.athletes[0]), None).await.unwrap();
+    faults.push(fault(&mut athlete).await);
+
+    assert!(faults.iter().all(|fault| *fault == Fault::new(ErrorCode::NotFound)), "{faults:?}");
+}
+
+#[tokio::test]
+async fn a_connection_has_a_limit_of_commands() {
+    let gym =
+        a_gym(&[("SPOTTER_SOCKET__COMMANDS_PER_S", "1"), ("SPOTTER_SOCKET__COMMANDS_BURST", "2")]).await;
+    let mut wire = gym.connect(&gym.athletes[0]).await;
+    let mut busy = None;
+    for _ in 0..3 {
+        wire.send(ClientFrame::Command(start(a_client(), a_session(&gym.athletes[0])))).await.unwrap();
+        busy = reply(&mut wire).await.error;
+    }
+
+    let busy = busy.expect("the third is one too many");
+
+    assert_eq!(busy.code, ErrorCode::Busy);
+    assert!(busy.retry_after_ms.is_some_and(|wait| (1..=1000).contains(&wait.0)));
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_on_the_live_socket_and_only_by_its_own_user() {
+    let gym = a_gym(&[]).await;
+    let mut wire = gym.connect(&gym.athletes[0]).await;
+
+    wire.send(ClientFrame::Token(Token { req: 3, token: gym.athletes[0].token.clone() })).await.unwrap();
+    assert_eq!(reply(&mut wire).await, Reply::ok(3, Version(0)));
+
+    wire.send(ClientFrame::Token(Token { req: 4, token: gym.athletes[1].token.clone() })).await.unwrap();
+    assert_eq!(close_code(&mut wire).await, Some(4503));
+}
+
+#[tokio::test]
+async fn the_same_frames_travel_as_json() {
+    let gym = a_gym(&[]).await;
+    let athlete = &gym.athletes[0];
+    let mut wire = Wire::connect(&gym.server.socket(), Codec::Json).await.unwrap();
+    let (client, session) = (a_client(), a_session(athlete));
+    let hello =
+        Hello { token: athlete.token.clone(), client, clock: now(), features: Vec::new(), incarnation: None };
+    wire.send(ClientFrame::Hello(hello)).await.unwrap();
+    assert!(matches!(wire.next().await.unwrap(), ServerFrame::Welcome(_)));
+
+    wire.send(ClientFrame::Command(start(client, session))).await.unwrap();
+    assert_eq!(reply(&mut wire).await, Reply::ok(1, Version(1)));
+    wire.send(ClientFrame::Subscribe(Subscribe { req: 2, to: session, since: None, view: None }))
+        .await
+        .unwrap();
+    let ServerFrame::Snapshot(snapshot) = wire.next().await.unwrap() else {
+        panic!("a snapshot comes first")
+    };
+
+    assert!(matches!(snapshot.state, EntityView::Session(state) if state.title.as_str() == "Legs"));
+}
+
+#[tokio::test]
+async fn a_server_that_stops_says_when_to_come_back() {
+    let mut gym = a_gym(&[]).await;
+    let mut wire = gym.connect(&gym.coach).await;
+
+    let stopping = tokio::spawn(async move { gym.server.stop().await });
+
+    assert!(matches!(wire.next().await.unwrap(), ServerFrame::GoAway(_)));
+    assert_eq!(close_code(&mut wire).await, Some(1012));
+    assert_eq!(stopping.await.unwrap(), Some(0));
+}
+
+#[tokio::test]
+async fn a_room_shows_its_athletes_and_follows_the_coachs_choice() {
+    let gym = a_gym(&[]).await;
+    let mut coach = gym.connect(&gym.coach).await;
+    let room = Address::room(gym.coach.user);
+    coach.subscribe(1, room, None).await.unwrap();
+    let full = tiles(&mut coach).await;
+    assert!(full.full);
+    assert_eq!(full.tiles.len(), 2);
+
+    let mut athlete = gym.connect(&gym.athletes[0]).await;
+    let session = a_session(&gym.athletes[0]);
+    athlete.send(ClientFrame::Command(start(a_client(), session))).await.unwrap();
+    let glance = loop {
+        let frame = tiles(&mut coach).await;
+        assert!(!frame.full);
+        if let Some(glance) = frame.tiles.into_iter().find_map(|tile| tile.glance) {
+            break glance;
+        }
+    };
+    assert_eq!((glance.session.0, glance.title.as_str()), (session.id, "Legs"));
+
+    let hide = spotter_protocol::RoomCommand::from(spotter_protocol::Hide { athlete: gym.athletes[0].user });
+    coach.send(ClientFrame::Command(command(a_client(), 1, room, hide))).await.unwrap();
+    while !tiles(&mut coach).await.gone.contains(&gym.athletes[0].user) {}
+}
+
+async fn tiles(wire: &mut Wire) -> spotter_protocol::TilesFrame {
+    loop {
+        if let ServerFrame::Tiles(tiles) = wire.next().await.unwrap() {
+            return tiles;
+        }
+    }
+}
