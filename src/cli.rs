@@ -18,7 +18,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, LogFormat, Sources};
 use crate::db::Db;
 use crate::store::SqliteStore;
-use crate::{node, telemetry};
+use crate::{demo, node, telemetry, watch};
 use spotter_actors::Clock;
 
 /// Real-time session engine for strength coaching.
@@ -48,6 +48,35 @@ enum Command {
     /// Run the node until it is told to stop
     #[command(after_help = "Example:\n  spotter serve --listen 0.0.0.0:8080 --log-format json")]
     Serve(NodeFlags),
+    /// Run a gym with simulated athletes who replay real workouts
+    #[command(after_help = "Example:\n  spotter demo --speed 30")]
+    Demo {
+        /// How many times faster than life people wait, 1 to 60; loads, repetitions and rests stay
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=60))]
+        speed: u32,
+        /// Where chance begins: the same number gives the same evening
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[command(flatten)]
+        flags: NodeFlags,
+    },
+    /// Show a coach's wall in the terminal
+    #[command(after_help = "\
+Example:
+  spotter watch --gym demo --email coach1@demo.example
+
+The password is asked for, or read from SPOTTER_PASSWORD.")]
+    Watch {
+        /// The server
+        #[arg(long, env = "SPOTTER_URL", default_value = "http://127.0.0.1:8080")]
+        url: String,
+        /// The gym's slug
+        #[arg(long, env = "SPOTTER_GYM")]
+        gym: String,
+        /// The coach's e-mail
+        #[arg(long, env = "SPOTTER_EMAIL")]
+        email: String,
+    },
     /// Bring the tables of the database up to this build
     #[command(after_help = "Example:\n  spotter migrate --data-dir /var/lib/spotter")]
     Migrate,
@@ -108,6 +137,17 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 let config = sources.load()?;
                 telemetry::write_log(&config.log)?;
                 node::serve(&config, |_| {}, node::stop_signal()?).await
+            }
+            Command::Demo { speed, seed, flags } => {
+                // Forty people's requests would bury the sign-ins; whoever sets a filter gets what they ask for.
+                sources.flags.insert(0, ("log.filter", "demo", "warn".to_owned()));
+                flags.add_to(&mut sources);
+                let config = sources.load()?;
+                telemetry::write_log(&config.log)?;
+                demo::run(config, spotter_demo::Options { speed, seed }).await
+            }
+            Command::Watch { url, gym, email } => {
+                watch::run(&url, &gym, &email, &password::read_to_sign_in()?).await
             }
             Command::Migrate => {
                 let config = sources.load()?;

@@ -1,5 +1,7 @@
 //! The SQLite store keeps the contract that every store keeps.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
+
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -30,12 +32,12 @@ impl Subject for Sqlite {
     async fn steal(&self, shard: Shard) {
         let stolen = sqlx::query("UPDATE shards SET epoch = epoch + 1, node = ? WHERE shard = ?");
         let stolen = stolen.bind(Uuid::from_u128(2).as_bytes().to_vec()).bind(shard.number());
-        stolen.execute(self.store.writer()).await.unwrap();
+        stolen.execute(&self.store.db().writer).await.unwrap();
     }
 
     async fn sets_of(&self, owner: UserId) -> Vec<(SessionId, SetId, Option<Reps>)> {
         let rows = sqlx::query("SELECT session, set_id, reps FROM sets WHERE owner = ? ORDER BY 1, 2");
-        let rows = rows.bind(owner.0.as_bytes().to_vec()).fetch_all(self.store.reader()).await.unwrap();
+        let rows = rows.bind(owner.0.as_bytes().to_vec()).fetch_all(&self.store.db().reader).await.unwrap();
         let id = |bytes: Vec<u8>| Uuid::from_slice(&bytes).unwrap();
         let reps = |reps: Option<u32>| reps.map(|reps| Reps::new(reps).unwrap());
         rows.iter().map(|row| (SessionId(id(row.get(0))), SetId(id(row.get(1))), reps(row.get(2)))).collect()

@@ -1,20 +1,18 @@
 //! What every store must do: one suite, run over each of them. [`contract_tests!`](crate::contract_tests)
 //! makes a test of each check.
 
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+mod entity;
 
 use async_trait::async_trait;
-use spotter_protocol::{
-    Address, ClientId, CommandId, GymId, Load, LoadKind, NoteText, Noted, Paused, Phase, Reps, SessionEvent,
-    SessionId, SetId, SetStatus, SetType, Shard, Stamp, StreamId, Timestamp, Title, Unit, UserId, Version,
-    Vocabulary,
-};
-use spotter_rules::{ReadRow, SessionRow, SetRow};
+use spotter_protocol::{Phase, Reps, SessionId, SetId, Shard, StreamId, Timestamp, UserId, Version};
 use uuid::Uuid;
 
-use crate::{Append, Claim, Epoch, EventRow, Journal, Outcome, SnapshotRow, SnapshotWrite};
+use self::entity::{
+    Entity, GYM, OTHER_GYM, STEPS_MAX, commit, event, events, leave_after, refused, reps_of, running,
+    session, with_rows,
+};
+use crate::Outcome::{Committed, Conflict, Fenced, Refused};
+use crate::{Append, Claim, Epoch, Journal, SnapshotWrite};
 
 /// A new, empty store with every shard claimed, and what only its owner can do with it.
 #[async_trait]
@@ -67,147 +65,6 @@ macro_rules! contract_tests {
     )*};
 }
 
-const GYM: GymId = GymId(Uuid::from_u128(0x67));
-const OTHER_GYM: GymId = GymId(Uuid::from_u128(0x68));
-
-/// One entity, and how its appends are made.
-#[derive(Clone, Copy)]
-struct Entity {
-    address: Address,
-    stream: StreamId,
-    epoch: Epoch,
-}
-
-fn session(subject: &dyn Subject, owner: u128, id: u128) -> Entity {
-    let address = Address::session(UserId(Uuid::from_u128(owner)), SessionId(Uuid::from_u128(id)));
-    let epoch = subject.claim().epoch(address.shard()).expect("every shard is claimed");
-    Entity { address, stream: StreamId(Uuid::from_u128(owner << 64 | id << 8 | 0x57)), epoch }
-}
-
-impl Entity {
-    /// `count` events of `command` from version 1 on: the entity's first.
-    fn opens(&self, command: u128, count: u64) -> Append {
-        Append { opens: true, ..self.append(1, command, count) }
-    }
-
-    /// `count` events of `command` from version `first` on.
-    fn append(&self, first: u64, command: u128, count: u64) -> Append {
-        let events = (first..first + count).map(|version| event(version, command)).collect();
-        Append {
-            gym: GYM,
-            address: self.address,
-            stream: self.stream,
-            opens: false,
-            epoch: self.epoch,
-            events,
-            rows: Vec::new(),
-        }
-    }
-
-    fn snapshot(&self, version: u64) -> SnapshotWrite {
-        let snapshot = SnapshotRow { version: Version(version), schema: 1, body: vec![version as u8; 3] };
-        SnapshotWrite {
-            gym: GYM,
-            address: self.address,
-            stream: self.stream,
-            epoch: self.epoch,
-            snapshot,
-            rows: Vec::new(),
-        }
-    }
-
-    fn row(&self, phase: Phase, version: u64, started_at: i64) -> ReadRow {
-        ReadRow::Session(SessionRow {
-            session: SessionId(self.address.id),
-            phase,
-            title: Title::clipped("Lower body"),
-            workout: None,
-            started_at: Timestamp(started_at),
-            finished_at: None,
-            version: Version(version),
-            done: 1,
-            total: 9,
-            volume_g: 500_000,
-        })
-    }
-
-    fn set(&self, set: u128, reps: u32) -> ReadRow {
-        ReadRow::Set(SetRow {
-            session: SessionId(self.address.id),
-            set: SetId(Uuid::from_u128(set)),
-            exercise: "back-squat".parse().expect("a slug"),
-            load_kind: LoadKind::External,
-            set_type: SetType::Working,
-            status: SetStatus::Performed,
-            at: Timestamp(1),
-            received_at: Timestamp(2),
-            load: Some(Load::new(100_000, Unit::Kg).expect("a load")),
-            reps: Some(Reps::new(reps).expect("reps")),
-            seconds: None,
-            metres: None,
-            rpe_tenths: Some(85),
-            e1rm: None,
-        })
-    }
-}
-
-fn event(version: u64, command: u128) -> EventRow {
-    let event = match version % 2 {
-        0 => SessionEvent::from(Paused { effective: true }),
-        _ => Noted { set: None, text: NoteText::clipped(&format!("at {version}")) }.into(),
-    };
-    let moment = i64::try_from(version).expect("small");
-    let stamp = Stamp {
-        at: Timestamp(moment),
-        received_at: Timestamp(moment + 1),
-        device_at: Timestamp(moment - 5),
-        offset: 5,
-        author: UserId(Uuid::from_u128(0xa)),
-        command: CommandId(Uuid::from_u128(command)),
-        client: ClientId(Uuid::from_u128(0xc)),
-        n: version,
-    };
-    EventRow {
-        version: Version(version),
-        stamp,
-        kind: SessionEvent::name(event.kind()).to_owned(),
-        schema: 1,
-        body: event.body_to_msgpack().expect("a body"),
-    }
-}
-
-/// No store takes an event without a name.
-fn refused(mut append: Append) -> Append {
-    append.events[0].kind.clear();
-    append
-}
-
-fn with_rows(mut append: Append, rows: Vec<ReadRow>) -> Append {
-    append.rows = rows;
-    append
-}
-
-async fn commit(subject: &dyn Subject, batch: &[Append]) -> Vec<Outcome> {
-    subject.journal().commit(subject.claim().node, batch).await.expect("the store answers")
-}
-
-/// All events of an entity; `None` when there is no such entity in the gym.
-async fn events(subject: &dyn Subject, entity: Entity) -> Option<Vec<EventRow>> {
-    subject.journal().events(GYM, entity.address, Version(0), 10_000).await.expect("the store answers")
-}
-
-async fn running(subject: &dyn Subject, entities: &[Entity]) -> Vec<(Address, Version)> {
-    let owners: Vec<UserId> = entities.iter().map(|entity| entity.address.owner).collect();
-    subject.journal().running(GYM, &owners).await.expect("the store answers")
-}
-
-async fn reps_of(subject: &dyn Subject, entity: Entity) -> Vec<u16> {
-    let sets = subject.sets_of(entity.address.owner).await;
-    sets.into_iter().filter_map(|(_, _, reps)| reps).map(Reps::get).collect()
-}
-
-use Outcome::{Committed, Conflict, Fenced, Refused};
-
 /// What is appended is read back as it was, in the order of versions.
 pub async fn appended_rows_come_back_in_order(subject: &dyn Subject) {
     let entity = session(subject, 1, 1);
@@ -220,7 +77,7 @@ pub async fn appended_rows_come_back_in_order(subject: &dyn Subject) {
     assert_eq!((stored.stream, stored.snapshot, stored.tail), (entity.stream, None, expected.clone()));
     assert_eq!(events(subject, entity).await, Some(expected));
     let writer = subject.journal().writer_of(entity.stream, Version(3)).await.expect("an answer");
-    assert_eq!(writer, Some(CommandId(Uuid::from_u128(2))));
+    assert_eq!(writer, Some(event(3, 2).stamp.command));
     let beyond = subject.journal().writer_of(entity.stream, Version(4)).await.expect("an answer");
     assert_eq!(beyond, None);
 }
@@ -329,27 +186,20 @@ pub async fn opening_an_entity_under_another_stream_conflicts(subject: &dyn Subj
 /// A caller that goes away at any moment leaves the store usable, and the same rows offered again are
 /// written once, whatever had become of them.
 pub async fn a_commit_whose_caller_left_can_be_offered_again(subject: &dyn Subject) {
-    for polls in 0..60 {
-        let entity = session(subject, 1, polls + 1);
+    for steps in 0..STEPS_MAX {
+        let entity = session(subject, 1, steps + 1);
         let batch = [with_rows(entity.opens(1, 2), vec![entity.set(1, 5)]), refused(entity.append(3, 2, 1))];
-        abandon_after(polls, subject.journal().commit(subject.claim().node, &batch)).await;
+        let finished = leave_after(steps, subject.journal().commit(subject.claim().node, &batch)).await;
 
         let outcomes = commit(subject, &batch).await;
 
-        assert!(matches!(&outcomes[..], [Committed, Refused(_)]), "after {polls} polls: {outcomes:?}");
-        assert_eq!(events(subject, entity).await.map(|events| events.len()), Some(2), "after {polls} polls");
-    }
-}
-
-/// Polls `future` that often, letting others run in between, and drops it.
-async fn abandon_after(polls: u128, future: impl Future) {
-    let mut future = pin!(future);
-    for _ in 0..polls {
-        if let Poll::Ready(_) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        assert!(matches!(&outcomes[..], [Committed, Refused(_)]), "after {steps} steps: {outcomes:?}");
+        assert_eq!(events(subject, entity).await.map(|events| events.len()), Some(2), "after {steps} steps");
+        if finished {
             return;
         }
-        tokio::task::yield_now().await;
     }
+    panic!("a commit of two appends takes fewer than {STEPS_MAX} steps");
 }
 
 /// An epoch before the present one, one not yet given, or another node's name: nothing is written.
@@ -363,14 +213,23 @@ pub async fn an_old_epoch_and_another_node_write_nothing(subject: &dyn Subject) 
     let other = Uuid::from_u128(0xbad);
     let outcomes = subject.journal().commit(other, std::slice::from_ref(&append)).await.expect("an answer");
     assert_eq!(outcomes, [Fenced]);
-    subject.journal().save(other, &[entity.snapshot(1)]).await.expect("an answer");
 
     assert_eq!(events(subject, entity).await, None);
     assert_eq!(reps_of(subject, entity).await, [0; 0]);
     assert_eq!(running(subject, &[entity]).await, []);
     assert_eq!(commit(subject, &[append]).await, [Committed]);
+
+    let next = with_rows(entity.append(2, 2, 1), vec![entity.set(1, 6)]);
+    assert_eq!(commit(subject, &[Append { epoch: Epoch(now - 1), ..next.clone() }]).await, [Fenced]);
+    assert_eq!(subject.journal().commit(other, &[next]).await.expect("an answer"), [Fenced]);
+    let snapshot = entity.snapshot(1);
+    subject.journal().save(other, std::slice::from_ref(&snapshot)).await.expect("an answer");
+    let snapshot = SnapshotWrite { epoch: Epoch(now - 1), ..snapshot };
+    subject.journal().save(subject.claim().node, &[snapshot]).await.expect("an answer");
+
     let stored = subject.journal().load(GYM, entity.address).await.expect("an answer").expect("an entity");
-    assert_eq!(stored.snapshot, None);
+    assert_eq!((stored.tail.len(), stored.snapshot), (1, None));
+    assert_eq!(reps_of(subject, entity).await, [5]);
 }
 
 /// From the moment another node holds a shard, its old holder writes nothing there, and goes on elsewhere.

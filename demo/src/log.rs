@@ -76,7 +76,8 @@ pub(crate) fn workouts() -> anyhow::Result<Vec<Done>> {
         let Some((_, done)) = workouts.last_mut() else { continue };
         if done.exercises.last().is_none_or(|last| last.movement.title.as_str() != row.exercise_title) {
             let movement = movements.get(&row.exercise_title);
-            let movement = movement.with_context(|| format!("no movement is named {:?}", row.exercise_title))?;
+            let movement =
+                movement.with_context(|| format!("no movement is named {:?}", row.exercise_title))?;
             done.exercises.push(DoneExercise { movement: movement.clone(), sets: Vec::new() });
         }
         if let Some(exercise) = done.exercises.last_mut() {
@@ -118,7 +119,8 @@ mod tests {
     #[test]
     fn the_whole_export_is_read() {
         let workouts = workouts().unwrap();
-        let sets: usize = workouts.iter().flat_map(|done| &done.exercises).map(|exercise| exercise.sets.len()).sum();
+        let sets: usize =
+            workouts.iter().flat_map(|done| &done.exercises).map(|exercise| exercise.sets.len()).sum();
         assert_eq!((workouts.len(), sets), (335, 7_211));
     }
 }

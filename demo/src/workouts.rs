@@ -4,8 +4,8 @@
 use anyhow::Context;
 use serde::Deserialize;
 use spotter_protocol::{
-    Effort, EffortScale, Load, LoadKind, Metres, Millis, PrescribedExercise, RepRange, Reps, Seconds, SetType, Target,
-    Title, Unit, Workout, WorkoutId,
+    Effort, EffortScale, Load, LoadKind, Metres, Millis, PrescribedExercise, RepRange, Reps, Seconds,
+    SetType, Target, Title, Unit, Workout, WorkoutId,
 };
 use uuid::Uuid;
 
@@ -28,7 +28,8 @@ pub(crate) fn taken() -> anyhow::Result<Vec<Done>> {
     let mut taken: Vec<Done> = Vec::new();
     for done in log::workouts()? {
         let sets = done.exercises.iter().map(|exercise| exercise.sets.len()).sum();
-        if taken.len() < TAKEN && SETS.contains(&sets) && taken.iter().all(|other| other.title != done.title) {
+        if taken.len() < TAKEN && SETS.contains(&sets) && taken.iter().all(|other| other.title != done.title)
+        {
             taken.push(done);
         }
     }
@@ -37,7 +38,10 @@ pub(crate) fn taken() -> anyhow::Result<Vec<Done>> {
 
 /// The id of a taken workout at a scale.
 pub(crate) fn id(taken: usize, scale: usize) -> WorkoutId {
-    WorkoutId(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("spotter demo workout {taken} scale {scale}").as_bytes()))
+    WorkoutId(Uuid::new_v5(
+        &Uuid::NAMESPACE_OID,
+        format!("spotter demo workout {taken} scale {scale}").as_bytes(),
+    ))
 }
 
 /// The taken workouts at every scale, and the programs.
@@ -90,7 +94,7 @@ fn target(set: &DoneSet, percent: u32) -> anyhow::Result<Target> {
     })
 }
 
-const fn rest(set_type: SetType) -> Millis {
+pub(crate) const fn rest(set_type: SetType) -> Millis {
     match set_type {
         SetType::Warmup => Millis(75_000),
         SetType::Dropset => Millis(30_000),
@@ -142,13 +146,18 @@ struct DayExercise {
 fn programs() -> anyhow::Result<Vec<Workout>> {
     let programs: Programs = serde_json::from_str(PROGRAMS).context("the programs")?;
     let movements = log::movements(PROGRAM_MOVEMENTS)?;
-    let days = programs.programs.iter().flat_map(|program| program.workouts.iter().map(move |day| (program, day)));
+    let days =
+        programs.programs.iter().flat_map(|program| program.workouts.iter().map(move |day| (program, day)));
     days.map(|(program, day)| {
         let title = format!("{}: {}", program.name, day.name);
         let exercises = day.exercises.iter().map(|exercise| {
             let movement = movements.get(&exercise.exercise_name);
             let movement = movement.with_context(|| format!("no movement {:?}", exercise.exercise_name))?;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an RPE of at most 10")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "an RPE of at most 10"
+            )]
             let effort = Effort::new(EffortScale::Rpe, (exercise.target_rpe * 10.0).round() as u8);
             let target = Target {
                 reps: Some(range(exercise.target_reps_min, exercise.target_reps_max)?),
@@ -164,7 +173,8 @@ fn programs() -> anyhow::Result<Vec<Workout>> {
                 sets: vec![target; exercise.target_sets],
             })
         });
-        let id = WorkoutId(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("spotter demo program {title}").as_bytes()));
+        let id =
+            WorkoutId(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("spotter demo program {title}").as_bytes()));
         let exercises = exercises.collect::<anyhow::Result<_>>()?;
         Ok(Workout { id, revision: 1, title: Title::clipped(&title), exercises })
     })

@@ -10,6 +10,16 @@ use crate::auth::Password;
 /// The longest line taken for a password.
 const LINE_BYTES_MAX: u64 = 4096;
 
+/// Reads the password of somebody who signs in: SPOTTER_PASSWORD, else typed.
+pub(super) fn read_to_sign_in() -> anyhow::Result<String> {
+    match std::env::var("SPOTTER_PASSWORD") {
+        Ok(password) => Ok(password),
+        Err(_) => {
+            rpassword::prompt_password("Password: ").context("cannot read the password: set SPOTTER_PASSWORD")
+        }
+    }
+}
+
 /// Reads a new password: the first line of standard input when `from_stdin`, else typed twice.
 pub(super) fn read_new(from_stdin: bool) -> anyhow::Result<Password> {
     if from_stdin {

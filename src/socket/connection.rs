@@ -15,8 +15,8 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use spotter_actors::{Answer, Ask, Here, ReplyTo};
 use spotter_protocol::{
     Ack, Address, ClientFrame, CloseCode, Codec, CommandFrame, DecodeError, ErrorCode, Fault, Hello, Limits,
-    LiveSession, Millis, Ping, Pong, Reply, ServerFrame, SessionId, Subscribe, Token, Unsubscribe,
-    Version, Welcome,
+    LiveSession, Millis, Ping, Pong, Reply, ServerFrame, SessionId, Subscribe, Token, Unsubscribe, Version,
+    Welcome,
 };
 use tokio::time::Instant;
 use tracing::{debug, info};

@@ -137,7 +137,8 @@ impl SqliteStore {
         Db { writer: self.writer.clone(), reader: self.reader.clone() }
     }
 
-    /// Waits for what is being written and read, moves the log into the file, and closes it. A store that is
+    /// Waits for what is being written and read, moves the log into the file, and closes it; whoever asks
+    /// later is told that the store is away. The lock stays until the store is dropped. A store that is
     /// dropped without this loses nothing: its log is read at the next opening.
     pub async fn close(&self) {
         self.reader.close().await;
@@ -216,9 +217,11 @@ fn migrations() -> Migrator {
 /// Brings the tables up to date. A tool that finds them out of date takes the server's lock meanwhile: tables
 /// do not change under a running server.
 async fn migrate(writer: &SqlitePool, path: &Path, directory: &Path, locked: bool) -> Result<(), OpenError> {
-    let failed = |source| match source {
-        MigrateError::VersionMissing(migration) => OpenError::Newer { path: path.to_owned(), migration },
-        source => OpenError::Migration { path: path.to_owned(), source },
+    let failed = |source| {
+        if let MigrateError::VersionMissing(migration) = source {
+            return OpenError::Newer { path: path.to_owned(), migration };
+        }
+        OpenError::Migration { path: path.to_owned(), source }
     };
     let migrations = migrations();
     let mut connection = writer.acquire().await.map_err(|source| database(path, source))?;

@@ -33,20 +33,33 @@ impl Wire {
         client: ClientId,
         incarnation: Option<Uuid>,
     ) -> Result<Self, Closed> {
-        let mut request = url.into_client_request().unwrap();
-        let codec = Codec::MsgPack;
-        request.headers_mut().insert("sec-websocket-protocol", codec.subprotocol().parse().unwrap());
-        let (stream, _) = tokio_tungstenite::connect_async(request).await.map_err(|_| Closed(None))?;
-        let mut wire = Self { stream, codec };
+        let mut wire = Self::connect(url, Codec::MsgPack).await?;
         let hello =
             Hello { token: token.to_owned(), client, clock: now(), features: Vec::new(), incarnation };
         wire.send(ClientFrame::Hello(hello)).await?;
         Ok(wire)
     }
 
+    /// Opens a socket and says nothing.
+    pub async fn connect(url: &str, codec: Codec) -> Result<Self, Closed> {
+        let mut request = url.into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", codec.subprotocol().parse().unwrap());
+        let (stream, _) = tokio_tungstenite::connect_async(request).await.map_err(closed)?;
+        Ok(Self { stream, codec })
+    }
+
     pub async fn send(&mut self, frame: ClientFrame) -> Result<(), Closed> {
         let bytes = frame.encode(self.codec);
-        self.stream.send(Message::Binary(bytes.into())).await.map_err(closed)
+        self.send_raw(match self.codec {
+            Codec::MsgPack => Message::Binary(bytes.into()),
+            Codec::Json => Message::Text(String::from_utf8(bytes).unwrap().into()),
+        })
+        .await
+    }
+
+    /// Sends any message at all.
+    pub async fn send_raw(&mut self, message: Message) -> Result<(), Closed> {
+        self.stream.send(message).await.map_err(closed)
     }
 
     pub async fn subscribe(&mut self, req: u64, to: Address, since: Option<Version>) -> Result<(), Closed> {

@@ -40,8 +40,8 @@ pub(super) async fn events(
     tail(&mut connection, stream, since, limit).await.map(Some)
 }
 
-/// The running sessions of `owners`, newest first. The phases stand in the text as they stand in the index:
-/// only so does SQLite use it.
+/// The running sessions of `owners`, newest first, found by their index: an owner may have thousands that have
+/// ended. The phases stand in the text as they stand in the index: only so can SQLite use it.
 pub(super) async fn running(
     reader: &SqlitePool,
     gym: GymId,
@@ -50,8 +50,8 @@ pub(super) async fn running(
     let found = sqlx::query(
         "SELECT sessions.owner, sessions.session,
              (SELECT max(version) FROM journal WHERE journal.stream = entities.stream) AS head
-         FROM sessions
-         JOIN entities ON entities.owner = sessions.owner AND entities.kind = 'session'
+         FROM sessions INDEXED BY sessions_running
+         CROSS JOIN entities ON entities.owner = sessions.owner AND entities.kind = 'session'
              AND entities.id = sessions.session AND entities.gym = sessions.gym
          WHERE sessions.owner IN (SELECT unhex(value) FROM json_each(?))
              AND sessions.phase IN ('live', 'paused') AND sessions.gym = ?

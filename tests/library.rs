@@ -1,0 +1,270 @@
+//! What the SQLite store answers to decisions: prescriptions, earlier bests and rosters, each within its gym.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
+
+use spotter::store::SqliteStore;
+use spotter_actors::{Append, Claim, EventRow, Journal, Library, Outcome};
+use spotter_protocol::{
+    Address, Bests, ClientId, CommandId, ExerciseId, Grams, GymId, Load, LoadKind, Paused,
+    PrescribedExercise, Reps, SessionEvent, SessionId, SetId, SetStatus, SetType, Stamp, StreamId, Target,
+    Timestamp, Title, Unit, UserId, Version, Vocabulary, Workout, WorkoutId, WorkoutRef,
+};
+use spotter_rules::{Needs, ReadRow, SetRow};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+const GYM: GymId = GymId(Uuid::from_u128(1));
+const OTHER_GYM: GymId = GymId(Uuid::from_u128(2));
+const ATHLETE: UserId = UserId(Uuid::from_u128(0xa));
+const COACH: UserId = UserId(Uuid::from_u128(0xc));
+const TODAY: Address = Address::session(ATHLETE, SessionId(Uuid::from_u128(100)));
+const NOW: Timestamp = Timestamp(1_000);
+
+#[tokio::test]
+async fn bests_are_the_heaviest_the_strongest_and_the_most_for_each_number_of_repetitions() {
+    let library = a_library().await;
+    library.log(1, vec![a_set(100, 5), a_set(120, 2), a_set(90, 12), a_set(95, 6)]).await;
+
+    let [bests] = library.bests(&["back-squat"]).await.try_into().unwrap();
+
+    assert_eq!(bests.heaviest, Some(kg(120)));
+    assert_eq!(bests.e1rm, Some(Grams(128_000)));
+    let per_reps = [120, 120, 100, 100, 100, 95, 90, 90, 90, 90];
+    assert_eq!(bests.rep_max, per_reps.map(kg));
+}
+
+#[tokio::test]
+async fn absent_entries_at_the_end_are_left_out() {
+    let library = a_library().await;
+    library.log(1, vec![a_set(100, 3)]).await;
+
+    let [bests] = library.bests(&["back-squat"]).await.try_into().unwrap();
+
+    assert_eq!(bests.rep_max, [kg(100); 3]);
+}
+
+#[tokio::test]
+async fn what_does_not_count_makes_no_best() {
+    let library = a_library().await;
+    let heavier = || a_set(200, 5);
+    let uncounted = vec![
+        a_set(100, 5),
+        SetRow { set_type: SetType::Warmup, ..heavier() },
+        SetRow { status: SetStatus::Failed, ..heavier() },
+        SetRow { status: SetStatus::Voided, ..heavier() },
+        SetRow { load_kind: LoadKind::Assisted, ..heavier() },
+        SetRow { load_kind: LoadKind::Bodyweight, ..heavier() },
+        SetRow { exercise: slug("front-squat"), ..heavier() },
+        // Not before the moment that is asked for.
+        SetRow { at: NOW, ..heavier() },
+    ];
+    library.log(1, uncounted).await;
+    library.log(TODAY.id.as_u128(), vec![heavier()]).await;
+    library.log_for(UserId(Uuid::from_u128(0xb)), 1, vec![heavier()]).await;
+
+    let [bests] = library.bests(&["back-squat"]).await.try_into().unwrap();
+
+    assert_eq!(bests.heaviest, Some(kg(100)));
+    assert_eq!(library.bests(&["deadlift"]).await, []);
+}
+
+#[tokio::test]
+async fn a_question_may_name_an_earlier_moment() {
+    let library = a_library().await;
+    library.log(1, vec![SetRow { at: Timestamp(10), ..a_set(100, 5) }, a_set(200, 5)]).await;
+
+    let needs = Needs { bests: vec![slug("back-squat")], before: Some(Timestamp(11)), ..Needs::default() };
+    let brief = library.store.brief(GYM, TODAY, &needs, NOW).await.unwrap();
+
+    assert_eq!(brief.bests[0].heaviest, Some(kg(100)));
+}
+
+#[tokio::test]
+async fn a_workout_brings_the_bests_of_its_exercises_and_stays_in_its_gym() {
+    let library = a_library().await;
+    let workout = a_workout(2);
+    library.keep(&a_workout(1)).await;
+    library.keep(&workout).await;
+    library.log(1, vec![a_set(100, 5)]).await;
+
+    let needs = Needs { workout: Some(workout.reference()), ..Needs::default() };
+    let brief = library.store.brief(GYM, TODAY, &needs, NOW).await.unwrap();
+    let elsewhere = library.store.brief(OTHER_GYM, TODAY, &needs, NOW).await.unwrap();
+    let missing = WorkoutRef { revision: 3, ..workout.reference() };
+    let missing = Needs { workout: Some(missing), ..Needs::default() };
+    let missing = library.store.brief(GYM, TODAY, &missing, NOW).await.unwrap();
+
+    assert_eq!(brief.workout, Some(workout));
+    assert_eq!(brief.bests[0].heaviest, Some(kg(100)));
+    assert_eq!(elsewhere, Default::default());
+    assert_eq!(missing, Default::default());
+}
+
+#[tokio::test]
+async fn a_roster_is_the_active_links_that_let_the_coach_see_sessions() {
+    let library = a_library().await;
+    let [seen, also_seen, invited, ended, unseen, foreign] = [1, 2, 3, 4, 5, 6].map(|n| user(0x100 + n));
+    for athlete in [seen, also_seen, invited, ended, unseen] {
+        library.user(GYM, athlete).await;
+    }
+    library.user(OTHER_GYM, foreign).await;
+    library.link(seen, "active", "view_sessions").await;
+    library.link(also_seen, "active", "message,view_sessions,log_sets").await;
+    library.link(invited, "invited", "view_sessions").await;
+    library.link(ended, "ended", "view_sessions").await;
+    library.link(unseen, "active", "message,log_sets").await;
+    library.link(foreign, "active", "view_sessions").await;
+
+    let needs = Needs { roster: true, ..Needs::default() };
+    let brief = library.store.brief(GYM, Address::room(COACH), &needs, NOW).await.unwrap();
+
+    assert_eq!(library.store.roster(GYM, COACH).await.unwrap(), [seen, also_seen]);
+    assert_eq!(brief.roster, [seen, also_seen]);
+    assert_eq!(library.store.roster(OTHER_GYM, COACH).await.unwrap(), []);
+    assert_eq!(library.store.roster(GYM, seen).await.unwrap(), []);
+}
+
+struct Stocked {
+    store: SqliteStore,
+    claim: Claim,
+    _directory: TempDir,
+}
+
+/// Two gyms, and a coach in the first.
+async fn a_library() -> Stocked {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, claim) = SqliteStore::open_serving(&directory.path().join("spotter.db")).await.unwrap();
+    let library = Stocked { store, claim, _directory: directory };
+    for (gym, slug) in [(GYM, "iron"), (OTHER_GYM, "steel")] {
+        let insert = sqlx::query("INSERT INTO gyms (id, slug, name, created_at) VALUES (?, ?, 'A gym', 0)");
+        insert.bind(bytes(gym.0)).bind(slug).execute(&library.store.db().writer).await.unwrap();
+    }
+    library.user(GYM, COACH).await;
+    library
+}
+
+impl Stocked {
+    async fn bests(&self, exercises: &[&str]) -> Vec<Bests> {
+        let needs = Needs { bests: exercises.iter().map(|name| slug(name)).collect(), ..Needs::default() };
+        self.store.brief(GYM, TODAY, &needs, NOW).await.unwrap().bests
+    }
+
+    async fn log(&self, session: u128, sets: Vec<SetRow>) {
+        self.log_for(ATHLETE, session, sets).await;
+    }
+
+    async fn log_for(&self, owner: UserId, session: u128, sets: Vec<SetRow>) {
+        let session = SessionId(Uuid::from_u128(session));
+        let address = Address::session(owner, session);
+        let numbered = (0..).zip(sets);
+        let rows = numbered
+            .map(|(n, set)| ReadRow::Set(SetRow { session, set: SetId::planned(session, 0, n), ..set }));
+        let append = Append {
+            gym: GYM,
+            address,
+            stream: StreamId(Uuid::new_v4()),
+            opens: true,
+            epoch: self.claim.epoch(address.shard()).unwrap(),
+            events: vec![an_event(owner)],
+            rows: rows.collect(),
+        };
+        assert_eq!(self.store.commit(self.claim.node, &[append]).await.unwrap(), [Outcome::Committed]);
+    }
+
+    async fn keep(&self, workout: &Workout) {
+        let insert =
+            "INSERT INTO workouts (gym, id, revision, title, body, created_at) VALUES (?, ?, ?, ?, ?, 0)";
+        let insert = sqlx::query(insert).bind(bytes(GYM.0)).bind(bytes(workout.id.0)).bind(workout.revision);
+        let insert = insert.bind(workout.title.as_str()).bind(serde_json::to_string(workout).unwrap());
+        insert.execute(&self.store.db().writer).await.unwrap();
+    }
+
+    async fn user(&self, gym: GymId, user: UserId) {
+        let insert =
+            "INSERT INTO users (id, gym, email, name, role, created_at) VALUES (?, ?, ?, 'A name', ?, 0)";
+        let role = if user == COACH { "coach" } else { "athlete" };
+        let insert = sqlx::query(insert).bind(bytes(user.0)).bind(bytes(gym.0)).bind(user.to_string());
+        insert.bind(role).execute(&self.store.db().writer).await.unwrap();
+    }
+
+    async fn link(&self, athlete: UserId, state: &str, permissions: &str) {
+        let insert = "INSERT INTO links (id, gym, coach, athlete, state, permissions, created_at) \
+                      VALUES (?, ?, ?, ?, ?, ?, 0)";
+        let insert = sqlx::query(insert).bind(bytes(Uuid::new_v4())).bind(bytes(GYM.0)).bind(bytes(COACH.0));
+        let insert = insert.bind(bytes(athlete.0)).bind(state).bind(permissions);
+        insert.execute(&self.store.db().writer).await.unwrap();
+    }
+}
+
+/// A performed working set; its estimate is the load and an arbitrary fifteenth.
+fn a_set(kilograms: u32, reps: u32) -> SetRow {
+    SetRow {
+        session: SessionId(Uuid::nil()),
+        set: SetId(Uuid::nil()),
+        exercise: slug("back-squat"),
+        load_kind: LoadKind::External,
+        set_type: SetType::Working,
+        status: SetStatus::Performed,
+        at: Timestamp(500),
+        received_at: Timestamp(500),
+        load: Some(Load::new(kilograms * 1000, Unit::Kg).unwrap()),
+        reps: Some(Reps::new(reps).unwrap()),
+        seconds: None,
+        metres: None,
+        rpe_tenths: None,
+        e1rm: (reps <= 10).then(|| Grams(kilograms * 1000 * 16 / 15)),
+    }
+}
+
+fn a_workout(revision: u32) -> Workout {
+    let exercise = PrescribedExercise {
+        exercise: slug("back-squat"),
+        name: spotter_protocol::Name::clipped("Back squat"),
+        load_kind: LoadKind::External,
+        note: None,
+        sets: vec![Target::default(); 3],
+    };
+    Workout {
+        id: WorkoutId(Uuid::from_u128(0x3)),
+        revision,
+        title: Title::clipped(&format!("Lower body {revision}")),
+        exercises: vec![exercise],
+    }
+}
+
+fn an_event(author: UserId) -> EventRow {
+    let event = SessionEvent::from(Paused { effective: true });
+    let stamp = Stamp {
+        at: NOW,
+        received_at: NOW,
+        device_at: NOW,
+        offset: 0,
+        author,
+        command: CommandId(Uuid::new_v4()),
+        client: ClientId(Uuid::from_u128(5)),
+        n: 1,
+    };
+    EventRow {
+        version: Version(1),
+        stamp,
+        kind: SessionEvent::name(event.kind()).to_owned(),
+        schema: 1,
+        body: event.body_to_msgpack().unwrap(),
+    }
+}
+
+fn kg(kilograms: u32) -> Grams {
+    Grams(kilograms * 1000)
+}
+
+fn slug(name: &str) -> ExerciseId {
+    name.parse().unwrap()
+}
+
+fn user(n: u128) -> UserId {
+    UserId(Uuid::from_u128(n))
+}
+
+fn bytes(id: Uuid) -> Vec<u8> {
+    id.as_bytes().to_vec()
+}
