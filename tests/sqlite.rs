@@ -22,7 +22,7 @@ async fn every_commit_is_flushed_on_every_writing_connection() {
     let (store, _) = SqliteStore::open_serving(&directory.path().join("spotter.db")).await.unwrap();
 
     for _ in 0..2 {
-        let mut connection = &store.db().writer.acquire().await.unwrap();
+        let mut connection = store.db().writer.acquire().await.unwrap();
         let synchronous: i64 =
             sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await.unwrap();
         let mode: String =

@@ -1,0 +1,64 @@
+//! What a connection costs that does nothing.
+
+use anyhow::ensure;
+
+use crate::Bench;
+use crate::athlete::Athlete;
+use crate::figures::Findings;
+use crate::server::Server;
+
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
+    let (few, many) = if bench.quick { (50, 200) } else { (1_000, 5_000) };
+    ensure_files(many)?;
+    let mut server = Server::prepare(&bench.server)?;
+    let (people, _) = server.populate(many).await?;
+    server.start().await?;
+    let mut sessions = Vec::new();
+    for person in &people {
+        let mut athlete = Athlete::connect(&server, person).await?;
+        athlete.log(1).await?;
+        sessions.push(athlete.session);
+    }
+    // Started anew, the sessions rest: what is measured is the connection.
+    server.stop().await?;
+    server.start().await?;
+    let before = server.rss_kib()?;
+    let mut connected = Vec::new();
+    let mut at_few = before;
+    for (person, session) in people.iter().zip(&sessions) {
+        let mut athlete = Athlete::connect(&server, person).await?;
+        athlete.follow(*session).await?;
+        connected.push(athlete);
+        if connected.len() == few {
+            at_few = server.rss_kib()?;
+        }
+    }
+    let after = server.rss_kib()?;
+    let per_connection = (after - before) / many as f64;
+    let slope = (after - at_few) / (many - few) as f64;
+    server.stop().await?;
+    let mut findings = Findings::of(format!(
+        "{many} athletes connect, say hello and follow a session of their own that is at rest; resident memory of the \
+         server before ({:.1} MiB) and after ({:.1} MiB). The slope is from {few} to {many} connections, without what \
+         the first ones warm up. Kernel memory of sockets is not in it.",
+        before / 1024.0,
+        after / 1024.0
+    ));
+    findings.at_most(&format!("RSS per idle subscribed connection, {many}"), 8.0, per_connection, "KiB", "");
+    findings.plain(&format!("the same, slope {few} → {many}"), slope, "KiB", "");
+    Ok(findings)
+}
+
+/// Checks that this process may open that many sockets.
+fn ensure_files(sockets: usize) -> anyhow::Result<()> {
+    let limits = std::fs::read_to_string("/proc/self/limits")?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files"));
+    let soft =
+        line.and_then(|line| line.split_whitespace().nth(3)).and_then(|soft| soft.parse::<usize>().ok());
+    ensure!(
+        soft.is_none_or(|soft| soft > sockets + 200),
+        "{sockets} sockets are more than this shell lets a process open: run `ulimit -n {}` first",
+        2 * sockets
+    );
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! How long a set takes, from its planned time to its acknowledgement and to a second device, at a steady
+//! rate; with a ledger of what was delivered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use hdrhistogram::Histogram;
+use spotter_protocol::{ServerFrame, Version};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::Bench;
+use crate::athlete::{Athlete, accepted};
+use crate::figures::Findings;
+use crate::pacer::{histogram, pace, since};
+use crate::server::Server;
+
+/// The pacer's own delay above which its run says nothing about the server, in microseconds.
+const LAG_MAX_US: u64 = 1_000;
+/// How long the last sets may take to arrive.
+const LAST_WITHIN: Duration = Duration::from_secs(5);
+
+/// What an athlete sent, by the version it was acknowledged at.
+type Sent = Vec<(Version, Instant)>;
+/// What a second device received, in the order of receipt.
+type Received = Vec<(Version, Instant)>;
+
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
+    let (athletes, rate, seconds) = if bench.quick { (50, 200, 3) } else { (400, 2_000, 30) };
+    let mut server = Server::prepare(&bench.server)?;
+    let (people, _) = server.populate(athletes).await?;
+    server.start().await?;
+    let (mut senders, mut writers, mut watchers) = (Vec::new(), JoinSet::new(), JoinSet::new());
+    for (number, person) in people.iter().enumerate() {
+        let mut athlete = Athlete::connect(&server, person).await?;
+        athlete.log(2).await?;
+        let mut device = Athlete::connect(&server, person).await?;
+        let from = device.follow(athlete.session).await?;
+        let (sender, due) = mpsc::unbounded_channel();
+        senders.push(sender);
+        writers.spawn(async move { anyhow::Ok((number, write(athlete, due).await?)) });
+        watchers.spawn(async move { (number, from, watch(device).await) });
+    }
+    let cpu = server.cpu_s()?;
+    let lag = pace(Arc::from(senders), rate, rate * seconds).await?;
+    let mut sent: HashMap<usize, Sent> = HashMap::new();
+    let mut acks = histogram()?;
+    while let Some(done) = writers.join_next().await {
+        let (number, (log, delays)) = done??;
+        sent.insert(number, log);
+        acks.add(delays).context("histograms of one form")?;
+    }
+    let cpu = server.cpu_s()? - cpu;
+    // The devices hear everything before the server says goodbye.
+    server.stop().await?;
+    let mut deliveries = histogram()?;
+    let mut broken = None;
+    while let Some(done) = watchers.join_next().await {
+        let (number, from, received) = done?;
+        let log = sent.remove(&number).unwrap_or_default();
+        if let Err(why) = reconcile(&log, from, &received, &mut deliveries) {
+            broken = Some(why);
+        }
+    }
+    let total = acks.len();
+    let mut findings = Findings::of(format!(
+        "{athletes} athletes at {rate} sets/s together for {seconds} s, open loop: every delay counts from the planned \
+         time, which a thread of its own hands out (its own lag: p99 {} µs). A second device of each athlete follows \
+         the session; the ledger compares the {total} acknowledged sets with what each device received: each \
+         version once, in order.",
+        lag.value_at_quantile(0.99)
+    ));
+    let ms = |histogram: &Histogram<u64>, quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
+    for (what, histogram) in [("acknowledgement", &acks), ("delivery", &deliveries)] {
+        findings.plain(&format!("{what} at {rate} sets/s, p50"), ms(histogram, 0.5), "ms", "");
+        findings.at_most(&format!("{what} at {rate} sets/s, p99"), 10.0, ms(histogram, 0.99), "ms", "");
+        findings.plain(&format!("{what} at {rate} sets/s, p99.9"), ms(histogram, 0.999), "ms", "");
+    }
+    findings.plain(
+        &format!("server CPU per 1,000 sets at {rate} sets/s"),
+        cpu * 1000.0 / total as f64,
+        "s",
+        "",
+    );
+    findings.broken = broken;
+    if lag.value_at_quantile(0.99) > LAG_MAX_US {
+        findings.invalid = Some(format!("the pacer was late itself: p99 {} µs", lag.value_at_quantile(0.99)));
+    }
+    Ok(findings)
+}
+
+/// Sends a set at each planned time, and answers what was acknowledged when.
+async fn write(
+    mut athlete: Athlete,
+    mut due: mpsc::UnboundedReceiver<Instant>,
+) -> anyhow::Result<(Sent, Histogram<u64>)> {
+    let mut under_way: HashMap<u64, Instant> = HashMap::new();
+    let (mut sent, mut delays) = (Vec::new(), histogram()?);
+    let mut paced = true;
+    while paced || !under_way.is_empty() {
+        tokio::select! {
+            planned = due.recv(), if paced => match planned {
+                Some(planned) => {
+                    let req = athlete.send().await?;
+                    under_way.insert(req, planned);
+                }
+                None => paced = false,
+            },
+            frame = athlete.socket.next() => {
+                let ServerFrame::Reply(reply) = frame? else { continue };
+                let (req, version) = accepted(reply)?;
+                let planned = under_way.remove(&req).context("a reply to nothing")?;
+                delays.saturating_record(since(planned));
+                sent.push((version, planned));
+            }
+        }
+    }
+    Ok((sent, delays))
+}
+
+/// Notes when each version arrives, until the server says goodbye.
+async fn watch(mut device: Athlete) -> Received {
+    let mut received = Vec::new();
+    loop {
+        match tokio::time::timeout(LAST_WITHIN * 20, device.socket.next()).await {
+            Ok(Ok(ServerFrame::Events(events))) => {
+                let now = Instant::now();
+                received.extend(events.events.iter().map(|event| (event.v, now)));
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) | Err(_) => return received,
+        }
+    }
+}
+
+/// Checks that each version after `from` came once and in order and that every acknowledged one is among
+/// them; counts the delays of those.
+fn reconcile(
+    sent: &Sent,
+    from: Version,
+    received: &Received,
+    delays: &mut Histogram<u64>,
+) -> Result<(), String> {
+    let mut last = from;
+    for (version, _) in received {
+        if *version != last.next() {
+            return Err(format!("version {} came after {}", version.0, last.0));
+        }
+        last = *version;
+    }
+    let at: HashMap<Version, Instant> = received.iter().copied().collect();
+    for (version, planned) in sent {
+        let received =
+            at.get(version).ok_or_else(|| format!("acknowledged version {} never came", version.0))?;
+        let delay = received.saturating_duration_since(*planned).as_micros();
+        delays.saturating_record(u64::try_from(delay).unwrap_or(u64::MAX).max(1));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger(sent: &[u64], received: &[u64]) -> Result<(), String> {
+        let now = Instant::now();
+        let at = |versions: &[u64]| versions.iter().map(|v| (Version(*v), now)).collect::<Vec<_>>();
+        reconcile(&at(sent), Version(2), &at(received), &mut histogram().unwrap())
+    }
+
+    #[test]
+    fn the_ledger_finds_what_was_lost_doubled_or_reordered() {
+        assert!(ledger(&[4], &[3, 4]).is_ok());
+        assert!(ledger(&[4], &[3]).is_err(), "lost");
+        assert!(ledger(&[4], &[3, 3, 4]).is_err(), "doubled");
+        assert!(ledger(&[4], &[4, 3]).is_err(), "reordered");
+    }
+}

@@ -1,0 +1,159 @@
+//! The server under test: a process of its own in a folder of its own, on loopback, ended when dropped.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use spotter_protocol::UserId;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+/// How long a start may take before the measurement gives up.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// The gym of the load.
+const GYM: &str = "lt-bench";
+
+/// A server process and its data.
+pub(crate) struct Server {
+    program: PathBuf,
+    folder: TempDir,
+    port: u16,
+    admin_port: u16,
+    child: Option<Child>,
+}
+
+/// Somebody with a token.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) user: UserId,
+    pub(crate) token: String,
+}
+
+impl Server {
+    /// Prepares a server that is not started yet.
+    pub(crate) fn prepare(program: &Path) -> anyhow::Result<Self> {
+        let program =
+            program.canonicalize().with_context(|| format!("no program at {}", program.display()))?;
+        Ok(Self {
+            program,
+            folder: TempDir::new()?,
+            port: free_port()?,
+            admin_port: free_port()?,
+            child: None,
+        })
+    }
+
+    pub(crate) fn socket(&self) -> String {
+        format!("ws://127.0.0.1:{}/v1/socket", self.port)
+    }
+
+    /// Adds a gym of `athletes` athletes with one coach who sees all of them.
+    pub(crate) async fn populate(&self, athletes: usize) -> anyhow::Result<(Vec<Person>, Person)> {
+        self.tool(&["gym", "add", "--slug", GYM, "--name", "Load"]).await?;
+        let mut users = "email,name,role\ncoach@load.example,Coach,coach\n".to_owned();
+        let mut links = "coach,athlete\n".to_owned();
+        for n in 0..athletes {
+            users += &format!("a{n}@load.example,Athlete {n},athlete\n");
+            links += &format!("coach@load.example,a{n}@load.example\n");
+        }
+        for (what, rows) in [("user", users), ("link", links)] {
+            let file = self.folder.path().join(format!("{what}s.csv"));
+            std::fs::write(&file, rows)?;
+            let file = file.to_str().context("the temporary folder has an odd name")?;
+            self.tool(&[what, "add", "--gym", GYM, "--from", file]).await?;
+        }
+        let coach = self.people("coach").await?.pop().context("the coach has no token")?;
+        Ok((self.people("athlete").await?, coach))
+    }
+
+    async fn people(&self, role: &str) -> anyhow::Result<Vec<Person>> {
+        let printed = self.tool(&["token", "--gym", GYM, "--role", role]).await?;
+        let person = |line: &str| {
+            let mut fields = line.split('\t').skip(1);
+            let (user, token) = (fields.next()?.parse().ok()?, fields.next()?.to_owned());
+            Some(Person { user, token })
+        };
+        printed.lines().map(|line| person(line).context("a line of `token` cannot be read")).collect()
+    }
+
+    async fn tool(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.command(arguments).stdout(Stdio::piped()).output().await?;
+        ensure!(output.status.success(), "spotter {arguments:?} failed");
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Starts the server and answers how long it took to be ready.
+    pub(crate) async fn start(&mut self) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        self.child = Some(self.command(&["serve"]).spawn()?);
+        while !self.is_ready().await {
+            ensure!(begun.elapsed() < READY_WITHIN, "the server does not become ready");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(begun.elapsed())
+    }
+
+    async fn is_ready(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await else { return false };
+        let request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let mut answer = Vec::new();
+        stream.write_all(request).await.is_ok()
+            && stream.read_to_end(&mut answer).await.is_ok()
+            && answer.starts_with(b"HTTP/1.1 200")
+    }
+
+    /// Asks the server to stop and waits until it has.
+    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().context("the server runs")?;
+        let id = child.id().context("the server runs")?.to_string();
+        Command::new("kill").args(["-TERM", &id]).status().await?;
+        ensure!(child.wait().await?.success(), "the server did not stop well");
+        Ok(())
+    }
+
+    /// The memory the server holds, in KiB.
+    pub(crate) fn rss_kib(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+        Ok(line.split_whitespace().nth(1).context("no number of VmRSS")?.parse()?)
+    }
+
+    /// The processor time the server has used, in seconds.
+    pub(crate) fn cpu_s(&self) -> anyhow::Result<f64> {
+        /// What a tick of /proc is on Linux.
+        const TICKS_PER_S: f64 = 100.0;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()?))?;
+        let (_, fields) = stat.rsplit_once(')').context("an odd /proc/PID/stat")?;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+        Ok(ticks.sum::<Result<f64, _>>()? / TICKS_PER_S)
+    }
+
+    fn id(&self) -> anyhow::Result<u32> {
+        self.child.as_ref().and_then(Child::id).context("the server does not run")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(arguments)
+            .env("SPOTTER_DATA_DIR", self.folder.path().join("data"))
+            .env("SPOTTER_LISTEN", format!("127.0.0.1:{}", self.port))
+            .env("SPOTTER_ADMIN_LISTEN", format!("127.0.0.1:{}", self.admin_port))
+            .env("SPOTTER_LOG__FILTER", "warn")
+            .env("SPOTTER_AUTH__ACCESS_TTL_S", "3600")
+            .env("SPOTTER_ENGINE__IDLE_S", "3600")
+            .env("SPOTTER_SOCKET__COMMANDS_PER_S", "10000")
+            .env("SPOTTER_SOCKET__COMMANDS_BURST", "10000")
+            .kill_on_drop(true);
+        command
+    }
+}
+
+/// A port nobody listens on. It is taken a moment later; another process may be quicker, once in a blue moon.
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

@@ -1,0 +1,54 @@
+//! What a session costs that is in memory.
+
+use tokio::task::JoinSet;
+
+use crate::Bench;
+use crate::athlete::Athlete;
+use crate::figures::Findings;
+use crate::server::Server;
+
+/// Sets of each session.
+const SETS: usize = 10;
+
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
+    let (athletes, few_each, many_each) = if bench.quick { (20, 2, 6) } else { (400, 5, 20) };
+    let mut server = Server::prepare(&bench.server)?;
+    let (people, _) = server.populate(athletes).await?;
+    server.start().await?;
+    let mut connected = Vec::new();
+    for person in &people {
+        connected.push(Athlete::connect(&server, person).await?);
+    }
+    let connected = train(connected, few_each).await?;
+    let at_few = server.rss_kib()?;
+    train(connected, many_each - few_each).await?;
+    let at_many = server.rss_kib()?;
+    server.stop().await?;
+    let (few, many) = (athletes * few_each, athletes * many_each);
+    let mut findings = Findings::of(format!(
+        "{athletes} connections start sessions and log {SETS} sets in each; resident memory of the server with {few} and \
+         with {many} sessions in memory, so that connections, caches and pools are in both. An active session is a \
+         ractor actor with its state, its remembered answers and its place in the directory."
+    ));
+    let slope = (at_many - at_few) / (many - few) as f64;
+    findings.at_most(&format!("RSS per active session, {SETS} sets"), 12.0, slope, "KiB", "");
+    Ok(findings)
+}
+
+async fn train(athletes: Vec<Athlete>, sessions_each: usize) -> anyhow::Result<Vec<Athlete>> {
+    let mut training = JoinSet::new();
+    for mut athlete in athletes {
+        training.spawn(async move {
+            for _ in 0..sessions_each {
+                athlete.turn();
+                athlete.log(SETS + 1).await?;
+            }
+            anyhow::Ok(athlete)
+        });
+    }
+    let mut trained = Vec::new();
+    while let Some(athlete) = training.join_next().await {
+        trained.push(athlete??);
+    }
+    Ok(trained)
+}

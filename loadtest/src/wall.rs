@@ -1,0 +1,110 @@
+//! What a coach's page receives while a full gym trains.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use spotter_protocol::{Address, Codec, ServerFrame};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::Bench;
+use crate::athlete::{Athlete, accepted};
+use crate::figures::Findings;
+use crate::pacer::pace;
+use crate::server::Server;
+
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
+    let (athletes, rate, seconds) = if bench.quick { (20, 20, 3) } else { (200, 200, 20) };
+    let mut server = Server::prepare(&bench.server)?;
+    let (people, coach) = server.populate(athletes).await?;
+    server.start().await?;
+    let (mut senders, mut training) = (Vec::new(), JoinSet::new());
+    for person in &people {
+        let mut athlete = Athlete::connect(&server, person).await?;
+        athlete.log(2).await?;
+        let (sender, due) = mpsc::unbounded_channel();
+        senders.push(sender);
+        training.spawn(train(athlete, due));
+    }
+    let mut page = Athlete::connect(&server, &coach).await?;
+    page.follow(Address::room(coach.user)).await?;
+    let (end, ended) = oneshot::channel();
+    let counting = tokio::spawn(count(page, ended));
+    pace(Arc::from(senders), rate, rate * seconds).await?;
+    end.send(()).ok().context("the page went away")?;
+    let seen = counting.await??;
+    while let Some(trained) = training.join_next().await {
+        trained??;
+    }
+    server.stop().await?;
+    let mut findings = Findings::of(format!(
+        "{athletes} athletes log {rate} sets/s together for {seconds} s; a coach of all of them follows the room. Counted are \
+         `tiles` frames and the bytes of their MessagePack, from the first set to the last."
+    ));
+    findings.at_most(
+        &format!("frames/s to a coach of {athletes} at {rate} sets/s"),
+        10.0,
+        seen.frames as f64 / seen.seconds,
+        "frames/s",
+        "",
+    );
+    findings.plain("bytes/s to that coach", seen.bytes as f64 / seen.seconds / 1024.0, "KiB/s", "");
+    findings.plain("tiles in a frame", seen.tiles as f64 / seen.frames.max(1) as f64, "tiles", "");
+    Ok(findings)
+}
+
+#[derive(Default)]
+struct Seen {
+    frames: u64,
+    tiles: u64,
+    bytes: u64,
+    seconds: f64,
+}
+
+/// Counts changed tiles until told to stop. A frame decodes and encodes to the same bytes: both sides are
+/// this one codec.
+async fn count(mut page: Athlete, mut ended: oneshot::Receiver<()>) -> anyhow::Result<Seen> {
+    let (mut seen, begun) = (Seen::default(), Instant::now());
+    loop {
+        tokio::select! {
+            frame = page.socket.next() => {
+                let frame = frame?;
+                if let ServerFrame::Tiles(tiles) = &frame
+                    && !tiles.full
+                {
+                    seen.frames += 1;
+                    seen.tiles += tiles.tiles.len() as u64;
+                    seen.bytes += frame.encode(Codec::MsgPack).len() as u64;
+                }
+            }
+            _ = &mut ended => {
+                seen.seconds = begun.elapsed().as_secs_f64();
+                return Ok(seen);
+            }
+        }
+    }
+}
+
+async fn train(mut athlete: Athlete, mut due: mpsc::UnboundedReceiver<Instant>) -> anyhow::Result<()> {
+    let mut under_way = 0;
+    let mut paced = true;
+    while paced || under_way > 0 {
+        tokio::select! {
+            planned = due.recv(), if paced => match planned {
+                Some(_) => {
+                    athlete.send().await?;
+                    under_way += 1;
+                }
+                None => paced = false,
+            },
+            frame = athlete.socket.next() => {
+                if let ServerFrame::Reply(reply) = frame? {
+                    accepted(reply)?;
+                    under_way -= 1;
+                }
+            }
+        }
+    }
+    Ok(())
+}
