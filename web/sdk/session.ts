@@ -48,7 +48,7 @@ const FOLDS: { [Name in Exclude<keyof SessionEvents, 'started'>]: Fold<SessionEv
   rested: (view, { effective, ...rest }) => (effective ? { ...view, rest } : view),
   paused: (view, { effective }) => (effective ? { ...view, phase: 'paused' } : view),
   resumed: (view, { effective }) => (effective ? { ...view, phase: 'live' } : view),
-  finished: (view, _, { at }) => ({ ...view, phase: 'finished', finished_at: at }),
+  finished: ({ rest: _, ...view }, __, { at }) => ({ ...view, phase: 'finished', finished_at: Math.max(at, view.started_at) }),
   reopened: ({ finished_at: _, ...view }) => ({ ...view, phase: 'live' }),
   pr: (view, { set, record }) =>
     withSet(view, set, (held) => ({
