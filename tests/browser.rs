@@ -1,6 +1,12 @@
 //! A coach in a real Chromium: signs in, sees a set that an athlete's socket logs on its tile, opens the
 //! session, and is live again by itself after the server restarted.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that is surprised should end"
+)]
+
 #[path = "support/server.rs"]
 mod server;
 #[path = "support/wire.rs"]

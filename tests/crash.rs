@@ -2,6 +2,12 @@
 //! command is in the journal exactly once, versions are consecutive, epochs never go back, and every
 //! subscriber saw each version once or a snapshot in its place.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that is surprised should end"
+)]
+
 #[path = "support/server.rs"]
 mod server;
 #[path = "support/wire.rs"]

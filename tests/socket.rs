@@ -1,5 +1,11 @@
 //! The socket edge of the real binary: what it answers to each kind of caller and frame.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that is surprised should end"
+)]
+
 #[path = "support/server.rs"]
 mod server;
 #[path = "support/wire.rs"]

@@ -274,7 +274,15 @@ impl Training {
                 let text = NoteText::clipped(remarks[self.athlete.chance.pick(remarks.len())]);
                 self.say_now(Note { set: Some(set), text }).await
             }
-            _ => Ok(()),
+            Turn::None
+            | Turn::Fail
+            | Turn::Overshoot
+            | Turn::MissReps
+            | Turn::GoHeavier
+            | Turn::Mistype
+            | Turn::Misfire
+            | Turn::Interrupt
+            | Turn::LoseSignal => Ok(()),
         }
     }
 
@@ -326,11 +334,7 @@ impl Athlete {
                 workouts::load(lifted, self.unit())
             })
             .transpose()?;
-        let fewer = match turn {
-            Turn::Fail => self.chance.from(2..=4),
-            Turn::MissReps => self.chance.from(2..=3),
-            _ => 0,
-        };
+        let fewer = if matches!(turn, Turn::Fail | Turn::MissReps) { self.chance.from(2..=3) } else { 0 };
         let reps = todo.done.reps.map(|reps| Reps::new(reps.saturating_sub(fewer).max(1))).transpose();
         let felt = match (turn, todo.done.rpe) {
             (Turn::Overshoot, Some(rpe)) => Some(rpe.saturating_add(20).min(100)),

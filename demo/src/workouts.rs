@@ -49,8 +49,8 @@ pub(crate) fn all() -> anyhow::Result<Vec<Workout>> {
     let taken = taken()?;
     let mut workouts = Vec::new();
     for (place, done) in taken.iter().enumerate() {
-        for scale in 0..SCALES.len() {
-            workouts.push(prescribe(id(place, scale), done, SCALES[scale])?);
+        for (scale, percent) in SCALES.into_iter().enumerate() {
+            workouts.push(prescribe(id(place, scale), done, percent)?);
         }
     }
     workouts.extend(programs()?);
@@ -98,7 +98,15 @@ pub(crate) const fn rest(set_type: SetType) -> Millis {
     match set_type {
         SetType::Warmup => Millis(75_000),
         SetType::Dropset => Millis(30_000),
-        _ => Millis(150_000),
+        SetType::Working
+        | SetType::Failure
+        | SetType::Amrap
+        | SetType::Backoff
+        | SetType::Myo
+        | SetType::Cluster
+        | SetType::Partial
+        | SetType::Forced
+        | SetType::Iso => Millis(150_000),
     }
 }
 

@@ -1,6 +1,12 @@
 //! A session's events and the view they lead to, as the rules make them: the file that holds the TypeScript
 //! client's fold to these rules. Written with `UPDATE_GOLDEN=1`, compared otherwise.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that is surprised should end"
+)]
+
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
