@@ -178,3 +178,6 @@ impl Listener for Following {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
