@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use spotter_client::Socket;
 use spotter_protocol::{
     Actual, Address, ClientFrame, ClientId, Command, CommandFrame, CommandId, Complete, InstanceId, Load,
-    Name, Place, Reply, Reps, ServerFrame, SessionId, SetId, Start, Subscribe, Timestamp, Title, Unit,
+    Name, Ping, Place, Reply, Reps, ServerFrame, SessionId, SetId, Start, Subscribe, Timestamp, Title, Unit,
     Version,
 };
 use uuid::Uuid;
@@ -25,6 +25,8 @@ pub(crate) struct Athlete {
     instance: InstanceId,
     n: u64,
     req: u64,
+    /// Commands so far that started a session and logged no set.
+    pub(crate) starts: u64,
 }
 
 impl Athlete {
@@ -34,7 +36,7 @@ impl Athlete {
         let (socket, _) = Socket::open(&server.socket(), &person.token, client, None, now).await?;
         let session = Address::session(person.user, SessionId(Uuid::now_v7()));
         let instance = InstanceId(Uuid::now_v7());
-        Ok(Self { socket, session, person: person.clone(), client, instance, n: 0, req: 0 })
+        Ok(Self { socket, session, person: person.clone(), client, instance, n: 0, req: 0, starts: 0 })
     }
 
     /// Turns to a new session.
@@ -51,6 +53,7 @@ impl Athlete {
         }
         self.n += 1;
         self.req += 1;
+        self.starts += u64::from(self.n == 1);
         let command: Command = match self.n {
             1 => Start { workout: None, title: Some(Title::clipped("Load")) }.into(),
             n => self.set(n).into(),
@@ -120,6 +123,20 @@ impl Athlete {
         let subscribe = Subscribe { req: self.req, to, since: None, view: None };
         self.socket.send(&ClientFrame::Subscribe(subscribe)).await?;
         Ok(self.reply().await?.1)
+    }
+
+    /// Whether the server still holds this connection.
+    pub(crate) async fn is_connected(&mut self) -> bool {
+        if self.socket.send(&ClientFrame::Ping(Ping { clock: now() })).await.is_err() {
+            return false;
+        }
+        loop {
+            match self.socket.next().await {
+                Ok(ServerFrame::Pong(_)) => return true,
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! How long a set takes, from its planned time to its acknowledgement and to a second device, at a steady
 //! rate; with a ledger of what was delivered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context;
 use hdrhistogram::Histogram;
@@ -19,8 +19,6 @@ use crate::server::Server;
 
 /// The pacer's own delay above which its run says nothing about the server, in microseconds.
 const LAG_MAX_US: u64 = 1_000;
-/// How long the last sets may take to arrive.
-const LAST_WITHIN: Duration = Duration::from_secs(5);
 
 /// What an athlete sent, by the version it was acknowledged at.
 type Sent = Vec<(Version, Instant)>;
@@ -124,19 +122,19 @@ async fn write(
 async fn watch(mut device: Athlete) -> Received {
     let mut received = Vec::new();
     loop {
-        match tokio::time::timeout(LAST_WITHIN * 20, device.socket.next()).await {
-            Ok(Ok(ServerFrame::Events(events))) => {
+        match device.socket.next().await {
+            Ok(ServerFrame::Events(events)) => {
                 let now = Instant::now();
                 received.extend(events.events.iter().map(|event| (event.v, now)));
             }
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) | Err(_) => return received,
+            Ok(_) => {}
+            Err(_) => return received,
         }
     }
 }
 
-/// Checks that each version after `from` came once and in order and that every acknowledged one is among
-/// them; counts the delays of those.
+/// Checks that each version after `from` came once and in order, that every acknowledged one is among them
+/// and that no two sets were acknowledged at one; counts the delays of those.
 fn reconcile(
     sent: &Sent,
     from: Version,
@@ -151,7 +149,11 @@ fn reconcile(
         last = *version;
     }
     let at: HashMap<Version, Instant> = received.iter().copied().collect();
+    let mut acknowledged = HashSet::new();
     for (version, planned) in sent {
+        if !acknowledged.insert(version) {
+            return Err(format!("two sets were acknowledged at version {}", version.0));
+        }
         let received =
             at.get(version).ok_or_else(|| format!("acknowledged version {} never came", version.0))?;
         let delay = received.saturating_duration_since(*planned).as_micros();
@@ -176,5 +178,6 @@ mod tests {
         assert!(ledger(&[4], &[3]).is_err(), "lost");
         assert!(ledger(&[4], &[3, 3, 4]).is_err(), "doubled");
         assert!(ledger(&[4], &[4, 3]).is_err(), "reordered");
+        assert!(ledger(&[4, 4], &[3, 4]).is_err(), "acknowledged as one");
     }
 }

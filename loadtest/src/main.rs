@@ -19,9 +19,11 @@ mod wall;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
-use report::Verdict;
+use report::{Measurement, Verdict};
 
 /// Load harness for Spotter.
 #[derive(Debug, Parser)]
@@ -43,7 +45,7 @@ enum Command {
 #[derive(Clone, Debug, clap::Args)]
 struct Bench {
     /// The server's program
-    #[arg(long)]
+    #[arg(long, value_parser = program)]
     server: PathBuf,
     /// Where the table is written, besides standard output
     #[arg(long)]
@@ -51,9 +53,14 @@ struct Bench {
     /// Small counts, to see that it works; the figures mean nothing
     #[arg(long)]
     quick: bool,
-    /// Only these: idle, throughput, latency, start, sessions, wall
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
+    /// Only these
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Measurement>,
+}
+
+fn program(path: &str) -> Result<PathBuf, String> {
+    let program = PathBuf::from(path).canonicalize().map_err(|error| error.to_string())?;
+    if program.is_file() { Ok(program) } else { Err("no program".to_owned()) }
 }
 
 fn main() -> ExitCode {
@@ -65,7 +72,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(report::bench(&bench)) {
+    match runtime.block_on(run(&bench)) {
         Ok(Verdict::Ran) => ExitCode::SUCCESS,
         Ok(Verdict::Invalid) => ExitCode::from(97),
         Ok(Verdict::Broken) => ExitCode::from(98),
@@ -73,5 +80,15 @@ fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Measures until done or told to stop; either way the server it started ends with it.
+async fn run(bench: &Bench) -> anyhow::Result<Verdict> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        verdict = report::bench(bench) => verdict,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("told to stop"),
     }
 }

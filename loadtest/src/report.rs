@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
+use clap::ValueEnum;
 
 use crate::figures::{Figure, Findings};
 use crate::{Bench, idle, latency, sessions, start, throughput, wall};
@@ -19,31 +21,59 @@ pub(crate) enum Verdict {
     Broken,
 }
 
+/// How long one measurement may take. A reply that never comes ends here.
+const MEASURED_WITHIN: Duration = Duration::from_secs(15 * 60);
+
 /// The measurements, in the order of the table.
-const NAMES: [&str; 6] = ["idle", "throughput", "latency", "start", "sessions", "wall"];
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Measurement {
+    /// Memory of a connection that does nothing
+    Idle,
+    /// Acknowledged sets a second
+    Throughput,
+    /// Acknowledgement and delivery at a steady rate
+    Latency,
+    /// Time from start to ready
+    Start,
+    /// Memory of a session
+    Sessions,
+    /// What a coach's page receives
+    Wall,
+}
+
+impl Measurement {
+    async fn take(self, bench: &Bench) -> anyhow::Result<Findings> {
+        match self {
+            Self::Idle => idle::measure(bench).await,
+            Self::Throughput => throughput::measure(bench).await,
+            Self::Latency => latency::measure(bench).await,
+            Self::Start => start::measure(bench).await,
+            Self::Sessions => sessions::measure(bench).await,
+            Self::Wall => wall::measure(bench).await,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Throughput => "throughput",
+            Self::Latency => "latency",
+            Self::Start => "start",
+            Self::Sessions => "sessions",
+            Self::Wall => "wall",
+        }
+    }
+}
 
 /// Runs what was asked for, prints the page and writes it.
 pub(crate) async fn bench(bench: &Bench) -> anyhow::Result<Verdict> {
-    for name in &bench.only {
-        ensure!(
-            NAMES.contains(&name.as_str()),
-            "there is no measurement {name:?}: choose of {}",
-            NAMES.join(", ")
-        );
-    }
     let mut all = Vec::new();
-    for name in
-        NAMES.into_iter().filter(|name| bench.only.is_empty() || bench.only.iter().any(|only| only == name))
-    {
+    let asked = |measurement: &&Measurement| bench.only.is_empty() || bench.only.contains(measurement);
+    for measurement in Measurement::value_variants().iter().filter(asked) {
+        let name = measurement.name();
         eprintln!("measuring {name} …");
-        let measured = match name {
-            "idle" => idle::measure(bench).await,
-            "throughput" => throughput::measure(bench).await,
-            "latency" => latency::measure(bench).await,
-            "start" => start::measure(bench).await,
-            "sessions" => sessions::measure(bench).await,
-            _ => wall::measure(bench).await,
-        };
+        let measured = tokio::time::timeout(MEASURED_WITHIN, measurement.take(bench)).await;
+        let measured = measured.unwrap_or_else(|_| bail!("not done within {MEASURED_WITHIN:?}"));
         let findings = measured.with_context(|| format!("measuring {name}"))?;
         for figure in &findings.figures {
             eprintln!("  {}: {}", figure.what, figure.measured);
@@ -85,10 +115,10 @@ fn page(bench: &Bench, all: &[(&str, Findings)]) -> anyhow::Result<String> {
         writeln!(page, "**A quick run with small counts: the figures mean nothing.**\n")?;
     }
     writeln!(page, "| figure | aim | measured | |\n|---|---|---|---|")?;
-    for figure in all.iter().flat_map(|(_, findings)| &findings.figures) {
-        let Figure { what, aim, measured, met } = figure;
-        let met = met.map_or("", |met| if met { "met" } else { "**missed**" });
-        writeln!(page, "| {what} | {aim} | {measured} | {met} |")?;
+    for (_, findings) in all {
+        for figure in &findings.figures {
+            writeln!(page, "{}", row(figure, findings))?;
+        }
     }
     writeln!(page, "\n## How\n")?;
     for (name, findings) in all {
@@ -101,6 +131,19 @@ fn page(bench: &Bench, all: &[(&str, Findings)]) -> anyhow::Result<String> {
         }
     }
     Ok(page)
+}
+
+/// A row of the table. A figure of a run that is broken or invalid meets no aim.
+fn row(figure: &Figure, findings: &Findings) -> String {
+    let Figure { what, aim, measured, met } = figure;
+    let verdict = match (met, &findings.broken, &findings.invalid) {
+        (_, Some(_), _) => "**BROKEN**",
+        (_, None, Some(_)) => "**INVALID**",
+        (Some(true), None, None) => "met",
+        (Some(false), None, None) => "**missed**",
+        (None, None, None) => "",
+    };
+    format!("| {what} | {aim} | {measured} | {verdict} |")
 }
 
 /// Where and on what the figures were taken.
@@ -134,5 +177,19 @@ mod tests {
         let broken = Findings { broken: Some("lost".to_owned()), ..Findings::default() };
         assert_eq!(verdict(&[("a", invalid.clone()), ("b", Findings::default())]), Verdict::Invalid);
         assert_eq!(verdict(&[("a", invalid), ("b", broken)]), Verdict::Broken);
+    }
+
+    #[test]
+    fn a_row_says_whether_its_figure_counts() {
+        let mut findings = Findings::default();
+        findings.at_most("p99", 10.0, 3.0, "ms", "");
+        let said = |findings: &Findings| row(&findings.figures[0], findings);
+        assert_eq!(said(&findings), "| p99 | ≤ 10 ms | 3.00 ms | met |");
+
+        findings.invalid = Some("late".to_owned());
+        assert_eq!(said(&findings), "| p99 | ≤ 10 ms | 3.00 ms | **INVALID** |");
+
+        findings.broken = Some("lost".to_owned());
+        assert_eq!(said(&findings), "| p99 | ≤ 10 ms | 3.00 ms | **BROKEN** |");
     }
 }

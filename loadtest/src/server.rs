@@ -36,10 +36,8 @@ pub(crate) struct Person {
 impl Server {
     /// Prepares a server that is not started yet.
     pub(crate) fn prepare(program: &Path) -> anyhow::Result<Self> {
-        let program =
-            program.canonicalize().with_context(|| format!("no program at {}", program.display()))?;
         Ok(Self {
-            program,
+            program: program.to_owned(),
             folder: TempDir::new()?,
             port: free_port()?,
             admin_port: free_port()?,
@@ -89,21 +87,14 @@ impl Server {
     /// Starts the server and answers how long it took to be ready.
     pub(crate) async fn start(&mut self) -> anyhow::Result<Duration> {
         let begun = Instant::now();
-        self.child = Some(self.command(&["serve"]).spawn()?);
-        while !self.is_ready().await {
+        let child = self.command(&["serve"]).spawn()?;
+        let child = self.child.insert(child);
+        while !is_ready(self.port).await {
+            ensure!(child.try_wait()?.is_none(), "the server ended before it was ready");
             ensure!(begun.elapsed() < READY_WITHIN, "the server does not become ready");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Ok(begun.elapsed())
-    }
-
-    async fn is_ready(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await else { return false };
-        let request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        let mut answer = Vec::new();
-        stream.write_all(request).await.is_ok()
-            && stream.read_to_end(&mut answer).await.is_ok()
-            && answer.starts_with(b"HTTP/1.1 200")
     }
 
     /// Asks the server to stop and waits until it has.
@@ -151,6 +142,15 @@ impl Server {
             .kill_on_drop(true);
         command
     }
+}
+
+async fn is_ready(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else { return false };
+    let request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut answer = Vec::new();
+    stream.write_all(request).await.is_ok()
+        && stream.read_to_end(&mut answer).await.is_ok()
+        && answer.starts_with(b"HTTP/1.1 200")
 }
 
 /// A port nobody listens on. It is taken a moment later; another process may be quicker, once in a blue moon.
