@@ -31,6 +31,8 @@ use crate::store::SqliteStore;
 use crate::telemetry;
 use crate::workouts::Workouts;
 
+/// How often committed pages are moved from the log into the file.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// SQLite has one writer.
 const LANES: usize = 1;
 /// How long sockets have to take their last frames when the node stops.
@@ -100,7 +102,7 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
     });
     let stopping = CancellationToken::new();
-    let upkeep = tokio::spawn(keep_up(metrics.clone()));
+    let upkeep = tokio::spawn(keep_up(metrics.clone(), Arc::clone(&node.store)));
     let public = axum::serve(public, http::router(Arc::clone(&node.api), node.routes.clone()))
         .with_graceful_shutdown(stopping.clone().cancelled_owned());
     let admin = axum::serve(admin, http::admin_router(metrics))
@@ -183,11 +185,19 @@ async fn drain(
     }
 }
 
-async fn keep_up(metrics: PrometheusHandle) {
-    let mut interval = tokio::time::interval(METRICS_UPKEEP);
+/// What has to be done now and then.
+async fn keep_up(metrics: PrometheusHandle, store: Arc<SqliteStore>) {
+    let mut checkpoints = tokio::time::interval(CHECKPOINT_EVERY);
+    let mut upkeeps = tokio::time::interval(METRICS_UPKEEP);
     loop {
-        interval.tick().await;
-        metrics.run_upkeep();
+        tokio::select! {
+            _ = checkpoints.tick() => {
+                if let Err(error) = store.checkpoint().await {
+                    warn!(%error, "the log was not moved into the file");
+                }
+            }
+            _ = upkeeps.tick() => metrics.run_upkeep(),
+        }
     }
 }
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spotter_actors::{
-    Answer, Ask, Clock, CommitFault, Done, Engine, Journal, LocalBackplane, Ports, ReplyTo, SimulatedJournal, Tuning,
+    Answer, Ask, Clock, CommitFault, Done, Engine, Journal, LocalBackplane, Ports, ReplyTo, SimulatedJournal,
+    Tuning,
 };
 use spotter_protocol::{
-    Address, ClientId, Command, CommandFrame, CommandId, ErrorCode, GymId, Note, NoteText, Persistence, SessionId,
-    Start, Timestamp, Title, UserId, Version,
+    Address, ClientId, Command, CommandFrame, CommandId, ErrorCode, GymId, Note, NoteText, Persistence,
+    SessionId, Start, Timestamp, Title, UserId, Version,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -46,7 +47,16 @@ async fn an_engine(idle: Duration) -> (Arc<Engine>, Arc<SimulatedJournal>) {
 
 fn command(n: u64, command: impl Into<Command>) -> CommandFrame {
     let id = CommandId(Uuid::from_u128(1000 + u128::from(n)));
-    CommandFrame { req: n, id, client: PHONE, n, after: n - 1, at: Noon.now(), to: SESSION, command: command.into() }
+    CommandFrame {
+        req: n,
+        id,
+        client: PHONE,
+        n,
+        after: n - 1,
+        at: Noon.now(),
+        to: SESSION,
+        command: command.into(),
+    }
 }
 
 fn start() -> CommandFrame {
@@ -203,7 +213,10 @@ async fn another_gym_finds_nothing_at_the_same_address() {
 async fn a_made_up_address_does_not_stay_in_memory() {
     let (engine, _) = an_engine(IDLE).await;
 
-    assert_eq!(send(&engine, CommandFrame { after: 0, ..note(7) }).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(
+        send(&engine, CommandFrame { after: 0, ..note(7) }).await.unwrap_err().code,
+        ErrorCode::NotFound
+    );
 
     // Draining waits for every entity that is awake: there is none, long before the idle time.
     tokio::time::timeout(Duration::from_secs(1), engine.drain()).await.unwrap();
@@ -222,5 +235,8 @@ async fn a_drained_engine_takes_nothing_more_and_has_lost_nothing() {
         assert!(answer.await.unwrap().is_ok(), "what was admitted is done");
     }
     assert_eq!(late.unwrap_err().code, ErrorCode::Unavailable);
-    assert_eq!(journal.load(GYM, SESSION).await.unwrap().unwrap().snapshot.map(|s| s.version), Some(Version(30)));
+    assert_eq!(
+        journal.load(GYM, SESSION).await.unwrap().unwrap().snapshot.map(|s| s.version),
+        Some(Version(30))
+    );
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use spotter_actors::{
-    Append, Ask, Clock, EventRow, Journal, LocalBackplane, Outcome, Ports, ReplyTo, SimulatedJournal, SnapshotWrite,
-    StoreError, Stored, Tuning,
+    Append, Ask, Clock, EventRow, Journal, LocalBackplane, Outcome, Ports, ReplyTo, SimulatedJournal,
+    SnapshotWrite, StoreError, Stored, Tuning,
 };
 use spotter_protocol::{
-    ClientId, Codec, Command, CommandFrame, CommandId, Note, NoteText, SessionId, Start, StreamId, Timestamp, Title,
-    UserId,
+    ClientId, Codec, Command, CommandFrame, CommandId, Note, NoteText, SessionId, Start, StreamId, Timestamp,
+    Title, UserId,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -109,7 +109,16 @@ async fn an_engine() -> (Arc<Engine>, Arc<Hooked>) {
 
 fn command(n: u64, command: impl Into<Command>) -> CommandFrame {
     let id = CommandId(Uuid::now_v7());
-    CommandFrame { req: n, id, client: PHONE, n, after: n - 1, at: Noon.now(), to: SESSION, command: command.into() }
+    CommandFrame {
+        req: n,
+        id,
+        client: PHONE,
+        n,
+        after: n - 1,
+        at: Noon.now(),
+        to: SESSION,
+        command: command.into(),
+    }
 }
 
 fn note(n: u64) -> CommandFrame {
@@ -128,10 +137,15 @@ async fn sent(queue: &SendQueue) -> Vec<(&'static str, Vec<u64>)> {
     let frames = queue.due().await.frames;
     let frames = frames.iter().map(|bytes| ServerFrame::decode(Codec::MsgPack, bytes).unwrap());
     frames
-        .map(|frame| match frame {
+        .map(|frame| match &frame {
             ServerFrame::Snapshot(snapshot) => ("snapshot", vec![snapshot.v.0]),
             ServerFrame::Events(events) => ("events", events.events.iter().map(|event| event.v.0).collect()),
-            other => panic!("not asked for: {other:?}"),
+            ServerFrame::Welcome(_)
+            | ServerFrame::Reply(_)
+            | ServerFrame::Tiles(_)
+            | ServerFrame::Signal(_)
+            | ServerFrame::GoAway(_)
+            | ServerFrame::Pong(_) => panic!("not asked for: {frame:?}"),
         })
         .collect()
 }
