@@ -8,6 +8,7 @@ mod athlete;
 mod figures;
 mod idle;
 mod latency;
+mod memory;
 mod pacer;
 mod report;
 mod server;

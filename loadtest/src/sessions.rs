@@ -5,6 +5,7 @@ use tokio::task::JoinSet;
 use crate::Bench;
 use crate::athlete::Athlete;
 use crate::figures::Findings;
+use crate::memory::{Memory, settle};
 use crate::server::Server;
 
 /// Sets of each session.
@@ -15,14 +16,19 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
     let mut server = Server::prepare(&bench.server)?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
+    settle(&server, &people[0]).await?;
     let mut connected = Vec::new();
     for person in &people {
         connected.push(Athlete::connect(&server, person).await?);
     }
-    let connected = train(connected, few_each).await?;
-    let at_few = server.rss_kib()?;
-    train(connected, many_each - few_each).await?;
-    let at_many = server.rss_kib()?;
+    let mut connected = train(connected, few_each).await?;
+    let mut memory = Memory::default();
+    let at_few = memory.note(server.rss_kib()?);
+    let mut at_many = at_few;
+    for _ in few_each..many_each {
+        connected = train(connected, 1).await?;
+        at_many = memory.note(server.rss_kib()?);
+    }
     server.stop().await?;
     let (few, many) = (athletes * few_each, athletes * many_each);
     let mut findings = Findings::of(format!(
@@ -31,6 +37,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
          ractor actor with its state, its remembered answers and its place in the directory."
     ));
     let slope = (at_many - at_few) / (many - few) as f64;
+    findings.invalid = memory.fell();
     findings.at_most(&format!("RSS per active session, {SETS} sets"), 12.0, slope, "KiB", "");
     Ok(findings)
 }
