@@ -26,6 +26,7 @@ pub(crate) async fn settle(server: &Server, person: &Person) -> anyhow::Result<(
 /// Readings of one server's memory, in KiB.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
+    first: Option<f64>,
     last: f64,
     fallen: f64,
 }
@@ -36,12 +37,16 @@ impl Memory {
         if self.last - kib > FALL_KIB {
             self.fallen += self.last - kib;
         }
+        self.first.get_or_insert(kib);
         self.last = kib;
         kib
     }
 
     /// Why the growth between the readings is not what was added, if so.
     pub(crate) fn fell(&self) -> Option<String> {
+        if self.first.is_some_and(|first| self.last < first) {
+            return Some("the server held less in the end than before".to_owned());
+        }
         let mib = self.fallen / 1024.0;
         (self.fallen > 0.0).then(|| format!("the server gave back {mib:.1} MiB between two readings"))
     }
@@ -62,6 +67,7 @@ mod tests {
     #[test]
     fn memory_given_back_meanwhile_is_noticed() {
         assert_eq!(fell(&[30_000.0, 30_100.0, 30_050.0]), None);
+        assert!(fell(&[30_000.0, 29_600.0]).is_some(), "nothing costs less than nothing");
         let why = fell(&[30_000.0, 31_000.0, 18_712.0, 40_000.0]);
         assert_eq!(why.as_deref(), Some("the server gave back 12.0 MiB between two readings"));
     }
