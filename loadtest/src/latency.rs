@@ -26,7 +26,7 @@ type Sent = Vec<(Version, Instant)>;
 type Received = Vec<(Version, Instant)>;
 
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
-    let (athletes, rate, seconds) = if bench.quick { (50, 200, 3) } else { (400, 2_000, 30) };
+    let (athletes, rate, seconds) = if bench.quick { (50, 200, 3) } else { (1_000, 2_000, 30) };
     let mut server = Server::prepare(&bench.server)?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
