@@ -2,30 +2,43 @@
 //! answered, resumes what it follows by version, and renews its token.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use rand::RngExt;
 use spotter_protocol::{
-    Address, ClientFrame, ClientId, Command, CommandId, EventsFrame, ServerFrame, SnapshotFrame, Subscribe,
-    TilesFrame, Timestamp, Token, Version, Welcome,
+    Address, ClientFrame, ClientId, CloseCode, Command, CommandId, EventsFrame, Fault, Reply, ServerFrame,
+    SnapshotFrame, Subscribe, TilesFrame, Timestamp, Token, Version, Welcome,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::debug;
 use uuid::Uuid;
 
-use crate::outbox::{Answered, Outbox};
-use crate::sign_in::{Api, Pass};
+use crate::outbox::{Answered, Heard, Outbox};
+use crate::sign_in::{Api, ApiError, Pass};
 use crate::socket::{Closed, Socket};
 
-/// Requests and news that wait for their reader; a full queue makes the other side wait.
+/// Requests and news that wait for their reader. Requests are taken even while news wait for their owner;
+/// a connection is not read meanwhile, and the server closes what reads too slowly.
 const QUEUE_MAX: usize = 256;
+/// Commands that wait for their answer, of all entities; one more is not taken.
+const COMMANDS_MAX: usize = 10_000;
+/// Entities this device has numbered commands for; a command for one more is not taken. A number must not
+/// be used twice, so they are not forgotten: a new device starts anew.
+const ENTITIES_MAX: usize = 4_096;
 /// The first cap of the random wait before connecting again; it doubles.
 const BACKOFF: Duration = Duration::from_millis(500);
 /// The largest such cap.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// The pause after a temporary refusal that names none.
+/// A connection that lasted this long was sound: the next waits start small again.
+const SOUND_AFTER: Duration = Duration::from_secs(5);
+/// The pause after a temporary refusal that names none; it doubles until a command is answered.
 const RETRY: Duration = Duration::from_millis(250);
+/// The longest such pause.
+const RETRY_MAX: Duration = Duration::from_secs(10);
+/// How soon a renewal of the token that got no answer is tried again.
+const RENEW_AGAIN: Duration = Duration::from_secs(5);
 
 /// What a device tells its owner.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +64,7 @@ enum Request {
         to: Address,
         at: Timestamp,
         command: Box<Command>,
-        given: tokio::sync::oneshot::Sender<CommandId>,
+        given: tokio::sync::oneshot::Sender<Option<CommandId>>,
     },
     Follow(Address),
     Signal {
@@ -70,6 +83,17 @@ pub struct Device {
 #[error("the device has ended")]
 pub struct Ended;
 
+/// Why a command was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// The device has ended.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+    /// Too many commands wait, or too many entities were spoken to: wait for answers, or start a new device.
+    #[error("the device holds no more commands")]
+    Full,
+}
+
 impl Device {
     /// Starts a device of the user who holds `pass`. `clock` is the device's own, right or wrong.
     pub fn start(api: Api, pass: Pass, clock: fn() -> Timestamp) -> (Self, mpsc::Receiver<News>) {
@@ -86,33 +110,37 @@ impl Device {
             incarnation: None,
             outboxes: BTreeMap::new(),
             followed: BTreeMap::new(),
+            unasked: Vec::new(),
             asking: BTreeMap::new(),
             next_req: 1,
             has_signal: true,
+            welcomed: None,
+            go_away: None,
             hold_until: None,
+            pause: RETRY,
         };
         tokio::spawn(device.run());
         (Self { requests }, told)
     }
 
     /// Queues a command that happened at `at` by the device's clock. It is sent until it is answered, with
-    /// or without signal.
+    /// or without signal. The queue is in memory and ends with the device.
     ///
     /// # Errors
-    /// When the device has ended.
+    /// See [`NotTaken`].
     pub async fn command(
         &self,
         to: Address,
         at: Timestamp,
         command: impl Into<Command>,
-    ) -> Result<CommandId, Ended> {
+    ) -> Result<CommandId, NotTaken> {
         let (given, id) = tokio::sync::oneshot::channel();
         let command = Box::new(command.into());
         self.request(Request::Command { to, at, command, given }).await?;
-        id.await.map_err(|_| Ended)
+        id.await.map_err(|_| Ended)?.ok_or(NotTaken::Full)
     }
 
-    /// Follows an entity from now on, over reconnections.
+    /// Follows an entity from now on, over reconnections. Following it again changes nothing.
     ///
     /// # Errors
     /// When the device has ended.
@@ -145,36 +173,70 @@ struct Running {
     outboxes: BTreeMap<Address, Outbox>,
     /// What is followed, with the version held.
     followed: BTreeMap<Address, Option<Version>>,
+    /// What is followed and not yet subscribed to on this connection.
+    unasked: Vec<Address>,
     /// Which subscription a request is.
     asking: BTreeMap<u64, Address>,
     next_req: u64,
     has_signal: bool,
+    /// Since when the connection stands.
+    welcomed: Option<Instant>,
+    /// When the server wants this device back.
+    go_away: Option<Duration>,
     /// No command is sent before: the server asked for a pause.
     hold_until: Option<Instant>,
+    /// The next pause that the server leaves to this device.
+    pause: Duration,
 }
 
 /// Why a connection is no more, or the device itself.
 enum End {
-    Connection(Closed, Option<Duration>),
+    Connection(Closed),
     Device,
+}
+
+impl From<Closed> for End {
+    fn from(closed: Closed) -> Self {
+        Self::Connection(closed)
+    }
+}
+
+impl From<Ended> for End {
+    fn from(Ended: Ended) -> Self {
+        Self::Device
+    }
 }
 
 impl Running {
     async fn run(mut self) {
         let mut cap = BACKOFF;
         loop {
-            let (closed, hint) = match self.connected(&mut cap).await {
-                End::Device => return,
-                End::Connection(closed, hint) => (closed, hint),
+            let closed = match self.connected().await {
+                Ok(()) | Err(End::Device) => return,
+                Err(End::Connection(closed)) => closed,
             };
             debug!(%closed, "device offline");
             let stays_away = !closed.reconnects();
-            if self.news.send(News::Offline(closed)).await.is_err() || stays_away {
+            if closed.is(CloseCode::TokenExpired) {
+                self.renew_at = Instant::now();
+            }
+            if self.tell(News::Offline(closed)).await.is_err() || stays_away {
                 return;
             }
             self.outboxes.values_mut().for_each(Outbox::resend);
-            let wait = hint.unwrap_or_else(|| rand::rng().random_range(Duration::ZERO..=cap));
-            cap = (cap * 2).min(BACKOFF_MAX);
+            if self.welcomed.take().is_some_and(|since| since.elapsed() >= SOUND_AFTER) {
+                cap = BACKOFF;
+            }
+            let wait = match self.go_away.take() {
+                Some(wished) => wished,
+                // A lost signal says nothing about the server.
+                None if !self.has_signal => Duration::ZERO,
+                None => {
+                    let wait = rand::rng().random_range(Duration::ZERO..=cap);
+                    cap = (cap * 2).min(BACKOFF_MAX);
+                    wait
+                }
+            };
             if self.wait(Instant::now() + wait).await.is_err() {
                 return;
             }
@@ -195,89 +257,85 @@ impl Running {
     fn take(&mut self, request: Request) {
         match request {
             Request::Command { to, at, command, given } => {
-                let client = self.client;
-                let outbox = self.outboxes.entry(to).or_insert_with(|| Outbox::new(client, to));
                 // Whoever asked may have stopped waiting for the id.
-                let _ = given.send(outbox.push(*command, at));
+                let _ = given.send(self.queue(to, *command, at));
             }
             Request::Follow(to) => {
-                self.followed.entry(to).or_default();
+                self.followed.entry(to).or_insert_with(|| {
+                    self.unasked.push(to);
+                    None
+                });
             }
             Request::Signal { on } => self.has_signal = on,
         }
     }
 
-    /// One connection, from its opening to its end.
-    async fn connected(&mut self, cap: &mut Duration) -> End {
-        if Instant::now() >= self.renew_at
-            && let Err(closed) = self.renew().await
-        {
-            return End::Connection(closed, None);
+    fn queue(&mut self, to: Address, command: Command, at: Timestamp) -> Option<CommandId> {
+        let waiting: usize = self.outboxes.values().map(Outbox::len).sum();
+        let is_new = !self.outboxes.contains_key(&to);
+        if waiting >= COMMANDS_MAX || (is_new && self.outboxes.len() >= ENTITIES_MAX) {
+            return None;
         }
-        let url = self.api.socket();
-        let opened = Socket::open(&url, &self.pass.access_token, self.client, self.incarnation, self.clock);
-        let (mut socket, welcome) = match opened.await {
-            Ok(opened) => opened,
-            Err(closed) => return End::Connection(closed, None),
-        };
-        *cap = BACKOFF;
+        let client = self.client;
+        Some(self.outboxes.entry(to).or_insert_with(|| Outbox::new(client, to)).push(command, at))
+    }
+
+    /// One connection, from its opening to its end. `Ok` when the owner has let go of the device.
+    async fn connected(&mut self) -> Result<(), End> {
+        if Instant::now() >= self.renew_at {
+            self.renew().await?;
+        }
+        let (url, token) = (self.api.socket(), self.pass.access_token.clone());
+        let opening = Socket::open(&url, &token, self.client, self.incarnation, self.clock);
+        let (mut socket, welcome) = self.meanwhile(opening).await?;
+        self.welcomed = Some(Instant::now());
         self.hold_until = None;
         if self.incarnation.replace(welcome.incarnation) != Some(welcome.incarnation) {
             self.followed.values_mut().for_each(|held| *held = None);
         }
-        if self.news.send(News::Online(welcome)).await.is_err() {
-            return End::Device;
-        }
         self.asking.clear();
-        for to in self.followed.keys().copied().collect::<Vec<_>>() {
-            if let Err(closed) = self.subscribe(&mut socket, to).await {
-                return End::Connection(closed, None);
-            }
-        }
-        let mut hint = None;
+        self.unasked = self.followed.keys().copied().collect();
+        self.tell(News::Online(welcome)).await?;
         loop {
-            if let Err(closed) = self.send_commands(&mut socket).await {
-                return End::Connection(closed, hint);
+            if !self.has_signal {
+                return Err(Closed::Lost("no signal".to_owned()).into());
             }
+            self.send_subscriptions(&mut socket).await?;
+            self.send_commands(&mut socket).await?;
             let held = self.hold_until;
-            let step = tokio::select! {
+            tokio::select! {
                 request = self.asked.recv() => match request {
-                    Some(Request::Follow(to)) => {
-                        self.followed.insert(to, None);
-                        self.subscribe(&mut socket, to).await
-                    }
-                    Some(request) => {
-                        self.take(request);
-                        if self.has_signal { Ok(()) } else { Err(Closed::Lost("no signal".to_owned())) }
-                    }
+                    Some(request) => self.take(request),
                     None => {
                         socket.close().await;
-                        return End::Device;
+                        return Ok(());
                     }
                 },
-                frame = socket.next() => match frame {
-                    Ok(frame) => match self.hear(frame, &mut hint).await {
-                        Ok(()) => Ok(()),
-                        Err(Ended) => return End::Device,
-                    },
-                    Err(closed) => Err(closed),
-                },
-                () = tokio::time::sleep_until(self.renew_at) => match self.renew().await {
-                    Ok(()) => {
+                frame = socket.next() => {
+                    if let Some(news) = self.hear(frame?)? {
+                        self.tell(news).await?;
+                    }
+                }
+                () = tokio::time::sleep_until(self.renew_at) => {
+                    if self.renew().await? {
                         let (req, token) = (self.req(), self.pass.access_token.clone());
-                        socket.send(&ClientFrame::Token(Token { req, token })).await
+                        socket.send(&ClientFrame::Token(Token { req, token })).await?;
                     }
-                    Err(closed) => Err(closed),
-                },
+                }
                 () = tokio::time::sleep_until(held.unwrap_or_else(Instant::now)), if held.is_some() => {
                     self.hold_until = None;
-                    Ok(())
                 }
-            };
-            if let Err(closed) = step {
-                return End::Connection(closed, hint);
             }
         }
+    }
+
+    async fn send_subscriptions(&mut self, socket: &mut Socket) -> Result<(), Closed> {
+        while let Some(to) = self.unasked.pop() {
+            let (req, since) = (self.req(), self.followed.get(&to).copied().flatten());
+            self.asking.insert(req, to);
+            socket.send(&ClientFrame::Subscribe(Subscribe { req, to, since, view: None })).await?;
+        }
+        Ok(())
     }
 
     async fn send_commands(&mut self, socket: &mut Socket) -> Result<(), Closed> {
@@ -293,68 +351,116 @@ impl Running {
         Ok(())
     }
 
-    async fn subscribe(&mut self, socket: &mut Socket, to: Address) -> Result<(), Closed> {
-        let (req, since) = (self.req(), self.followed.get(&to).copied().flatten());
-        self.asking.insert(req, to);
-        socket.send(&ClientFrame::Subscribe(Subscribe { req, to, since, view: None })).await
-    }
-
-    /// Takes a frame. `hint` becomes the server's wish when to come back.
-    async fn hear(&mut self, frame: ServerFrame, hint: &mut Option<Duration>) -> Result<(), Ended> {
-        let news = match frame {
-            ServerFrame::Snapshot(snapshot) => {
-                self.followed.insert(snapshot.to, Some(snapshot.v));
-                News::Snapshot(snapshot)
-            }
-            ServerFrame::Events(events) => {
-                let last = events.events.last().map(|event| event.v);
-                self.followed.insert(events.to, last);
-                News::Events(events)
-            }
-            ServerFrame::Tiles(tiles) => News::Tiles(tiles),
-            ServerFrame::Reply(reply) => {
-                if let Some(to) = reply.req.and_then(|req| self.asking.remove(&req)) {
-                    if reply.error.is_none() {
-                        return Ok(());
-                    }
-                    self.followed.remove(&to);
-                    News::NotFollowed(to)
-                } else if let Some(answered) =
-                    self.outboxes.values_mut().find_map(|outbox| outbox.reply(&reply))
-                {
-                    News::Answered(answered)
-                } else {
-                    if let Some(fault) = &reply.error {
-                        let pause =
-                            fault.retry_after_ms.map_or(RETRY, |ms| Duration::from_millis(ms.0.into()));
-                        self.hold_until = Some(Instant::now() + pause);
-                    }
-                    return Ok(());
-                }
-            }
-            ServerFrame::GoAway(go_away) => {
-                *hint = Some(Duration::from_millis(go_away.delay_ms.0.into()));
-                return Ok(());
-            }
-            ServerFrame::Pong(_) | ServerFrame::Signal(_) | ServerFrame::Welcome(_) => return Ok(()),
-        };
-        self.news.send(news).await.map_err(|_| Ended)
-    }
-
-    async fn renew(&mut self) -> Result<(), Closed> {
-        let renewed = self.api.refresh(&self.pass).await;
-        self.pass = renewed.map_err(|error| Closed::Lost(error.to_string()))?;
-        self.renew_at = renewal(&self.pass);
+    async fn tell(&mut self, news: News) -> Result<(), Ended> {
+        let owner = self.news.clone();
+        let place = self.meanwhile(owner.reserve()).await;
+        place.map_err(|_| Ended)?.send(news);
         Ok(())
     }
 
+    /// Waits for `doing` and takes requests meanwhile: a server that hangs keeps no athlete from logging,
+    /// and an owner who asks before reading is not waited for by the device it waits for.
+    async fn meanwhile<T>(&mut self, doing: impl Future<Output = T>) -> T {
+        let mut doing = pin!(doing);
+        loop {
+            tokio::select! {
+                done = &mut doing => return done,
+                Some(request) = self.asked.recv() => self.take(request),
+            }
+        }
+    }
+
+    /// Takes a frame; answers what is news to the owner.
+    fn hear(&mut self, frame: ServerFrame) -> Result<Option<News>, Closed> {
+        match frame {
+            ServerFrame::Snapshot(snapshot) => {
+                let Some(held) = self.followed.get_mut(&snapshot.to) else { return Ok(None) };
+                if let Some(held) = held.take()
+                    && snapshot.v < held
+                {
+                    return Err(Closed::Gap { to: snapshot.to, held, got: snapshot.v });
+                }
+                *held = Some(snapshot.v);
+                Ok(Some(News::Snapshot(snapshot)))
+            }
+            ServerFrame::Events(events) => {
+                let Some(held) = self.followed.get_mut(&events.to) else { return Ok(None) };
+                // Given up until the last is known to follow: after a gap nothing is held.
+                let mut last = held.take().unwrap_or_default();
+                for event in &events.events {
+                    if event.v != last.next() {
+                        return Err(Closed::Gap { to: events.to, held: last, got: event.v });
+                    }
+                    last = event.v;
+                }
+                *held = Some(last);
+                Ok(Some(News::Events(events)))
+            }
+            ServerFrame::Tiles(tiles) => Ok(Some(News::Tiles(tiles))),
+            ServerFrame::Reply(reply) => Ok(self.hear_reply(&reply)),
+            ServerFrame::GoAway(go_away) => {
+                self.go_away = Some(Duration::from_millis(go_away.delay_ms.0.into()));
+                Ok(None)
+            }
+            ServerFrame::Pong(_) | ServerFrame::Signal(_) | ServerFrame::Welcome(_) => Ok(None),
+        }
+    }
+
+    fn hear_reply(&mut self, reply: &Reply) -> Option<News> {
+        if let Some(to) = reply.req.and_then(|req| self.asking.remove(&req)) {
+            let refused = reply.error.is_some();
+            return refused.then(|| {
+                self.followed.remove(&to);
+                News::NotFollowed(to)
+            });
+        }
+        match self.outboxes.values_mut().find_map(|outbox| outbox.reply(reply))? {
+            Heard::Answered(answered) => {
+                self.pause = RETRY;
+                Some(News::Answered(answered))
+            }
+            Heard::Again => {
+                self.hold(reply.error.as_ref());
+                None
+            }
+        }
+    }
+
+    /// Sends no command for as long as the server asked, or for a pause that grows.
+    fn hold(&mut self, fault: Option<&Fault>) {
+        let asked = fault.and_then(|fault| fault.retry_after_ms);
+        let pause = asked.map_or(self.pause, |ms| Duration::from_millis(ms.0.into()));
+        self.pause = (self.pause * 2).min(RETRY_MAX);
+        self.hold_until = Some(Instant::now() + pause);
+    }
+
+    /// Renews the token; answers whether there is a new one. One that got no answer is tried again soon: the
+    /// old token may live that long.
+    async fn renew(&mut self) -> Result<bool, Closed> {
+        let (api, pass) = (self.api.clone(), self.pass.clone());
+        match self.meanwhile(api.refresh(&pass)).await {
+            Ok(pass) => {
+                self.pass = pass;
+                self.renew_at = renewal(&self.pass);
+                Ok(true)
+            }
+            Err(ApiError::Refused { status: 401, .. }) => Err(Closed::SignedOut),
+            Err(ApiError::Refused { .. } | ApiError::Unreachable(_)) => {
+                self.renew_at = Instant::now() + RENEW_AGAIN;
+                Ok(false)
+            }
+        }
+    }
+
+    /// A number that no other request of this device has.
     fn req(&mut self) -> u64 {
+        let req = self.next_req;
         self.next_req += 1;
-        self.next_req
+        req
     }
 }
 
 /// When a pass is renewed: at two thirds of its life.
 fn renewal(pass: &Pass) -> Instant {
-    Instant::now() + Duration::from_secs(u64::from(pass.expires_in) * 2 / 3)
+    Instant::now() + Duration::from_secs(pass.expires_in.into()) * 2 / 3
 }

@@ -8,7 +8,7 @@ mod outbox;
 mod sign_in;
 mod socket;
 
-pub use device::{Device, Ended, News};
-pub use outbox::{Answered, Outbox};
+pub use device::{Device, Ended, News, NotTaken};
+pub use outbox::{Answered, Heard, Outbox};
 pub use sign_in::{Api, ApiError, Gym, Me, Pass, Person};
 pub use socket::{Closed, Socket};

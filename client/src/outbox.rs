@@ -38,6 +38,15 @@ pub struct Answered {
     pub outcome: Result<Version, Fault>,
 }
 
+/// What a reply meant to the commands of an outbox.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// A command came to its end.
+    Answered(Answered),
+    /// A command and what follows it go again, after a pause.
+    Again,
+}
+
 impl Outbox {
     /// No commands yet, for `to`, counted by `client`.
     pub const fn new(client: ClientId, to: Address) -> Self {
@@ -65,9 +74,8 @@ impl Outbox {
         Some(waiting.frame.clone())
     }
 
-    /// Takes the reply to a request. Answers what became of its command, once that is known; `None` for a
-    /// reply to something else, or one that says to try again.
-    pub fn reply(&mut self, reply: &Reply) -> Option<Answered> {
+    /// Takes the reply to a request. `None` when it is not, or no longer, a request of this outbox.
+    pub fn reply(&mut self, reply: &Reply) -> Option<Heard> {
         let is_asked = |waiting: &Waiting| waiting.sent && Some(waiting.frame.req) == reply.req;
         let place = self.waiting.iter().position(is_asked)?;
         let outcome = match (&reply.error, reply.v) {
@@ -75,14 +83,14 @@ impl Outbox {
             (Some(fault), _) if fault.kind == Persistence::Permanent => Err(fault.clone()),
             (Some(fault), _) => {
                 self.again(place, fault);
-                return None;
+                return Some(Heard::Again);
             }
         };
         let answered = self.waiting.remove(place)?.frame;
         if outcome.is_err() {
             self.repoint(&answered);
         }
-        Some(Answered { command: answered.id, outcome })
+        Some(Heard::Answered(Answered { command: answered.id, outcome }))
     }
 
     /// Everything unanswered is to be sent again: the connection is another.
@@ -105,7 +113,15 @@ impl Outbox {
     fn again(&mut self, place: usize, fault: &Fault) {
         let from = match (fault.code, fault.highest) {
             (ErrorCode::OutOfOrder, Some(highest)) => {
-                self.waiting.iter().position(|waiting| waiting.frame.n > highest).unwrap_or(place)
+                let from = self.waiting.iter().position(|waiting| waiting.frame.n > highest);
+                // A server that forgot this client, or went back in time, misses commands it has answered:
+                // nothing here can fill that gap, so the first that is left follows what the server has.
+                if from == Some(0)
+                    && let Some(first) = self.waiting.front_mut()
+                {
+                    first.frame.after = first.frame.after.min(highest);
+                }
+                from.unwrap_or(place)
             }
             _ => place,
         };
@@ -153,7 +169,7 @@ mod tests {
     fn everything_unanswered_goes_again_on_another_connection() {
         let mut outbox = an_outbox();
         send_all(&mut outbox, 1);
-        assert!(outbox.reply(&Reply::ok(1, Version(1))).is_some());
+        assert!(matches!(outbox.reply(&Reply::ok(1, Version(1))), Some(Heard::Answered(_))));
 
         outbox.resend();
 
@@ -165,7 +181,7 @@ mod tests {
         let mut outbox = an_outbox();
         send_all(&mut outbox, 1);
 
-        assert_eq!(outbox.reply(&refused(2, Fault::retry(ErrorCode::Busy, Millis(1)))), None);
+        assert_eq!(outbox.reply(&refused(2, Fault::retry(ErrorCode::Busy, Millis(1)))), Some(Heard::Again));
 
         assert_eq!(send_all(&mut outbox, 9), [(2, 1), (3, 2)]);
     }
@@ -176,7 +192,7 @@ mod tests {
         send_all(&mut outbox, 1);
 
         let gap = Fault { highest: Some(0), ..Fault::new(ErrorCode::OutOfOrder) };
-        assert_eq!(outbox.reply(&refused(3, gap)), None);
+        assert_eq!(outbox.reply(&refused(3, gap)), Some(Heard::Again));
 
         assert_eq!(send_all(&mut outbox, 9), [(1, 0), (2, 1), (3, 2)]);
     }
@@ -192,6 +208,29 @@ mod tests {
         outbox.resend();
 
         assert_eq!(send_all(&mut outbox, 9), [(1, 0), (4, 1)]);
+    }
+
+    #[test]
+    fn a_server_that_forgot_this_client_is_told_the_rest_and_not_asked_for_ever() {
+        let mut outbox = an_outbox();
+        send_all(&mut outbox, 1);
+        assert!(outbox.reply(&Reply::ok(1, Version(1))).is_some());
+
+        let gap = Fault { highest: Some(0), ..Fault::new(ErrorCode::OutOfOrder) };
+        assert_eq!(outbox.reply(&refused(2, gap)), Some(Heard::Again));
+
+        assert_eq!(send_all(&mut outbox, 9), [(2, 0), (3, 2)]);
+    }
+
+    #[test]
+    fn a_reply_to_an_earlier_try_is_not_taken_for_one_to_the_repeat() {
+        let mut outbox = an_outbox();
+        send_all(&mut outbox, 1);
+        outbox.resend();
+        send_all(&mut outbox, 9);
+
+        assert_eq!(outbox.reply(&Reply::ok(2, Version(1))), None);
+        assert_eq!(outbox.len(), 3);
     }
 
     #[test]

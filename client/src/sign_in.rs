@@ -1,7 +1,12 @@
 //! Sign-in and the few reads a client makes over HTTP.
 
+use std::time::Duration;
+
 use serde::Deserialize;
-use spotter_protocol::{GymId, Role, UserId, Workout, WorkoutId};
+use spotter_protocol::{GymId, LinkPermission, Role, UserId, Workout, WorkoutId};
+
+/// How long an answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a request over HTTP failed.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +20,8 @@ pub enum ApiError {
         code: String,
         /// For a person.
         detail: String,
+        /// What the operator finds it by in the server's log; empty when the answer named none.
+        request_id: String,
     },
     /// No answer, or none that can be read.
     #[error("the server cannot be reached: {0}")]
@@ -48,6 +55,8 @@ pub struct Me {
     pub id: UserId,
     /// Their name.
     pub name: String,
+    /// What they sign in with.
+    pub email: String,
     /// What they are in the gym.
     pub role: Role,
     /// Their gym.
@@ -74,6 +83,9 @@ pub struct Person {
     pub name: String,
     /// What they are in the gym.
     pub role: Role,
+    /// What their link allows the caller; empty for the caller, and for people without a link.
+    #[serde(default)]
+    pub permissions: Vec<LinkPermission>,
 }
 
 #[derive(Deserialize)]
@@ -86,12 +98,25 @@ struct Problem {
     code: String,
     #[serde(default)]
     detail: String,
+    #[serde(default)]
+    request_id: String,
 }
 
 impl Api {
     /// The API of the server at `base`, as in `http://127.0.0.1:8080`.
+    ///
+    /// # Panics
+    /// Never: what a client can lack is TLS, and it has none.
+    #[expect(clippy::expect_used, reason = "only TLS and a DNS of its own can fail to build")]
     pub fn new(base: &str) -> Self {
-        Self { http: reqwest::Client::new(), base: base.trim_end_matches('/').to_owned() }
+        // The token goes to this server and to no other: not where a redirect or a proxy points.
+        let http = reqwest::Client::builder()
+            .timeout(ANSWER_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("a client without TLS needs nothing of the system");
+        Self { http, base: base.trim_end_matches('/').to_owned() }
     }
 
     /// The address of the server's socket.
@@ -118,6 +143,14 @@ impl Api {
         self.read(self.http.post(self.url("auth/refresh")).json(&body)).await
     }
 
+    /// The signed-in user, as the server knows them now.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn me(&self, pass: &Pass) -> Result<Me, ApiError> {
+        self.read(self.http.get(self.url("me")).bearer_auth(&pass.access_token)).await
+    }
+
     /// The people the caller may see.
     ///
     /// # Errors
@@ -127,12 +160,18 @@ impl Api {
         self.read::<People>(request).await.map(|people| people.people)
     }
 
-    /// The newest revision of a workout.
+    /// A workout; its newest revision when none is given.
     ///
     /// # Errors
-    /// `not_found` when the caller's gym has no such workout.
-    pub async fn workout(&self, pass: &Pass, workout: WorkoutId) -> Result<Workout, ApiError> {
-        let url = self.url(&format!("workouts/{workout}"));
+    /// `not_found` when the caller's gym has no such workout or revision.
+    pub async fn workout(
+        &self,
+        pass: &Pass,
+        workout: WorkoutId,
+        revision: Option<u32>,
+    ) -> Result<Workout, ApiError> {
+        let query = revision.map(|revision| format!("?revision={revision}")).unwrap_or_default();
+        let url = self.url(&format!("workouts/{workout}{query}"));
         self.read(self.http.get(url).bearer_auth(&pass.access_token)).await
     }
 
@@ -149,8 +188,12 @@ impl Api {
         if status.is_success() {
             return Ok(response.json().await?);
         }
-        let problem = response.json::<Problem>().await;
-        let problem = problem.unwrap_or_else(|_| Problem { code: status.to_string(), detail: String::new() });
-        Err(ApiError::Refused { status: status.as_u16(), code: problem.code, detail: problem.detail })
+        let problem = response.json::<Problem>().await.unwrap_or_else(|_| Problem {
+            code: status.to_string(),
+            detail: String::new(),
+            request_id: String::new(),
+        });
+        let Problem { code, detail, request_id } = problem;
+        Err(ApiError::Refused { status: status.as_u16(), code, detail, request_id })
     }
 }
