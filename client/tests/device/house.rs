@@ -129,17 +129,13 @@ impl Guest {
     }
 
     pub(crate) async fn hear_command(&mut self) -> CommandFrame {
-        match self.hear().await {
-            ClientFrame::Command(command) => command,
-            other => panic!("{} instead of a command", other.kind()),
-        }
+        let ClientFrame::Command(command) = self.hear().await else { panic!("no command") };
+        command
     }
 
     pub(crate) async fn hear_subscribe(&mut self) -> Subscribe {
-        match self.hear().await {
-            ClientFrame::Subscribe(subscribe) => subscribe,
-            other => panic!("{} instead of a subscription", other.kind()),
-        }
+        let ClientFrame::Subscribe(subscribe) = self.hear().await else { panic!("no subscription") };
+        subscribe
     }
 
     pub(crate) async fn say(&mut self, frame: ServerFrame) {
