@@ -24,9 +24,8 @@ use crate::socket::{Closed, Socket};
 const QUEUE_MAX: usize = 256;
 /// Commands that wait for their answer, of all entities; one more is not taken.
 const COMMANDS_MAX: usize = 10_000;
-/// Entities this device has numbered commands for; a command for one more is not taken. A number must not
-/// be used twice, so they are not forgotten: a new device starts anew.
-const ENTITIES_MAX: usize = 4_096;
+/// Entities whose command numbers are remembered. One more takes the place of one that nothing waits for.
+const ENTITIES_MAX: usize = 256;
 /// The first cap of the random wait before connecting again; it doubles.
 const BACKOFF: Duration = Duration::from_millis(500);
 /// The largest such cap.
@@ -89,7 +88,7 @@ pub enum NotTaken {
     /// The device has ended.
     #[error(transparent)]
     Ended(#[from] Ended),
-    /// Too many commands wait, or too many entities were spoken to: wait for answers, or start a new device.
+    /// Too many commands wait: wait for answers.
     #[error("the device holds no more commands")]
     Full,
 }
@@ -165,6 +164,7 @@ struct Running {
     api: Api,
     pass: Pass,
     renew_at: Instant,
+    /// Counts the commands of entities that are new to this device.
     client: ClientId,
     clock: fn() -> Timestamp,
     asked: mpsc::Receiver<Request>,
@@ -270,14 +270,26 @@ impl Running {
         }
     }
 
+    /// The id of the queued command; `None` when there is no room.
     fn queue(&mut self, to: Address, command: Command, at: Timestamp) -> Option<CommandId> {
         let waiting: usize = self.outboxes.values().map(Outbox::len).sum();
-        let is_new = !self.outboxes.contains_key(&to);
-        if waiting >= COMMANDS_MAX || (is_new && self.outboxes.len() >= ENTITIES_MAX) {
+        if waiting >= COMMANDS_MAX {
             return None;
+        }
+        if !self.outboxes.contains_key(&to) && self.outboxes.len() >= ENTITIES_MAX {
+            self.forget_one()?;
         }
         let client = self.client;
         Some(self.outboxes.entry(to).or_insert_with(|| Outbox::new(client, to)).push(command, at))
+    }
+
+    /// Forgets the numbers of an entity that nothing waits for. Should it be spoken to again, it is as
+    /// another client: a number used twice would pass for a repeat.
+    fn forget_one(&mut self) -> Option<()> {
+        let idle = self.outboxes.iter().find(|(_, outbox)| outbox.is_empty()).map(|(to, _)| *to)?;
+        self.outboxes.remove(&idle);
+        self.client = ClientId(Uuid::now_v7());
+        Some(())
     }
 
     /// One connection, from its opening to its end. `Ok` when the owner has let go of the device.

@@ -290,6 +290,23 @@ async fn a_queue_that_is_full_takes_no_more() {
 }
 
 #[tokio::test]
+async fn an_entity_that_was_forgotten_never_gets_a_number_twice_from_one_client() {
+    let house = House::open().await;
+    let (device, mut news) = house.device(LONG_S);
+    let mut guest = house.welcome().await;
+    let mut numbers = std::collections::HashSet::new();
+    // Twice around more entities than a device remembers.
+    for id in (0..300).chain(0..300) {
+        let session = Address::session(ME, SessionId(Uuid::from_u128(id)));
+        device.command(session, Timestamp(0), Pause {}).await.unwrap();
+        let sent = guest.hear_command().await;
+        guest.accept(sent.req, 1).await;
+        answers(&mut news, 1).await;
+        assert!(numbers.insert((sent.to, sent.client, sent.n)), "{sent:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_socket_pings_in_silence_and_gives_up_when_nothing_comes_back() {
     let mut house = House::open().await;
     house.heartbeat = Millis(100);
