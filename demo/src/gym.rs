@@ -102,3 +102,24 @@ impl DemoGym {
 fn account(mailbox: String, name: &str) -> Account {
     Account { email: format!("{mailbox}@demo.example"), name: name.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_first_coach_sees_everybody_and_the_others_share_them() {
+        let gym = DemoGym::build().unwrap();
+        let of = |coach: usize| {
+            let links = gym.links.iter().filter(|(email, _)| *email == gym.coaches[coach].email);
+            links.map(|(_, athlete)| athlete.clone()).collect::<HashSet<_>>()
+        };
+        let everybody: HashSet<_> = gym.athletes.iter().map(|account| account.email.clone()).collect();
+
+        assert_eq!((gym.coaches.len(), everybody.len()), (3, 40));
+        assert_eq!(of(0), everybody);
+        assert!(of(1).is_disjoint(&of(2)));
+        assert_eq!(of(1).len() + of(2).len(), everybody.len());
+    }
+}

@@ -210,6 +210,36 @@ mod tests {
     }
 
     #[test]
+    fn every_prescription_is_one_a_coach_could_write() {
+        for workout in all().unwrap() {
+            let sets: Vec<_> = workout.exercises.iter().flat_map(|exercise| &exercise.sets).collect();
+            assert!(SETS.contains(&sets.len()), "{}: {} sets", workout.title, sets.len());
+            for target in sets {
+                let says = format!("{}: {target:?}", workout.title);
+                assert!(target.reps.is_some() || target.seconds.is_some(), "{says}");
+                assert!(target.reps.is_none_or(|reps| (1..=40).contains(&reps.min.get())), "{says}");
+                assert!(target.load.is_none_or(|load| load.typed() % STEP_GRAMS == 0), "{says}");
+                assert!(target.load.is_none_or(|load| load.grams().0 <= 400_000), "{says}");
+                assert!(target.effort.is_none_or(|effort| (60..=95).contains(&effort.tenths())), "{says}");
+                assert!(target.rest.is_some_and(|rest| (30_000..=300_000).contains(&rest.0)), "{says}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_workout_survives_the_way_over_http() {
+        for workout in all().unwrap() {
+            let json = serde_json::to_string(&workout).unwrap();
+            assert_eq!(serde_json::from_str::<Workout>(&json).unwrap(), workout);
+        }
+    }
+
+    #[test]
+    fn the_ids_of_workouts_never_change() {
+        assert_eq!(id(0, 0).to_string(), "b51d9ee3-eed7-5b90-9915-b94824177dbd");
+    }
+
+    #[test]
     fn loads_are_prescribed_in_steps() {
         assert_eq!([scaled(100_000, 70), scaled(78_000, 50), scaled(1_000, 50)], [70_000, 40_000, 2_500]);
         assert_eq!(load(102_058, Unit::Lb).unwrap().typed(), 225_000);
