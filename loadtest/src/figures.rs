@@ -21,11 +21,18 @@ pub(crate) struct Findings {
     pub(crate) invalid: Option<String>,
     /// What the server lost, doubled or reordered.
     pub(crate) broken: Option<String>,
+    /// Why there are no figures.
+    pub(crate) failed: Option<String>,
 }
 
 impl Findings {
     pub(crate) fn of(how: impl Into<String>) -> Self {
         Self { how: how.into(), ..Self::default() }
+    }
+
+    /// No figures, because of `error`.
+    pub(crate) fn failed(error: &anyhow::Error) -> Self {
+        Self { failed: Some(format!("{error:#}")), ..Self::default() }
     }
 
     /// Adds a figure that is to be at most `aim`.

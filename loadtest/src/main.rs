@@ -77,6 +77,7 @@ fn main() -> ExitCode {
         Ok(Verdict::Ran) => ExitCode::SUCCESS,
         Ok(Verdict::Invalid) => ExitCode::from(97),
         Ok(Verdict::Broken) => ExitCode::from(98),
+        Ok(Verdict::Failed) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

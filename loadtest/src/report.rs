@@ -17,6 +17,8 @@ pub(crate) enum Verdict {
     Ran,
     /// The load was not what it should have been.
     Invalid,
+    /// A measurement could not be made.
+    Failed,
     /// The server lost, doubled or reordered something.
     Broken,
 }
@@ -65,7 +67,8 @@ impl Measurement {
     }
 }
 
-/// Runs what was asked for, prints the page and writes it.
+/// Runs what was asked for, prints the page and writes it. One measurement that fails costs the others
+/// nothing.
 pub(crate) async fn bench(bench: &Bench) -> anyhow::Result<Verdict> {
     let mut all = Vec::new();
     let asked = |measurement: &&Measurement| bench.only.is_empty() || bench.only.contains(measurement);
@@ -74,7 +77,9 @@ pub(crate) async fn bench(bench: &Bench) -> anyhow::Result<Verdict> {
         eprintln!("measuring {name} …");
         let measured = tokio::time::timeout(MEASURED_WITHIN, measurement.take(bench)).await;
         let measured = measured.unwrap_or_else(|_| bail!("not done within {MEASURED_WITHIN:?}"));
-        let findings = measured.with_context(|| format!("measuring {name}"))?;
+        let findings = measured.unwrap_or_else(|error| Findings::failed(&error));
+        let troubles = [&findings.failed, &findings.broken, &findings.invalid];
+        troubles.into_iter().flatten().for_each(|why| eprintln!("  {why}"));
         for figure in &findings.figures {
             eprintln!("  {}: {}", figure.what, figure.measured);
         }
@@ -91,6 +96,8 @@ pub(crate) async fn bench(bench: &Bench) -> anyhow::Result<Verdict> {
 fn verdict(all: &[(&str, Findings)]) -> Verdict {
     if all.iter().any(|(_, findings)| findings.broken.is_some()) {
         Verdict::Broken
+    } else if all.iter().any(|(_, findings)| findings.failed.is_some()) {
+        Verdict::Failed
     } else if all.iter().any(|(_, findings)| findings.invalid.is_some()) {
         Verdict::Invalid
     } else {
@@ -110,7 +117,7 @@ fn page(bench: &Bench, all: &[(&str, Findings)]) -> anyhow::Result<String> {
         "itself on loopback. Missed aims stay in the table. Machines differ and this one may be shared:"
     )?;
     writeln!(page, "compare ratios, and repeat with `make bench`.\n")?;
-    writeln!(page, "{}\n", machine())?;
+    writeln!(page, "{}\n\n    {}\n", machine(), command_line(bench))?;
     if bench.quick {
         writeln!(page, "**A quick run with small counts: the figures mean nothing.**\n")?;
     }
@@ -123,6 +130,9 @@ fn page(bench: &Bench, all: &[(&str, Findings)]) -> anyhow::Result<String> {
     writeln!(page, "\n## How\n")?;
     for (name, findings) in all {
         writeln!(page, "**{name}.** {}\n", findings.how)?;
+        if let Some(why) = &findings.failed {
+            writeln!(page, "**FAILED: {why}.**\n")?;
+        }
         if let Some(why) = &findings.broken {
             writeln!(page, "**BROKEN: {why}.**\n")?;
         }
@@ -146,6 +156,15 @@ fn row(figure: &Figure, findings: &Findings) -> String {
     format!("| {what} | {aim} | {measured} | {verdict} |")
 }
 
+/// The command that gives such a page, without the folders of this machine.
+fn command_line(bench: &Bench) -> String {
+    let server = bench.server.file_name().unwrap_or_default().to_string_lossy();
+    let quick = if bench.quick { " --quick" } else { "" };
+    let only: Vec<_> = bench.only.iter().map(|measurement| measurement.name()).collect();
+    let only = if only.is_empty() { String::new() } else { format!(" --only {}", only.join(",")) };
+    format!("spotter-load bench --server {server}{quick}{only}")
+}
+
 /// Where and on what the figures were taken.
 fn machine() -> String {
     let said = |program: &str, arguments: &[&str]| {
@@ -159,7 +178,7 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     format!(
         "Commit {}, {}; {} × {}, Linux {}; generator and server share the cores.",
-        said("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_else(unknown),
+        said("git", &["describe", "--always", "--dirty", "--exclude=*"]).unwrap_or_else(unknown),
         said("date", &["-u", "+%Y-%m-%d"]).unwrap_or_else(unknown),
         cores,
         model.trim_start_matches(['\t', ' ', ':']),
@@ -176,7 +195,24 @@ mod tests {
         let invalid = Findings { invalid: Some("late".to_owned()), ..Findings::default() };
         let broken = Findings { broken: Some("lost".to_owned()), ..Findings::default() };
         assert_eq!(verdict(&[("a", invalid.clone()), ("b", Findings::default())]), Verdict::Invalid);
-        assert_eq!(verdict(&[("a", invalid), ("b", broken)]), Verdict::Broken);
+        let failed = Findings::failed(&anyhow::anyhow!("the server went away"));
+        assert_eq!(verdict(&[("a", invalid), ("b", failed.clone())]), Verdict::Failed);
+        assert_eq!(verdict(&[("a", failed), ("b", broken)]), Verdict::Broken);
+    }
+
+    #[test]
+    fn a_missed_aim_and_a_failed_measurement_stay_on_the_page() {
+        let mut missed = Findings::of("counted");
+        missed.at_most("delay", 10.0, 12.0, "ms", "");
+        let failed = Findings::failed(&anyhow::anyhow!("the server went away"));
+        let only = vec![Measurement::Idle, Measurement::Wall];
+        let bench = Bench { server: "/somewhere/target/spotter".into(), out: None, quick: false, only };
+
+        let page = page(&bench, &[("idle", missed), ("wall", failed)]).unwrap();
+
+        assert!(page.contains("| delay | ≤ 10 ms | 12.0 ms | **missed** |"), "{page}");
+        assert!(page.contains("**FAILED: the server went away.**"), "{page}");
+        assert!(page.contains("    spotter-load bench --server spotter --only idle,wall\n"), "{page}");
     }
 
     #[test]
