@@ -6,6 +6,7 @@ mod chance;
 mod floor;
 mod gym;
 mod log;
+mod todo;
 mod workouts;
 
 pub use floor::{Options, run};
