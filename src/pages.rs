@@ -28,7 +28,9 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     }
     let is_programs = path.split('/').next().is_some_and(|first| NOT_PAGES.contains(&first));
     match Pages::get("index.html") {
-        Some(index) if !is_programs && accepts_html(&headers) => respond("index.html", index, &headers),
+        Some(index) if !is_programs && (uri.path() == "/" || accepts_html(&headers)) => {
+            respond("index.html", index, &headers)
+        }
         _ => Problem::new(ProblemKind::NotFound).into_response(),
     }
 }
@@ -97,5 +99,10 @@ mod tests {
         ] {
             assert_eq!(get(path, accept, None).await.status(), StatusCode::NOT_FOUND, "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_front_page_is_there_for_whoever_asks() {
+        assert_eq!(get("/", "*/*", None).await.status(), StatusCode::OK);
     }
 }
