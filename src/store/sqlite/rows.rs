@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use spotter_actors::Epoch;
-use spotter_protocol::{GymId, SessionId, SetId, Shard, UserId};
+use spotter_protocol::{ExerciseId, GymId, SessionId, SetId, Shard, UserId};
 use spotter_rules::{ReadRow, SessionRow, SetRow};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
@@ -33,14 +33,14 @@ static SESSIONS: LazyLock<FencedInsert> = LazyLock::new(|| {
 
 static SETS: LazyLock<FencedInsert> = LazyLock::new(|| {
     FencedInsert::new(
-        "INSERT INTO sets (owner, session, set_id, gym, exercise, load_kind, set_type, status, at, \
+        "INSERT INTO sets (owner, exercise, session, set_id, gym, load_kind, set_type, status, at, \
              received_at, typed, unit, grams, reps, seconds, metres, rpe_tenths, e1rm)
          SELECT column3, column4, column5, column6, column7, column8, column9, column10, column11, \
              column12, column13, column14, column15, column16, column17, column18, column19, column20
          FROM (VALUES {rows}) CROSS JOIN shards ON shards.shard = column1 AND shards.epoch = column2
          WHERE shards.node = ?
-         ON CONFLICT (owner, session, set_id) DO UPDATE SET gym = excluded.gym, \
-             exercise = excluded.exercise, load_kind = excluded.load_kind, set_type = excluded.set_type, \
+         ON CONFLICT (owner, exercise, session, set_id) DO UPDATE SET gym = excluded.gym, \
+             load_kind = excluded.load_kind, set_type = excluded.set_type, \
              status = excluded.status, at = excluded.at, received_at = excluded.received_at, \
              typed = excluded.typed, unit = excluded.unit, grams = excluded.grams, reps = excluded.reps, \
              seconds = excluded.seconds, metres = excluded.metres, rpe_tenths = excluded.rpe_tenths, \
@@ -67,7 +67,7 @@ impl Holder {
 #[derive(Default)]
 pub(super) struct Rows<'a> {
     sessions: BTreeMap<(UserId, SessionId), (Holder, &'a SessionRow)>,
-    sets: BTreeMap<(UserId, SessionId, SetId), (Holder, &'a SetRow)>,
+    sets: BTreeMap<(UserId, &'a ExerciseId, SessionId, SetId), (Holder, &'a SetRow)>,
 }
 
 impl<'a> Rows<'a> {
@@ -79,7 +79,8 @@ impl<'a> Rows<'a> {
                     self.sessions.insert((holder.owner, row.session), (holder, row));
                 }
                 ReadRow::Set(row) => {
-                    self.sets.insert((holder.owner, row.session, row.set), (holder, row));
+                    let key = (holder.owner, &row.exercise, row.session, row.set);
+                    self.sets.insert(key, (holder, row));
                 }
             }
         }
@@ -117,10 +118,10 @@ fn bind_set(binding: Binding, (holder, row): &(Holder, &SetRow)) -> Binding {
     holder
         .fence(binding)
         .bind(blob(holder.owner.0))
+        .bind(row.exercise.as_str().to_owned())
         .bind(blob(row.session.0))
         .bind(blob(row.set.0))
         .bind(blob(holder.gym.0))
-        .bind(row.exercise.as_str().to_owned())
         .bind(load_kind(row.load_kind))
         .bind(set_type(row.set_type))
         .bind(status(row.status))
