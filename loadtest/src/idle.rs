@@ -52,9 +52,10 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
     let mut findings = Findings::of(format!(
         "{many} athletes connect, say hello and follow a session of their own that is at rest; resident memory of the \
          server before ({:.1} MiB) and after ({:.1} MiB). The slope is from {few} to {many} connections, without what \
-         the first ones warm up. Each connection answers a ping afterwards. Kernel memory of sockets is not in it.",
+         the first ones warm up. {} Each connection answers a ping afterwards. Kernel memory of sockets is not in it.",
         before / 1024.0,
-        after / 1024.0
+        after / 1024.0,
+        memory.told()
     ));
     findings.at_most(&format!("RSS per idle subscribed connection, {many}"), 8.0, per_connection, "KiB", "");
     findings.plain(&format!("the same, slope {few} → {many}"), slope, "KiB", "");

@@ -34,7 +34,8 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
     let mut findings = Findings::of(format!(
         "{athletes} connections start sessions and log {SETS} sets in each; resident memory of the server with {few} and \
          with {many} sessions in memory, so that connections, caches and pools are in both. An active session is a \
-         ractor actor with its state, its remembered answers and its place in the directory."
+         ractor actor with its state, its remembered answers and its place in the directory. {}",
+        memory.told()
     ));
     let slope = (at_many - at_few) / (many - few) as f64;
     findings.invalid = memory.fell();
