@@ -52,6 +52,11 @@ uuid_ids! {
     StreamId;
 }
 
+impl ClientId {
+    /// The server itself: its commands carry no number, and the state alone says whether they are done.
+    pub const SERVER: Self = Self(Uuid::nil());
+}
+
 impl InstanceId {
     /// The instance at place `exercise` (from 0) of the revision a session starts by: UUIDv5 in the
     /// session's namespace, so that a phone without signal and the server agree.

@@ -14,9 +14,9 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use spotter_actors::{Answer, Ask, Here, ReplyTo};
 use spotter_protocol::{
-    Ack, Address, ClientFrame, CloseCode, Codec, CommandFrame, DecodeError, ErrorCode, Fault, Hello, Limits,
-    LiveSession, Millis, Ping, Pong, Reply, ServerFrame, SessionId, Subscribe, Token, Unsubscribe, Version,
-    Welcome,
+    Ack, Address, ClientFrame, ClientId, CloseCode, Codec, CommandFrame, DecodeError, ErrorCode, Fault,
+    Hello, Limits, LiveSession, Millis, Ping, Pong, Reply, ServerFrame, SessionId, Subscribe, Token,
+    Unsubscribe, Version, Welcome,
 };
 use tokio::time::Instant;
 use tracing::{debug, info};
@@ -246,6 +246,10 @@ impl Connection {
         }
         if self.in_flight.load(Ordering::Relaxed) >= self.edge.limits.in_flight {
             return self.refuse(Some(req), Fault::retry(ErrorCode::Busy, IN_FLIGHT_RETRY));
+        }
+        if frame.client == ClientId::SERVER {
+            return self
+                .refuse(Some(req), Fault::saying(ErrorCode::BadFrame, "that client id is the server's own"));
         }
         if let Err(denied) = self.edge.policy.may_command(&self.caller, frame.to, frame.command.kind()).await
         {

@@ -153,8 +153,12 @@ impl<S: Rules> Entity<S> {
         &self.state
     }
 
-    /// The answer to a repeat, or the refusal of a command that came before one it must follow.
+    /// The answer to a repeat, or the refusal of a command that came before one it must follow. The server's
+    /// own commands have no number, and the state alone says whether they are done.
     pub fn known(&self, ask: &Ask<'_, S::Command>) -> Option<Verdict<S::Event>> {
+        if ask.client == ClientId::SERVER {
+            return None;
+        }
         if let Some(version) = self.answered.repeat(ask.author, ask.client, ask.n) {
             return Some(Verdict::Repeat(version));
         }
@@ -206,7 +210,9 @@ impl<S: Rules> Entity<S> {
         assert_eq!(recorded.version, self.head.next(), "events apply in consecutive versions");
         self.state.apply(recorded);
         let stamp = &recorded.stamp;
-        self.answered.remember(stamp.author, stamp.client, stamp.n, recorded.version);
+        if stamp.client != ClientId::SERVER {
+            self.answered.remember(stamp.author, stamp.client, stamp.n, recorded.version);
+        }
         self.head = recorded.version;
     }
 
