@@ -3,9 +3,10 @@
  * as it was, so what a page holds on to never changes under it.
  */
 
+import { begun, patched, reordered, swapped, withExercise, withSets, withoutSets } from './plan';
 import type {
-  Bests, ExerciseView, Grams, LoadKind, PlannedExercise, PrKind, PublishedEvent, SessionEvents, SessionView,
-  SetStatus, SetView, Timestamp,
+  CueView, ExerciseView, Grams, LoadKind, PrKind, PublishedEvent, SessionEvents, SessionView, SetStatus, SetView,
+  Timestamp, Uuid,
 } from './types';
 
 /** The order in which a set lists its records. */
@@ -19,9 +20,20 @@ const LATE_AFTER_US = 120_000_000;
 type Fold<Body> = (view: SessionView, body: Body, event: PublishedEvent) => SessionView;
 
 const FOLDS: { [Name in Exclude<keyof SessionEvents, 'started'>]: Fold<SessionEvents[Name]> } = {
-  exercise_added: (view, { exercise, bests }) => ({
+  exercise_added: (view, { exercise, bests, place }) => ({
     ...view,
-    exercises: [...view.exercises, begun(exercise, bests)],
+    exercises: withExercise(view.exercises, begun(exercise, bests), place),
+  }),
+  sets_added: (view, { instance, sets }, { v }) => ({
+    ...view, plan_v: v, exercises: withSets(view.exercises, instance, sets),
+  }),
+  sets_dropped: (view, { sets }, { v }) => ({ ...view, plan_v: v, exercises: withoutSets(view.exercises, sets) }),
+  exercise_swapped: (view, { instance, exercise, bests }, { v }) => ({
+    ...view, plan_v: v, exercises: swapped(view.exercises, instance, begun(exercise, bests)),
+  }),
+  reordered: (view, { order }, { v }) => ({ ...view, plan_v: v, exercises: reordered(view.exercises, order) }),
+  plan_patched: (view, { exercises, withdrawn, bests }, { v }) => ({
+    ...view, plan_v: v, exercises: patched(view.exercises, exercises, withdrawn, bests),
   }),
   set_added: (view, { set, instance, type }) => ({
     ...view,
@@ -60,6 +72,16 @@ const FOLDS: { [Name in Exclude<keyof SessionEvents, 'started'>]: Fold<SessionEv
       const left = prs?.filter((kind) => kind !== record) ?? [];
       return left.length > 0 ? { ...held, prs: left } : held;
     }),
+  readiness_noted: (view, readiness, { at }) => ({ ...view, readiness: { ...readiness, at } }),
+  pain_noted: (view, pain, { at, by }) => ({
+    ...view, pains: [...(view.pains ?? []), { ...pain, by, at }].sort((a, b) => a.at - b.at),
+  }),
+  cued: (view, cue, { at, by }) => ({ ...view, cues: [...(view.cues ?? []), { ...cue, by, at }] }),
+  cue_delivered: (view, { cue }, { at }) => withCue(view, cue, (held) => ({ delivered_at: at, ...held })),
+  cue_seen: (view, { cue }, { at }) => withCue(view, cue, (held) => ({ delivered_at: at, seen_at: at, ...held })),
+  cue_acted: (view, { cue }, { at }) =>
+    withCue(view, cue, (held) => ({ delivered_at: at, seen_at: at, acted_at: at, ...held })),
+  abandoned: ({ rest: _, ...view }) => ({ ...view, phase: 'abandoned' }),
 };
 
 /**
@@ -67,7 +89,7 @@ const FOLDS: { [Name in Exclude<keyof SessionEvents, 'started'>]: Fold<SessionEv
  * newer server, change nothing here: see {@link isKnown}.
  */
 export function applyEvent(view: SessionView | undefined, event: PublishedEvent): SessionView | undefined {
-  if ('started' in event.ev) return derived(started(event.ev.started, event.at));
+  if ('started' in event.ev) return derived(started(event.ev.started, event));
   const [name, body] = Object.entries(event.ev)[0] ?? [];
   if (view === undefined || name === undefined || !Object.hasOwn(FOLDS, name)) return view;
   const fold = FOLDS[name as keyof typeof FOLDS] as Fold<unknown>;
@@ -77,7 +99,7 @@ export function applyEvent(view: SessionView | undefined, event: PublishedEvent)
 /** Whether this build knows the event. If not, the view is outdated and only a newer page can show it. */
 export function isKnown(event: PublishedEvent): boolean {
   const name = Object.keys(event.ev)[0] ?? '';
-  return Object.hasOwn(FOLDS, name) || ['started', 'hidden', 'athlete_hidden', 'athlete_shown'].includes(name);
+  return Object.hasOwn(FOLDS, name) || name === 'started' || name === 'hidden';
 }
 
 /** Epley: load × (1 + reps / 30) in whole grams, halves up; the load itself for one repetition. */
@@ -90,7 +112,7 @@ export function isLate(set: { at?: Timestamp; received_at?: Timestamp }): boolea
   return set.at !== undefined && set.received_at !== undefined && set.received_at - set.at > LATE_AFTER_US;
 }
 
-function started(body: SessionEvents['started'], at: Timestamp): SessionView {
+function started(body: SessionEvents['started'], { at }: PublishedEvent): SessionView {
   return {
     phase: 'live',
     title: body.title,
@@ -105,9 +127,8 @@ function started(body: SessionEvents['started'], at: Timestamp): SessionView {
   };
 }
 
-function begun({ sets, ...exercise }: PlannedExercise, bests: Bests | undefined): ExerciseView {
-  const planned = sets.map(({ set, target }): SetView => ({ set, type: target.type, target, status: 'planned' }));
-  return { ...exercise, ...given({ bests }), sets: planned };
+function withCue(view: SessionView, cue: Uuid, change: (held: CueView) => CueView): SessionView {
+  return { ...view, cues: (view.cues ?? []).map((held) => (held.cue === cue ? change(held) : held)) };
 }
 
 function withSet(view: SessionView, set: string, change: (held: SetView) => SetView): SessionView {

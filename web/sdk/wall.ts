@@ -9,7 +9,7 @@ export interface Wall {
 }
 
 /** Least in need of the coach first. */
-const ATTENTION: readonly Attention[] = ['away', 'working', 'resting', 'pr', 'stalled', 'overshoot', 'failed'];
+const ATTENTION: readonly Attention[] = ['away', 'working', 'resting', 'pr', 'stalled', 'overshoot', 'failed', 'pain'];
 
 /**
  * The wall after one more frame; `undefined` before the first full one. Changes that belong to an earlier tick,
