@@ -369,6 +369,7 @@ describe('following', () => {
 it('commands given before the welcome are sent with it', async () => {
   const done = connection.command(ROOM, { hide: { athlete: COACH } });
   const socket = await opened();
+  await vi.advanceTimersByTimeAsync(0);
   expect(socket.bodies('command')).toMatchObject([{ req: 1, n: 1, to: ROOM }]);
   socket.reply({ req: 1, v: 1 });
   await expect(done).resolves.toBe(1);
