@@ -6,6 +6,7 @@ import { EMPTY_INBOX, applyInboxEvent, isInboxEvent, unreadMessages, unreadNotif
 import { type Kept, openOutbox } from '../sdk/outbox';
 import { Connection, type ConnectionState } from '../sdk/socket';
 import type { Address, Command, Fault, InboxView, LinkPermission, Timestamp, Uuid, Version, Welcome } from '../sdk/types';
+import { CueDesk } from './cues.svelte';
 import { commandWord, refusalText } from './words';
 
 /** How often ages and countdowns move. */
@@ -20,6 +21,7 @@ const TYPING_US = 6_000_000;
 export class Live {
   readonly account = new Account();
   readonly connection: Connection;
+  readonly cues = new CueDesk(this);
   user = $state<User>();
   state = $state.raw<ConnectionState>({ name: 'connecting' });
   welcome = $state.raw<Welcome>();
@@ -103,6 +105,11 @@ export class Live {
   /** Whether somebody is writing to this user just now. */
   isTyping(person: Uuid): boolean {
     return this.now - (this.#typing.get(person) ?? -Infinity) < TYPING_US;
+  }
+
+  /** The server's clock minus this device's, in microseconds. */
+  get offset(): number {
+    return this.connection.now() - Math.round(Date.now() * 1000);
   }
 
   /** The commands for an entity that have no final answer yet, in order. */
