@@ -29,6 +29,15 @@ export interface Person {
   permissions: LinkPermission[];
 }
 
+/** An entry of the catalogue, with what these pages use of it. */
+export interface CatalogueEntry {
+  /** A slug: what the wire calls an exercise. */
+  id: string;
+  name: string;
+  measurementType: string;
+  loading: string;
+}
+
 /** A refusal by the HTTP API: problem details with a stable code. */
 export class Problem extends Error {
   override name = 'Problem';
@@ -84,6 +93,11 @@ export class Account implements TokenSource {
   /** The caller, those on active links with the caller, and for a gym owner the whole gym. */
   async people(): Promise<Person[]> {
     return (await this.#authed<{ people: Person[] }>('/people')).people;
+  }
+
+  /** Every exercise that there is; the browser keeps it. */
+  async exercises(): Promise<CatalogueEntry[]> {
+    return (await this.#authed<{ exercises: CatalogueEntry[] }>('/exercises')).exercises;
   }
 
   async access(refused?: string): Promise<AccessToken> {
