@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
-    Bests, ClientId, CommandId, EntityKind, EntityView, ErrorCode, Event, ExerciseId, Fault, Glance,
+    Address, Bests, ClientId, CommandId, EntityKind, EntityView, ErrorCode, Event, ExerciseId, Fault, Glance,
     Recorded, Stamp, Timestamp, UserId, Version, View, Vocabulary, Workout, WorkoutRef,
 };
 
@@ -43,9 +43,9 @@ pub trait Rules:
     /// as with a snapshot, the rows of the entity itself. Absolute values, one per key.
     fn rows(&self, id: uuid::Uuid, head: Version, events: &[Recorded<Self::Event>]) -> Vec<ReadRow>;
 
-    /// What `events`, which were just applied, have to tell other people's inboxes. Written in the statement
-    /// that journals the events, and carried from there exactly once.
-    fn letters(&self, _owner: UserId, _events: &[Recorded<Self::Event>]) -> Vec<Letter> {
+    /// What an event of the entity at `address` has to tell inboxes. Written in the statement that journals
+    /// the event, and carried from there exactly once.
+    fn letters(_address: Address, _event: &Recorded<Self::Event>) -> Vec<Letter> {
         Vec::new()
     }
 

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
-    Acknowledged, ConversationView, EntityKind, EntityView, ErrorCode, Glance, InboxCommand, InboxEvent,
-    InboxView, Message, MessageReceived, MessageSent, MessagesDelivered, MessagesRead, Notice,
+    Acknowledged, Address, ConversationView, EntityKind, EntityView, ErrorCode, Glance, InboxCommand,
+    InboxEvent, InboxView, Message, MessageReceived, MessageSent, MessagesDelivered, MessagesRead, Notice,
     NotificationView, NotificationsRead, Notified, ReceiptKind, ReceiptReceived, Receive, Recorded,
     Timestamp, UserId, Version, View,
 };
@@ -148,8 +148,8 @@ impl Rules for Inbox {
         events.iter().filter_map(message_row).map(ReadRow::Message).collect()
     }
 
-    fn letters(&self, owner: UserId, events: &[Recorded<InboxEvent>]) -> Vec<Letter> {
-        events.iter().flat_map(|recorded| letters(owner, recorded)).collect()
+    fn letters(address: Address, recorded: &Recorded<InboxEvent>) -> Vec<Letter> {
+        letters(address.owner, recorded)
     }
 
     fn view(&self, view: View) -> Option<EntityView> {

@@ -44,7 +44,8 @@ impl Post {
         let verdict = self.inboxes[who].judge(&ask, &Brief::default());
         if let Verdict::Accept(events) = &verdict {
             self.inboxes[who] = self.inboxes[who].after(events);
-            for letter in self.inboxes[who].state().letters(PEOPLE[who], events) {
+            let letters = |event| Inbox::letters(Address::inbox(PEOPLE[who]), event);
+            for letter in events.iter().flat_map(letters) {
                 let to = PEOPLE.iter().position(|person| *person == letter.to).expect("one of the three");
                 self.letters[to].push_back(letter);
             }
