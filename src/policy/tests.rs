@@ -274,7 +274,7 @@ async fn messages_go_along_active_links_and_a_coach_needs_the_permission() {
         let (coach, athlete) = stage.pair(Role::Coach, Tie::LinkedWith(permission)).await;
         let allowed = if permission == LinkPermission::Message { Ok(()) } else { Err(Denied::NotFound) };
         assert_eq!(stage.policy.may_message(&coach, athlete).await, allowed, "{permission:?}");
-        let answering = Caller { user: athlete, role: Role::Athlete, ..coach.clone() };
+        let answering = Caller { user: athlete, role: Role::Athlete, ..coach };
         assert_eq!(stage.policy.may_message(&answering, coach.user).await, Ok(()), "{permission:?}");
     }
     for tie in [Tie::Own, Tie::NotLinked, Tie::OtherGym, Tie::Absent] {
