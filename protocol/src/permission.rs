@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandKind, Event, RoomCommandKind, RoomEvent, SessionCommandKind, SessionEvent};
+use crate::{
+    CommandKind, Event, InboxCommandKind, InboxEvent, RoomCommandKind, RoomEvent, SessionCommandKind,
+    SessionEvent,
+};
 
 /// What a user is in the gym.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,10 +80,13 @@ pub struct Rule {
 }
 
 const ANYONE: &[Role] = &[Role::Athlete, Role::Coach, Role::GymOwner];
+/// What only the server itself asks: a timer, a receipt, a letter from another entity.
+const SERVER_ONLY: Rule = Rule { owner: &[], coach: None };
 const COACHES: &[Role] = &[Role::Coach, Role::GymOwner];
 
 /// The row of a command.
 pub const fn rule(command: CommandKind) -> Rule {
+    use InboxCommandKind as I;
     use RoomCommandKind as R;
     use SessionCommandKind as S;
     match command {
@@ -98,6 +104,10 @@ pub const fn rule(command: CommandKind) -> Rule {
             | S::Finish
             | S::Reopen,
         ) => Rule { owner: ANYONE, coach: Some(LinkPermission::LogSets) },
+        CommandKind::Inbox(I::Message | I::Read | I::ReadNotifications) => {
+            Rule { owner: ANYONE, coach: None }
+        }
+        CommandKind::Inbox(I::Delivered | I::Receive | I::Receipt | I::Notify) => SERVER_ONLY,
         CommandKind::Room(R::Hide | R::Show) => Rule { owner: COACHES, coach: None },
     }
 }
@@ -151,6 +161,15 @@ pub const fn shows(view: View, event: &Event) -> bool {
             | SessionEvent::Reopened(_)
             | SessionEvent::Pr(_)
             | SessionEvent::PrWithdrawn(_),
+        )
+        | Event::Inbox(
+            InboxEvent::MessageSent(_)
+            | InboxEvent::MessageReceived(_)
+            | InboxEvent::MessagesDelivered(_)
+            | InboxEvent::MessagesRead(_)
+            | InboxEvent::ReceiptReceived(_)
+            | InboxEvent::Notified(_)
+            | InboxEvent::NotificationsRead(_),
         )
         | Event::Room(RoomEvent::AthleteHidden(_) | RoomEvent::AthleteShown(_)) => true,
     }

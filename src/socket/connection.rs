@@ -251,8 +251,7 @@ impl Connection {
             return self
                 .refuse(Some(req), Fault::saying(ErrorCode::BadFrame, "that client id is the server's own"));
         }
-        if let Err(denied) = self.edge.policy.may_command(&self.caller, frame.to, frame.command.kind()).await
-        {
+        if let Err(denied) = self.edge.policy.may_send(&self.caller, frame.to, &frame.command).await {
             return self.refuse(Some(req), fault_of(denied));
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
