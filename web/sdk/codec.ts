@@ -17,7 +17,7 @@ export class DecodeError extends Error {
 
 /** The fields whose text, or list of texts, is an id. A remark that happens to look like one stays text. */
 const ID_FIELDS = new Set([
-  'set', 'sets', 'instance', 'client', 'id', 'incarnation', 'athlete', 'after', 'cue', 'group', 'session', 'to', 'with',
+  'set', 'sets', 'instance', 'client', 'id', 'incarnation', 'athlete', 'after', 'cue', 'group', 'session', 'to', 'with', 'from',
 ]);
 const KINDS = new Set<unknown>(['session', 'room', 'inbox'] satisfies EntityKind[]);
 
