@@ -4,7 +4,7 @@
  */
 
 import { type AccessToken, SignedOut, type TokenSource } from './socket';
-import type { LinkPermission, Role, Uuid } from './types';
+import type { LinkPermission, MessageView, Role, Uuid, Version } from './types';
 
 const KEY = 'spotter.sign-in';
 const LOCK = 'spotter.refresh';
@@ -98,6 +98,11 @@ export class Account implements TokenSource {
   /** Every exercise that there is; the browser keeps it. */
   async exercises(): Promise<CatalogueEntry[]> {
     return (await this.#authed<{ exercises: CatalogueEntry[] }>('/exercises')).exercises;
+  }
+
+  /** A page of a conversation's history, newest first; `next_before` is absent on the last one. */
+  async messages(other: Uuid, before: Version): Promise<{ messages: MessageView[]; next_before?: Version }> {
+    return this.#authed(`/messages/${other}?before=${before}`);
   }
 
   async access(refused?: string): Promise<AccessToken> {

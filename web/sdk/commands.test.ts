@@ -348,6 +348,15 @@ describe('a device', () => {
     silence.mockRestore();
   });
 
+  it('goes on in memory where the browser never opens its database', async () => {
+    vi.stubGlobal('indexedDB', { open: () => new IDBOpenDBRequest() });
+    const silence = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const opening = openOutbox(USER, 0);
+    await elapse(5_000);
+    expect((await opening).durable).toBe(false);
+    silence.mockRestore();
+  });
+
   it('refuses what it has no room to keep, and sends nothing of it', async () => {
     const outbox = await StoredOutbox.open(USER, 0);
     outbox.close();

@@ -18,6 +18,8 @@ import { newUuid } from './uuid';
 
 /** Commands kept at once, over all entities; beyond it a new one is refused with `queue_full`. */
 export const OUTBOX_MAX = 1_000;
+/** A browser that has not opened its database by then is taken for one that keeps nothing: some never answer. */
+const OPEN_TIMEOUT_MS = 5_000;
 /** A session takes no command after thirty days; then its numbers need not be remembered, in microseconds. */
 const LANE_KEPT_US = 31 * 86_400_000_000;
 
@@ -82,11 +84,21 @@ interface Tables extends DBSchema {
 
 /** The outbox of a user on this device; in memory where the browser keeps nothing for pages. */
 export async function openOutbox(user: Uuid, now: Timestamp): Promise<Outbox> {
+  const stored = StoredOutbox.open(user, now);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error('the database does not open'));
+      stored.then((outbox) => outbox.close(), () => {});
+    }, OPEN_TIMEOUT_MS);
+  });
   try {
-    return await StoredOutbox.open(user, now);
+    return await Promise.race([stored, late]);
   } catch (error) {
     console.warn('commands are kept in memory only', error);
     return new MemoryOutbox(now);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -195,6 +195,18 @@ export function noticeText({ kind }: Notice, name: string): string {
   return words[kind] ?? 'Something happened that only a newer page can show. Reload it.';
 }
 
+/** The time of day, with the date when that is another day than `now`. */
+export function momentOf(at: Timestamp, now: Timestamp): string {
+  const day = (micros: Timestamp): string => new Date(micros / 1000).toLocaleDateString(undefined, { day: 'numeric', month: 'short' });
+  return day(at) === day(now) ? timeOfDay(at) : `${day(at)} ${timeOfDay(at)}`;
+}
+
+/** A live value as it is read: `142 bpm`, `0.42 m/s`. Empty for one this build does not know. */
+export function signalText(key: string, value: number): string {
+  if (key === 'heart_rate') return `${value} bpm`;
+  return key === 'velocity' ? `${(value / 1000).toFixed(2)} m/s` : '';
+}
+
 function rpe({ scale, tenths }: Effort): number {
   return scale === 'rpe' ? tenths : 100 - tenths;
 }
