@@ -64,6 +64,9 @@ async fn a_coach_and_an_athlete_train_together_and_lose_nothing_without_a_server
     let (athletes, coach) = server.populate("iron", 1).await;
     let_in(&server, &coach).await;
     let_in(&server, &athletes[0]).await;
+    let everything = "view_sessions,message,log_sets,edit_plans";
+    let pair = ["--coach", &coach.email, "--athlete", &athletes[0].email, "--permissions", everything];
+    server.tool(&[&["link", "add", "--gym", "iron"][..], &pair[..]].concat(), "").await;
     server.start().await;
     let people = [("COACH", coach.email.as_str()), ("ATHLETE", athletes[0].email.as_str())];
     let mut browser = Browser::start(&server, "floor.mjs", &people);

@@ -59,13 +59,20 @@ await withBrowser(async (browser, problems) => {
   await picture(phone, 'training');
   saw('patched');
 
+  // The athlete was told of the link, and reads that.
+  const training = phone.url();
+  await phone.getByTestId('inbox-link').click();
+  await phone.getByTestId('notification').first().waitFor(WITHIN);
+  await phone.getByRole('button', { name: 'Mark as read' }).click();
+  await phone.getByTestId('unread').waitFor({ ...WITHIN, state: 'detached' });
+  await phone.goto(training);
+
   // A message goes there, is read, and is answered.
   await wall.getByRole('link', { name: /^Message / }).click();
   await wall.getByTestId('message-text').fill('Ready for the last one?');
   await wall.getByTestId('message-send').click();
   await phone.getByTestId('unread').getByText('1').waitFor(WITHIN);
   await wall.locator('[data-testid=message][data-state=delivered]').waitFor(WITHIN);
-  const training = phone.url();
   await phone.getByTestId('inbox-link').click();
   await phone.getByTestId('conversation').click();
   await wall.locator('[data-testid=message][data-state=read]').waitFor(WITHIN);

@@ -2,9 +2,9 @@
 
 import type { Bests, ExerciseView, PlannedExercise, PlannedSet, SetView, Uuid } from './types';
 
-/** An exercise as the plan has it. */
-export function begun({ sets, ...exercise }: PlannedExercise, bests: Bests | undefined): ExerciseView {
-  return { ...exercise, ...(bests && { bests }), sets: sets.map(planned) };
+/** An exercise as it joins a session; `prescribed` says whether a coach asks for its sets. */
+export function begun({ sets, ...exercise }: PlannedExercise, bests: Bests | undefined, prescribed: boolean): ExerciseView {
+  return { ...exercise, ...(bests && { bests }), sets: sets.map((set) => planned(set, prescribed)) };
 }
 
 /** `at` is an index in the order; last by default. */
@@ -12,13 +12,14 @@ export function withExercise(exercises: ExerciseView[], added: ExerciseView, at 
   return exercises.toSpliced(at, 0, added);
 }
 
-export function withSets(exercises: ExerciseView[], instance: Uuid, sets: PlannedSet[]): ExerciseView[] {
+export function withSets(exercises: ExerciseView[], instance: Uuid, sets: PlannedSet[], prescribed: boolean): ExerciseView[] {
+  const added = sets.map((set) => planned(set, prescribed));
   return exercises.map((exercise) =>
-    exercise.instance === instance ? { ...exercise, sets: [...exercise.sets, ...sets.map(planned)] } : exercise,
+    exercise.instance === instance ? { ...exercise, sets: [...exercise.sets, ...added] } : exercise,
   );
 }
 
-/** An exercise that is left without sets leaves the session. */
+/** An exercise that loses its last set by it leaves the session. */
 export function withoutSets(exercises: ExerciseView[], gone: readonly Uuid[]): ExerciseView[] {
   return exercises
     .map((exercise) => ({ ...exercise, sets: exercise.sets.filter(({ set }) => !gone.includes(set)) }))
@@ -31,12 +32,18 @@ export function swapped(exercises: ExerciseView[], instance: Uuid, by: ExerciseV
   return exercises.flatMap((exercise) => {
     if (exercise.instance !== instance) return [exercise];
     const left = exercise.sets.filter(({ set }) => !moved.has(set));
-    return left.length > 0 ? [{ ...exercise, sets: left }, by] : [by];
+    // Who asked for a set does not change with the movement.
+    const sets = by.sets.map(({ own: _, ...set }) => {
+      const was = exercise.sets.find((held) => held.set === set.set);
+      return was !== undefined && isPrescribed(was) ? set : { ...set, own: true };
+    });
+    const next = { ...by, sets };
+    return left.length > 0 ? [{ ...exercise, sets: left }, next] : [next];
   });
 }
 
-/** Those named come first, in this order. */
-export function reordered(exercises: ExerciseView[], order: { instance: Uuid; group?: number }[]): ExerciseView[] {
+/** Those named come first, in this order and these groups; the others keep theirs behind them. */
+export function reordered(exercises: ExerciseView[], order: readonly { instance: Uuid; group?: number }[]): ExerciseView[] {
   const named = order.flatMap(({ instance, group }) => {
     const held = exercises.find((exercise) => exercise.instance === instance);
     if (held === undefined) return [];
@@ -47,23 +54,27 @@ export function reordered(exercises: ExerciseView[], order: { instance: Uuid; gr
   return [...named, ...exercises.filter(({ instance }) => !names.has(instance))];
 }
 
-/** What was logged stays; the rest is the new plan, in its order. */
+/** What remains of the plan is this: each exercise with the sets it has and then these, in their order. */
 export function patched(exercises: ExerciseView[], plan: PlannedExercise[], withdrawn: Uuid[], bests: Bests[]): ExerciseView[] {
-  const left = withoutSets(exercises, withdrawn);
-  const next = plan.map((exercise): ExerciseView => {
-    const held = left.find(({ instance }) => instance === exercise.instance);
-    const fresh = begun(exercise, held?.bests ?? bests.find((best) => best.exercise === exercise.exercise));
-    const done = held?.sets.filter(isLogged) ?? [];
-    return { ...fresh, sets: [...done, ...fresh.sets.filter(({ set }) => !done.some((one) => one.set === set))] };
-  });
-  const named = new Set(plan.map(({ instance }) => instance));
-  return [...left.filter(({ instance }) => !named.has(instance)), ...next];
+  const joined = plan.reduce((held, wanted) => {
+    const known = held.find(({ instance }) => instance === wanted.instance);
+    if (known === undefined) {
+      const twin = held.find(({ exercise }) => exercise === wanted.exercise);
+      const best = twin === undefined ? bests.find(({ exercise }) => exercise === wanted.exercise) : twin.bests;
+      return [...held, begun(wanted, best, true)];
+    }
+    const again = new Set(wanted.sets.map(({ set }) => set));
+    const sets = [...known.sets.filter(({ set }) => !again.has(set)), ...wanted.sets.map((set) => planned(set, true))];
+    return held.map((exercise) => (exercise === known ? { ...exercise, sets } : exercise));
+  }, exercises);
+  return reordered(withoutSets(joined, withdrawn), plan);
 }
 
-export function isLogged({ status }: SetView): boolean {
-  return status !== 'planned';
+/** A coach asks for it. */
+export function isPrescribed({ target, own }: SetView): boolean {
+  return target !== undefined && own !== true;
 }
 
-function planned({ set, target }: PlannedSet): SetView {
-  return { set, type: target.type, target, status: 'planned' };
+function planned({ set, target }: PlannedSet, prescribed: boolean): SetView {
+  return { set, type: target.type, target, ...(!prescribed && { own: true }), status: 'planned' };
 }

@@ -181,9 +181,11 @@ export interface PlannedExercise extends Movement {
 
 export interface SessionEvents {
   started: { workout?: WorkoutRef; title: string; exercises: PlannedExercise[]; bests: Bests[] };
-  exercise_added: { exercise: PlannedExercise; bests?: Bests; place?: number };
-  sets_added: { instance: Uuid; sets: PlannedSet[] };
-  sets_dropped: { sets: Uuid[] };
+  /** `prescribed`: a coach asks for its sets. */
+  exercise_added: { exercise: PlannedExercise; bests?: Bests; place?: number; prescribed?: boolean };
+  sets_added: { instance: Uuid; sets: PlannedSet[]; prescribed?: boolean };
+  /** `instance` had no sets. `withdrawn`: a coach took them out, and they are no longer prescribed. */
+  sets_dropped: { sets: Uuid[]; instance?: Uuid; withdrawn?: boolean };
   /** `exercise` has the sets that moved to it. */
   exercise_swapped: { instance: Uuid; exercise: PlannedExercise; bests?: Bests };
   reordered: { order: { instance: Uuid; group?: number }[] };
@@ -209,7 +211,7 @@ export interface SessionEvents {
   cue_seen: { cue: Uuid };
   cue_acted: { cue: Uuid };
   /** `exercises` is the remaining plan; `withdrawn` are the sets it took out. */
-  plan_patched: { exercises: PlannedExercise[]; withdrawn: Uuid[]; bests: Bests[] };
+  plan_patched: { exercises: PlannedExercise[]; withdrawn?: Uuid[]; bests?: Bests[] };
   abandoned: Bare;
 }
 export interface RoomEvents {
@@ -258,6 +260,8 @@ export interface SetView {
   type: SetType;
   /** Absent outside the plan. */
   target?: Target;
+  /** The athlete planned it: nobody prescribed it. */
+  own?: boolean;
   status: SetStatus;
   /** While it is performed or failed. */
   actual?: Actual;
@@ -339,11 +343,12 @@ export interface SessionView {
   readiness?: Readiness & { score_tenths: number; at: Timestamp };
   pains?: PainView[];
   cues?: CueView[];
-  /** Sets that are not warm-ups. */
-  adherence?: { performed: number; prescribed: number };
-  missed_targets?: number;
+  /** Of the prescribed sets without warm-ups; those that the athlete dropped stay prescribed. */
+  adherence: { performed: number; prescribed: number };
+  /** Prescribed sets that failed, or fell short of the least repetitions. */
+  missed_targets: number;
   /** The version of the last change of the plan: the least that a patch may be based on. */
-  plan_v?: Version;
+  plan_v: Version;
 }
 
 export interface MessageView {
@@ -430,7 +435,7 @@ export interface Glance {
   /** The newest, while it lasts. */
   pain?: { level: number; site: string; at: Timestamp };
   /** The newest. */
-  cue?: { cue: Uuid; state: CueState; at: Timestamp; expires_at?: Timestamp };
+  cue?: { cue: Uuid; group?: Uuid; state: CueState; at: Timestamp; expires_at?: Timestamp };
 }
 
 export interface Tile {

@@ -3,7 +3,6 @@
  * of what is new.
  */
 
-import { isOpen } from '../sdk/next';
 import type {
   Effort, ExerciseView, Load, Movement, PlannedExercise, PlannedSet, SessionView, SetType, SetView, Target, Timestamp,
   Uuid,
@@ -111,7 +110,7 @@ export function changes(before: Draft, after: Draft): string[] {
 
 function exerciseDraft({ sets, instance, exercise, name, load_kind, group }: ExerciseView): DraftExercise {
   return {
-    instance, exercise, name, load_kind, ...(group !== undefined && { group }), sets: sets.filter(isOpen).map(setDraft),
+    instance, exercise, name, load_kind, ...(group !== undefined && { group }), sets: sets.filter(({ status }) => status === 'planned').map(setDraft),
   };
 }
 
