@@ -68,6 +68,9 @@ export class Live {
     this.user = this.account.user;
     if (this.user !== undefined) this.#begin(this.user.id);
     setInterval(() => (this.now = this.connection.now()), TICK_MS);
+    addEventListener('beforeunload', (leaving) => {
+      if (this.waiting > 0 && this.durable === false) leaving.preventDefault();
+    });
     addEventListener('online', () => this.connection.wake());
     document.addEventListener('visibilitychange', () => {
       if (document.visibilityState === 'visible') this.connection.wake();

@@ -38,5 +38,6 @@ it('a form begins with what is asked for, else with what was done last', () => {
   const load = { typed: 142_500, unit: 'kg', g: 142_500 } as const;
   expect(formFor({ type: 'working', reps: { min: 5, max: 8 }, load }, undefined)).toMatchObject({ load: '142.5', reps: '8' });
   expect(formFor(undefined, { load, reps: 4 })).toMatchObject({ load: '142.5', reps: '4' });
-  expect(formFor({ type: 'working' }, { load, reps: 4 })).toMatchObject({ load: '142.5', reps: '' });
+  expect(formFor({ type: 'working' }, { load, reps: 4 })).toMatchObject({ load: '142.5', reps: '4' });
+  expect(formFor({ type: 'iso', seconds: 30 }, { reps: 4 })).toMatchObject({ reps: '', seconds: '30' });
 });

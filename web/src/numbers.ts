@@ -78,10 +78,11 @@ export function rpeOf(text: string): Effort | undefined {
 /** What a form begins with: what is asked for, else what was done last in this exercise. */
 export function formFor(asked: Target | undefined, last: Actual | undefined): SetForm {
   const load = asked?.load ?? last?.load;
+  const measured = asked?.seconds !== undefined || asked?.metres !== undefined;
   return {
     load: load === undefined ? '' : shown(load.typed / 1000),
     unit: load?.unit ?? 'kg',
-    reps: shown(asked?.reps?.max ?? asked?.reps?.min ?? (asked === undefined ? last?.reps : undefined)),
+    reps: shown(asked?.reps?.max ?? asked?.reps?.min ?? (measured ? undefined : last?.reps)),
     seconds: shown(asked?.seconds),
     metres: shown(asked?.metres),
     rpe: '',
