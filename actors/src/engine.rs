@@ -64,6 +64,7 @@ pub struct Engine {
 
 /// How a subscriber gets to the present.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made once for a subscriber, and sent at once")]
 pub enum CatchUp {
     /// It missed nothing up to this version.
     Current(Version),
