@@ -169,7 +169,7 @@ mod tests {
             cues: Vec::new(),
             adherence: Default::default(),
             missed_targets: 0,
-            plan_v: Version(1),
+            plan_v: Default::default(),
         }
     }
 
