@@ -2,10 +2,12 @@
 //! caller's gym. Nothing else decides on rights.
 
 mod people;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 pub use people::Person;
+pub use standing::{Changes, Standing};
 
 use spotter_protocol::{
     Address, CommandKind, EntityKind, LinkPermission, Role, UserId, View, rule, view_for,

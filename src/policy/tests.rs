@@ -124,7 +124,7 @@ impl Stage {
             Tie::LinkEnded => self.linked(&user, "ended", &LinkPermission::ALL).await,
             Tie::LinkInvited => self.linked(&user, "invited", &LinkPermission::ALL).await,
         };
-        (Caller { user: user.id, gym: self.gym.id, role, expires_at: NOW }, owner)
+        (Caller { user: user.id, gym: self.gym.id, role, generation: 0, expires_at: NOW }, owner)
     }
 }
 
@@ -251,7 +251,8 @@ async fn people_are_those_one_is_linked_with_and_a_gym_owner_sees_the_gym() {
     stage.link(&coach, &former, "ended", &permissions).await;
 
     let seen = async |user: &User| {
-        let caller = Caller { user: user.id, gym: user.gym.id, role: user.role, expires_at: NOW };
+        let caller =
+            Caller { user: user.id, gym: user.gym.id, role: user.role, generation: 0, expires_at: NOW };
         let people = stage.policy.visible_people(&caller).await.unwrap();
         people
             .into_iter()
