@@ -10,7 +10,8 @@ pub use people::Person;
 pub use standing::{Changes, Standing};
 
 use spotter_protocol::{
-    Address, CommandKind, EntityKind, LinkPermission, Role, UserId, View, rule, view_for,
+    Address, CommandKind, EntityKind, LinkPermission, Role, SignalKey, UserId, View, rule, signal_rule,
+    view_for,
 };
 
 use crate::accounts::Permissions;
@@ -65,6 +66,16 @@ impl Policy {
             return Err(Denied::NotFound);
         };
         allow(self.link_to(caller, address.owner).await?.allow(needed))
+    }
+
+    /// Whether `caller` may send a signal of that key about the entity at `address`. The entity need not exist.
+    ///
+    /// # Errors
+    /// [`Denied::NotFound`] also when such signals are about another kind of entity.
+    pub fn may_signal(&self, caller: &Caller, address: Address, key: SignalKey) -> Result<(), Denied> {
+        let about_it = key.about().is_some_and(|(kind, _)| kind == address.kind);
+        let by_owner = caller.user == address.owner && signal_rule(key).owner.contains(&caller.role);
+        allow(about_it && address.is_well_formed() && by_owner)
     }
 
     /// The view in which `caller` may watch the entity at `address`: the one asked for, or the widest they have.

@@ -16,6 +16,7 @@ mod id;
 mod permission;
 mod quantity;
 mod scan;
+mod signal;
 mod text;
 mod time;
 mod view;
@@ -38,18 +39,19 @@ pub use event::{
 };
 pub use frame::{
     Ack, ClientFrame, CommandFrame, EventsFrame, GoAway, Hello, Limits, LiveSession, Ping, Pong,
-    PublishedEvent, Reply, ServerFrame, Shown, Signal, SnapshotFrame, Subscribe, TilesFrame, Token,
-    Unsubscribe, Welcome,
+    PublishedEvent, Reply, Revoked, ServerFrame, Shown, Signal, SignalFrame, SnapshotFrame, Subscribe,
+    TilesFrame, Token, Unsubscribe, Welcome,
 };
 pub use glance::{Attention, Badge, Glance, LastSet, Presence, RestGlance, Tile};
 pub use id::{
     ClientId, CommandId, ExerciseId, GymId, InstanceId, LinkId, SessionId, SetId, StreamId, UserId, WorkoutId,
 };
-pub use permission::{LinkPermission, Role, Rule, View, rule, shows, view_for};
+pub use permission::{LinkPermission, Role, Rule, View, rule, shows, signal_rule, view_for};
 pub use quantity::{
     Effort, EffortScale, Grams, Load, LoadKind, Metres, RepRange, Reps, Seconds, SetType, Side, Unit,
 };
 pub use scan::{DEPTH_MAX, ENTRIES_MAX, FRAME_BYTES_MAX, SERVER_FRAME_BYTES_MAX, ScanError};
+pub use signal::SignalKey;
 pub use text::{Name, NoteText, Reason, Text, Title};
 pub use time::{LATE_AFTER, Millis, Timestamp};
 pub use view::{

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandKind, Event, RoomCommandKind, RoomEvent, SessionCommandKind, SessionEvent};
+use crate::{CommandKind, Event, RoomCommandKind, RoomEvent, SessionCommandKind, SessionEvent, SignalKey};
 
 /// What a user is in the gym.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -99,6 +99,14 @@ pub const fn rule(command: CommandKind) -> Rule {
             | S::Reopen,
         ) => Rule { owner: ANYONE, coach: Some(LinkPermission::LogSets) },
         CommandKind::Room(R::Hide | R::Show) => Rule { owner: COACHES, coach: None },
+    }
+}
+
+/// The row of a signal: what an athlete wears or lifts speaks for the athlete alone.
+pub const fn signal_rule(key: SignalKey) -> Rule {
+    match key {
+        SignalKey::HeartRate | SignalKey::Velocity => Rule { owner: ANYONE, coach: None },
+        SignalKey::Unknown => Rule { owner: &[], coach: None },
     }
 }
 

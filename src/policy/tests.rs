@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use spotter_protocol::{
     Address, CommandKind, EntityKind, LinkPermission, Name, Role, RoomCommand, SessionCommand, SessionId,
-    UserId, View, Vocabulary, rule,
+    SignalKey, UserId, View, Vocabulary, rule,
 };
 use uuid::Uuid;
 
@@ -153,6 +153,28 @@ async fn every_command_is_allowed_exactly_where_the_table_says() {
 
                 let expected = if expected { Ok(()) } else { Err(Denied::NotFound) };
                 assert_eq!(judged, expected, "{role:?} {tie:?} {command:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signal_about_a_session_comes_from_its_athlete_alone() {
+    let stage = Stage::new().await;
+    for role in ROLES {
+        for tie in ties() {
+            let (caller, owner) = stage.pair(role, tie).await;
+            for key in SignalKey::ALL {
+                let session = Address::session(owner, SessionId(Uuid::from_u128(7)));
+
+                let judged = stage.policy.may_signal(&caller, session, key);
+
+                let own = tie == Tie::Own && role != Role::Admin;
+                assert_eq!(judged.is_ok(), own, "{role:?} {tie:?} {key:?}");
+                assert_eq!(
+                    stage.policy.may_signal(&caller, Address::room(owner), key),
+                    Err(Denied::NotFound)
+                );
             }
         }
     }
