@@ -2,6 +2,7 @@
 
 mod links;
 mod names;
+mod notify;
 mod users;
 
 pub use links::NewLink;

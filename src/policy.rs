@@ -10,8 +10,8 @@ pub use people::Person;
 pub use standing::{Changes, Standing};
 
 use spotter_protocol::{
-    Address, CommandKind, EntityKind, LinkPermission, Role, SignalKey, UserId, View, rule, signal_rule,
-    view_for,
+    Address, Command, CommandKind, EntityKind, InboxCommand, LinkPermission, Role, SignalKey, Speaker,
+    UserId, View, rule, speaker_of, view_for,
 };
 
 use crate::accounts::Permissions;
@@ -53,6 +53,7 @@ impl Policy {
     ) -> Result<(), Denied> {
         let kind = match command {
             CommandKind::Session(_) => EntityKind::Session,
+            CommandKind::Inbox(_) => EntityKind::Inbox,
             CommandKind::Room(_) => EntityKind::Room,
         };
         if address.kind != kind || !address.is_well_formed() {
@@ -68,14 +69,52 @@ impl Policy {
         allow(self.link_to(caller, address.owner).await?.allow(needed))
     }
 
+    /// Whether `caller` may send this very command: what its kind allows, and for a message also a link with the
+    /// recipient. A coach needs the permission for it; their athletes may always answer.
+    ///
+    /// # Errors
+    /// See [`Policy::may_command`]; [`Denied::NotFound`] when the two are not linked so.
+    pub async fn may_send(&self, caller: &Caller, address: Address, command: &Command) -> Result<(), Denied> {
+        self.may_command(caller, address, command.kind()).await?;
+        match command {
+            Command::Inbox(InboxCommand::Message(message)) => self.may_message(caller, message.to).await,
+            Command::Inbox(_) | Command::Session(_) | Command::Room(_) => Ok(()),
+        }
+    }
+
+    /// Whether an active link lets `caller` write to `to`.
+    ///
+    /// # Errors
+    /// [`Denied::NotFound`] when none does.
+    pub async fn may_message(&self, caller: &Caller, to: UserId) -> Result<(), Denied> {
+        let linked = sqlx::query(
+            "SELECT 1 FROM links l JOIN users u ON u.id = $3 AND u.gym = l.gym
+             WHERE l.gym = $1 AND l.state = 'active' AND (
+                 (l.coach = $2 AND l.athlete = $3 AND instr(',' || l.permissions || ',', ',' || $4 || ',') > 0)
+                 OR (l.coach = $3 AND l.athlete = $2))",
+        )
+        .bind(&caller.gym.0.as_bytes()[..])
+        .bind(&caller.user.0.as_bytes()[..])
+        .bind(&to.0.as_bytes()[..])
+        .bind(LinkPermission::Message.as_str())
+        .fetch_optional(&self.db.reader)
+        .await
+        .map_err(unavailable)?;
+        allow(linked.is_some())
+    }
+
     /// Whether `caller` may send a signal of that key about the entity at `address`. The entity need not exist.
     ///
     /// # Errors
     /// [`Denied::NotFound`] also when such signals are about another kind of entity.
-    pub fn may_signal(&self, caller: &Caller, address: Address, key: SignalKey) -> Result<(), Denied> {
+    pub async fn may_signal(&self, caller: &Caller, address: Address, key: SignalKey) -> Result<(), Denied> {
         let about_it = key.about().is_some_and(|(kind, _)| kind == address.kind);
-        let by_owner = caller.user == address.owner && signal_rule(key).owner.contains(&caller.role);
-        allow(about_it && address.is_well_formed() && by_owner)
+        allow(about_it && address.is_well_formed())?;
+        match speaker_of(key) {
+            Speaker::Owner(roles) => allow(caller.user == address.owner && roles.contains(&caller.role)),
+            Speaker::Correspondent => self.may_message(caller, address.owner).await,
+            Speaker::Nobody => Err(Denied::NotFound),
+        }
     }
 
     /// The view in which `caller` may watch the entity at `address`: the one asked for, or the widest they have.
@@ -92,6 +131,7 @@ impl Policy {
             return Err(Denied::NotFound);
         }
         let widest = match address.kind {
+            EntityKind::Inbox => widest_of_inbox(caller, address.owner),
             EntityKind::Room => self.widest_of_room(caller, address.owner),
             EntityKind::Session => self.widest_of_session(caller, address.owner).await?,
         };
@@ -139,6 +179,11 @@ impl Policy {
         .ok_or(Denied::NotFound)?;
         db::parsed(&row, "permissions").map_err(unavailable)
     }
+}
+
+/// An inbox is its owner's alone.
+fn widest_of_inbox(caller: &Caller, owner: UserId) -> Option<View> {
+    (caller.user == owner && caller.role != Role::Admin).then_some(View::Athlete)
 }
 
 /// Whether who has the view `widest` may ask for `wanted`: a coach's stands beside the athlete's own, and both

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
 
 use spotter::store::SqliteStore;
-use spotter_actors::{Append, Claim, EventRow, Journal, Library, Outcome};
+use spotter_actors::{Append, Claim, EventRow, Journal, Library, Outcome, Remind};
 use spotter_protocol::{
     Address, Bests, ClientId, CommandId, ExerciseId, Grams, GymId, Load, LoadKind, Paused,
     PrescribedExercise, Reps, SessionEvent, SessionId, SetId, SetStatus, SetType, Stamp, StreamId, Target,
@@ -167,6 +167,9 @@ impl Stocked {
             epoch: self.claim.epoch(address.shard()).unwrap(),
             events: vec![an_event(owner)],
             rows: rows.collect(),
+            letters: Vec::new(),
+            carried: Vec::new(),
+            reminder: Remind::Keep,
         };
         assert_eq!(self.store.commit(self.claim.node, &[append]).await.unwrap(), [Outcome::Committed]);
     }

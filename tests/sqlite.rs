@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use spotter::store::{LockError, OpenError, SqliteStore};
-use spotter_actors::{Append, Claim, Epoch, EventRow, Journal, Outcome};
+use spotter_actors::{Append, Claim, Epoch, EventRow, Journal, Outcome, Remind};
 use spotter_protocol::{
     Address, ClientId, CommandId, GymId, Paused, SHARDS, SessionEvent, SessionId, Stamp, StreamId, Timestamp,
     UserId, Version, Vocabulary,
@@ -209,5 +209,8 @@ fn an_append(claim: &Claim) -> Append {
         epoch: claim.epoch(ADDRESS.shard()).unwrap(),
         events: vec![event],
         rows: Vec::new(),
+        letters: Vec::new(),
+        carried: Vec::new(),
+        reminder: Remind::Keep,
     }
 }

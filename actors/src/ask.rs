@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use spotter_protocol::{
-    Address, Command, CommandFrame, ErrorCode, Fault, GymId, Millis, Timestamp, UserId, Version,
+    Address, ClientId, Command, CommandFrame, CommandId, ErrorCode, Fault, GymId, Millis, Timestamp, UserId,
+    Version,
 };
+
+use crate::LetterId;
 
 /// What a command is answered: that it is durable, or why not.
 pub type Answer = Result<Done, Fault>;
@@ -33,6 +36,8 @@ pub struct Ask {
     pub received_at: Timestamp,
     /// Where the answer goes.
     pub reply: ReplyTo,
+    /// The letter that the command came in, deleted with its effect.
+    pub(crate) carries: Option<LetterId>,
     /// Its places before the entity and the node, once admitted.
     pub(crate) places: Option<[Admitted; 2]>,
 }
@@ -47,7 +52,30 @@ impl Ask {
         received_at: Timestamp,
         reply: ReplyTo,
     ) -> Self {
-        Self { gym, author, frame, offset, received_at, reply, places: None }
+        Self { gym, author, frame, offset, received_at, reply, carries: None, places: None }
+    }
+
+    /// A command of the server's own, in the name of `author`. It has no number: the state alone says whether it
+    /// is done.
+    #[expect(clippy::too_many_arguments, reason = "each is a different thing, and all are needed")]
+    pub fn of_server(
+        gym: GymId,
+        author: UserId,
+        id: CommandId,
+        at: Timestamp,
+        to: Address,
+        command: impl Into<Command>,
+        received_at: Timestamp,
+        reply: ReplyTo,
+    ) -> Self {
+        let client = ClientId::SERVER;
+        let frame = CommandFrame { req: 0, id, client, n: 0, after: 0, at, to, command: command.into() };
+        Self::new(gym, author, frame, 0, received_at, reply)
+    }
+
+    /// The same, come in a letter.
+    pub(crate) fn carrying(self, letter: LetterId) -> Self {
+        Self { carries: Some(letter), ..self }
     }
 
     /// The entity it is for.

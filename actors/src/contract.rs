@@ -8,11 +8,11 @@ use spotter_protocol::{Phase, Reps, SessionId, SetId, Shard, StreamId, Timestamp
 use uuid::Uuid;
 
 use self::entity::{
-    Entity, GYM, OTHER_GYM, STEPS_MAX, commit, event, events, leave_after, refused, reps_of, running,
-    session, with_rows,
+    Entity, GYM, OTHER_GYM, STEPS_MAX, carrying, commit, event, events, leave_after, letter, letters,
+    refused, reminding, reps_of, running, session, with_letters, with_rows,
 };
 use crate::Outcome::{Committed, Conflict, Fenced, Refused};
-use crate::{Append, Claim, Epoch, Journal, SnapshotWrite};
+use crate::{Append, Claim, Epoch, Journal, LetterId, Remind, Reminder, SnapshotWrite};
 
 /// A new, empty store with every shard claimed, and what only its owner can do with it.
 #[async_trait]
@@ -55,6 +55,11 @@ macro_rules! contract_tests {
             running_lists_live_and_paused_sessions_newest_first
             read_rows_are_absolute
             a_sessions_row_never_goes_back
+            letters_are_written_with_their_events_and_keep_their_order
+            a_letter_is_carried_once
+            a_fenced_append_neither_writes_nor_carries_letters
+            recipients_are_found_in_pages
+            a_reminder_follows_its_entity
         }
     };
     ($open:path: $($check:ident)*) => {$(
@@ -419,4 +424,98 @@ pub async fn a_sessions_row_never_goes_back(subject: &dyn Subject) {
     subject.journal().save(subject.claim().node, &[late]).await.expect("an answer");
 
     assert_eq!(running(subject, &[entity]).await, []);
+}
+
+/// Letters of one batch and of later ones come out in the order they went in, and an offer repeated adds none.
+pub async fn letters_are_written_with_their_events_and_keep_their_order(subject: &dyn Subject) {
+    let (ana, bo) = (session(subject, 1, 1), session(subject, 2, 1));
+    let to = UserId(Uuid::from_u128(3));
+    let first = with_letters(ana.opens(1, 1), vec![letter(to, 11), letter(to, 12)]);
+    let second = with_letters(bo.opens(2, 1), vec![letter(to, 21), letter(ana.address.owner, 22)]);
+    assert_eq!(commit(subject, &[first.clone(), second]).await, [Committed, Committed]);
+    assert_eq!(commit(subject, &[first]).await, [Committed]);
+    let third = with_letters(ana.append(2, 3, 1), vec![letter(to, 13)]);
+    assert_eq!(commit(subject, &[third]).await, [Committed]);
+
+    let under_way: Vec<_> = letters(subject, to).await.into_iter().map(|(_, row)| row).collect();
+    assert_eq!(under_way, [letter(to, 11), letter(to, 12), letter(to, 21), letter(to, 13)]);
+    let other_gym = subject.journal().letters(OTHER_GYM, to, 100).await.expect("an answer");
+    assert_eq!(other_gym, []);
+}
+
+/// The append that holds its effect deletes it; nothing else can carry it again, nor anybody else at all.
+pub async fn a_letter_is_carried_once(subject: &dyn Subject) {
+    let (sender, recipient) = (session(subject, 1, 1), session(subject, 2, 1));
+    let to = recipient.address.owner;
+    commit(subject, &[with_letters(sender.opens(1, 1), vec![letter(to, 11), letter(to, 12)])]).await;
+    let ids: Vec<LetterId> = letters(subject, to).await.into_iter().map(|(id, _)| id).collect();
+
+    let stranger = carrying(sender.append(2, 9, 1), vec![ids[0]]);
+    assert_eq!(commit(subject, &[stranger]).await, [Conflict]);
+    let carried = carrying(recipient.opens(11, 1), vec![ids[0]]);
+    assert_eq!(commit(subject, std::slice::from_ref(&carried)).await, [Committed]);
+    assert_eq!(commit(subject, &[carried]).await, [Committed], "the same rows again");
+    assert_eq!(commit(subject, &[carrying(recipient.append(2, 11, 1), vec![ids[0]])]).await, [Conflict]);
+
+    assert_eq!(letters(subject, to).await.len(), 1);
+    assert_eq!(events(subject, recipient).await.map(|events| events.len()), Some(1));
+}
+
+/// Who lost the shard does not write letters, nor take any away.
+pub async fn a_fenced_append_neither_writes_nor_carries_letters(subject: &dyn Subject) {
+    let (sender, recipient) = (session(subject, 1, 1), session(subject, 2, 1));
+    let to = recipient.address.owner;
+    commit(subject, &[with_letters(sender.opens(1, 1), vec![letter(to, 11)])]).await;
+    let id = letters(subject, to).await[0].0;
+    subject.steal(recipient.address.shard()).await;
+    subject.steal(sender.address.shard()).await;
+
+    let carried = carrying(recipient.opens(11, 1), vec![id]);
+    let written = with_letters(sender.append(2, 3, 1), vec![letter(to, 12)]);
+    let moved = reminding(Append { events: Vec::new(), ..sender.append(2, 3, 1) }, Remind::At(Timestamp(5)));
+    assert_eq!(commit(subject, &[carried, written, moved]).await, [Fenced, Fenced, Fenced]);
+
+    assert_eq!(letters(subject, to).await.len(), 1);
+    assert_eq!(subject.journal().reminders(Timestamp(i64::MAX), 10).await.expect("an answer"), []);
+}
+
+/// However many letters wait for one recipient, the others are found.
+pub async fn recipients_are_found_in_pages(subject: &dyn Subject) {
+    let sender = session(subject, 1, 1);
+    let people: Vec<UserId> = (10..15).map(|number| UserId(Uuid::from_u128(number))).collect();
+    let many = people.iter().flat_map(|to| (0..20).map(|number| letter(*to, number)));
+    commit(subject, &[with_letters(sender.opens(1, 1), many.collect())]).await;
+
+    let mut found = Vec::new();
+    let mut after = UserId(Uuid::nil());
+    loop {
+        let page = subject.journal().recipients(after, 2).await.expect("an answer");
+        assert!(page.len() <= 2);
+        let Some((_, last)) = page.last() else { break };
+        after = *last;
+        found.extend(page);
+    }
+    assert_eq!(found, people.into_iter().map(|to| (GYM, to)).collect::<Vec<_>>());
+}
+
+/// It is set, moved with events or without, read back with the entity, and gone.
+pub async fn a_reminder_follows_its_entity(subject: &dyn Subject) {
+    let (ana, bo) = (session(subject, 1, 1), session(subject, 2, 1));
+    let journal = subject.journal();
+    let at = |at| Remind::At(Timestamp(at));
+    let due = async |until| journal.reminders(Timestamp(until), 10).await.expect("an answer");
+    commit(subject, &[reminding(ana.opens(1, 1), at(50)), reminding(bo.opens(2, 1), at(40))]).await;
+
+    let reminder = |at, entity: Entity| Reminder { at: Timestamp(at), gym: GYM, address: entity.address };
+    assert_eq!(due(49).await, [reminder(40, bo)]);
+    assert_eq!(due(50).await, [reminder(40, bo), reminder(50, ana)]);
+    let bare = Append { events: Vec::new(), ..bo.append(2, 3, 1) };
+    assert_eq!(commit(subject, &[reminding(bare, at(90))]).await, [Committed]);
+    assert_eq!(commit(subject, &[ana.append(2, 4, 1)]).await, [Committed]);
+    assert_eq!(due(90).await, [reminder(50, ana), reminder(90, bo)]);
+    let stored = journal.load(GYM, bo.address).await.expect("an answer").expect("an entity");
+    assert_eq!(stored.reminder, Some(Timestamp(90)));
+
+    commit(subject, &[reminding(ana.append(3, 5, 1), Remind::Never)]).await;
+    assert_eq!(due(90).await, [reminder(90, bo)]);
 }

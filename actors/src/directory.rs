@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr, SupervisionEvent};
 use spotter_protocol::{Address, EntityKind, ErrorCode, Fault, GymId, Millis};
-use spotter_rules::{Room, Session};
+use spotter_rules::{Inbox, Room, Session};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -151,6 +151,7 @@ impl Directory {
     pub(crate) fn rest(&self, idle: Duration) {
         let now = Instant::now();
         let mut sessions = 0;
+        let mut inboxes = 0;
         let mut rooms = 0;
         for part in &self.parts {
             let mut part = lock(part);
@@ -158,6 +159,7 @@ impl Directory {
             for (address, slot) in part.iter_mut() {
                 match address.kind {
                     EntityKind::Session => sessions += 1,
+                    EntityKind::Inbox => inboxes += 1,
                     EntityKind::Room => rooms += 1,
                 }
                 if let Stage::Live { used, .. } = slot.stage
@@ -169,6 +171,7 @@ impl Directory {
             }
         }
         metrics::gauge!("spotter_actors", "kind" => "session").set(f64::from(sessions));
+        metrics::gauge!("spotter_actors", "kind" => "inbox").set(f64::from(inboxes));
         metrics::gauge!("spotter_actors", "kind" => "room").set(f64::from(rooms));
     }
 
@@ -217,6 +220,7 @@ impl Directory {
     ) -> Result<ActorRef<Box<Ask>>, Box<dyn std::error::Error + Send + Sync>> {
         match address.kind {
             EntityKind::Session => self.start_kind::<Session>(address, gym).await,
+            EntityKind::Inbox => self.start_kind::<Inbox>(address, gym).await,
             EntityKind::Room => self.start_kind::<Room>(address, gym).await,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use spotter_protocol::{
     Address, EntityKind, EntityView, ErrorCode, Event, Fault, GymId, PublishedEvent, UserId, Version, View,
 };
-use spotter_rules::{Entity, Room, Session};
+use spotter_rules::{Entity, Inbox, Room, Session};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
@@ -14,6 +14,7 @@ use crate::ask::Ask;
 use crate::backplane::{Backplane, Listener, publish};
 use crate::directory::Directory;
 use crate::lane::Lanes;
+use crate::post::{self, Hints};
 use crate::presence::People;
 use crate::shell::{Kind, Shared, read_rows, rebuild, shown};
 use crate::wall::{Walls, Watch};
@@ -89,14 +90,17 @@ impl Engine {
     /// When the actor system does not start.
     pub async fn start(ports: Ports, claim: Claim, tuning: Tuning) -> Result<Arc<Self>, ractor::SpawnErr> {
         let lanes = Lanes::start(&ports.journal, claim.node, tuning.lanes);
+        let (hints, hinted) = Hints::new();
         let shared = Arc::new(Shared {
             journal: Arc::clone(&ports.journal),
             library: Arc::clone(&ports.library),
             backplane: Arc::clone(&ports.backplane),
             lanes,
+            hints,
             snapshot_every: tuning.snapshot_every.into(),
         });
         let directory = Directory::start(shared, claim).await?;
+        post::open(Arc::clone(&ports.journal), Arc::clone(&ports.clock), &directory, hinted);
         let sweeping = Arc::downgrade(&directory);
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(SWEEP);
@@ -137,6 +141,7 @@ impl Engine {
         let _turn = self.catch_ups.acquire().await;
         let caught_up = match address.kind {
             EntityKind::Session => self.catch_up_kind::<Session>(gym, address, since, view).await,
+            EntityKind::Inbox => self.catch_up_kind::<Inbox>(gym, address, since, view).await,
             EntityKind::Room => self.catch_up_kind::<Room>(gym, address, since, view).await,
         };
         match caught_up {

@@ -28,7 +28,8 @@ impl Claim {
     }
 }
 
-/// Events of one command of one entity with the rows that go with them: written whole or not at all.
+/// Events of an entity with the rows that go with them: written whole or not at all. Without events it moves
+/// the entity's reminder and nothing else.
 #[derive(Clone, Debug)]
 pub struct Append {
     /// The tenant.
@@ -45,6 +46,56 @@ pub struct Append {
     pub events: Vec<EventRow>,
     /// Read-model rows of the same owner.
     pub rows: Vec<ReadRow>,
+    /// Letters to the inboxes of others, in the order in which they are to arrive.
+    pub letters: Vec<LetterRow>,
+    /// Letters to the owner whose effect these events are: deleted with them. One that is not there is a
+    /// [`Outcome::Conflict`].
+    pub carried: Vec<LetterId>,
+    /// What becomes of the entity's reminder.
+    pub reminder: Remind,
+}
+
+/// A letter under way to an inbox. Later letters have higher ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LetterId(pub i64);
+
+/// A command on its way to an inbox of the same gym.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LetterRow {
+    /// Whose inbox.
+    pub to: UserId,
+    /// Who caused it.
+    pub author: UserId,
+    /// The id that the command has there.
+    pub command: CommandId,
+    /// When it was sent.
+    pub at: Timestamp,
+    /// The command's name.
+    pub kind: String,
+    /// Its body: MessagePack.
+    pub body: Vec<u8>,
+}
+
+/// What becomes of an entity's reminder: the moment at which it wants to be asked whether something is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remind {
+    /// It stays as it is.
+    Keep,
+    /// It is at this moment from now on.
+    At(Timestamp),
+    /// There is none from now on.
+    Never,
+}
+
+/// A reminder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reminder {
+    /// When.
+    pub at: Timestamp,
+    /// The tenant.
+    pub gym: GymId,
+    /// The entity.
+    pub address: Address,
 }
 
 /// One row of the journal.
@@ -86,6 +137,8 @@ pub struct Stored {
     pub snapshot: Option<SnapshotRow>,
     /// The events after the snapshot, or all.
     pub tail: Vec<EventRow>,
+    /// The entity's reminder.
+    pub reminder: Option<Timestamp>,
 }
 
 /// A stored snapshot: discardable.
@@ -172,6 +225,29 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// When the store does not answer.
     async fn running(&self, gym: GymId, owners: &[UserId]) -> Result<Vec<(Address, Version)>, StoreError>;
+
+    /// At most `limit` letters to `recipient`, in the order in which they are to be carried.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn letters(
+        &self,
+        gym: GymId,
+        recipient: UserId,
+        limit: u32,
+    ) -> Result<Vec<(LetterId, LetterRow)>, StoreError>;
+
+    /// At most `limit` users above `after` to whom letters are under way, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn recipients(&self, after: UserId, limit: u32) -> Result<Vec<(GymId, UserId)>, StoreError>;
+
+    /// At most `limit` reminders at `until` or before, earliest first.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn reminders(&self, until: Timestamp, limit: u32) -> Result<Vec<Reminder>, StoreError>;
 
     /// The command that wrote a version of a stream; for checks and tests.
     ///

@@ -16,6 +16,7 @@ mod directory;
 mod engine;
 mod journal;
 mod lane;
+mod post;
 mod presence;
 mod shell;
 #[cfg(feature = "simulation")]
@@ -29,8 +30,8 @@ pub use backplane::{
 };
 pub use engine::{CatchUp, Engine, Ports, Tuning};
 pub use journal::{
-    Append, Claim, Clock, Epoch, EventRow, Journal, Library, Outcome, SnapshotRow, SnapshotWrite, StoreError,
-    Stored,
+    Append, Claim, Clock, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Outcome, Remind, Reminder,
+    SnapshotRow, SnapshotWrite, StoreError, Stored,
 };
 pub use presence::{Here, People};
 #[cfg(feature = "simulation")]

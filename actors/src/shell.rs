@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use spotter_protocol::{
-    Address, EntityView, ErrorCode, Fault, GymId, Recorded, StreamId, Version, View, Vocabulary,
+    Address, EntityKind, EntityView, ErrorCode, Fault, GymId, Recorded, StreamId, UserId, Version, View,
+    Vocabulary,
 };
 use spotter_rules::{self as rules, Brief, Entity, Rules, Verdict};
 use tracing::{error, warn};
@@ -15,9 +16,10 @@ use uuid::Uuid;
 use crate::ask::{Ask, Done};
 use crate::backplane::{EventNews, Publication};
 use crate::lane::{Lanes, Unknown};
+use crate::post::{self, Hints};
 use crate::{
-    Append, Backplane, Epoch, EventRow, Journal, Library, Outcome, SnapshotRow, SnapshotWrite, StoreError,
-    Stored,
+    Append, Backplane, Epoch, EventRow, Journal, LetterId, Library, Outcome, Remind, SnapshotRow,
+    SnapshotWrite, StoreError, Stored,
 };
 
 /// Bytes of event bodies after which a snapshot is stored.
@@ -31,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) library: Arc<dyn Library>,
     pub(crate) backplane: Arc<dyn Backplane>,
     pub(crate) lanes: Lanes,
+    /// Tells the post office of letters.
+    pub(crate) hints: Hints,
     /// Events after which a snapshot is stored.
     pub(crate) snapshot_every: u64,
 }
@@ -73,7 +77,7 @@ impl<S: Kind> Awake<S> {
     /// Judges one command and answers it. An error ends the actor: what is in memory may no longer be what
     /// is in the journal, and it is rebuilt from there.
     async fn obey(&mut self, ask: Ask) -> Result<(), ActorProcessingErr> {
-        let Ask { author, frame, offset, received_at, reply, places, .. } = ask;
+        let Ask { author, frame, offset, received_at, reply, carries, places, .. } = ask;
         let Ok(command) = S::Command::try_from(frame.command) else {
             let fault = Fault::saying(ErrorCode::BadFrame, "this command is for another kind of entity");
             reply.send(Err(fault));
@@ -105,7 +109,7 @@ impl<S: Kind> Awake<S> {
         let answer = match verdict {
             Verdict::Repeat(version) => Ok(Done { version, repeat: true }),
             Verdict::Refuse(fault) => Err(fault),
-            Verdict::Accept(events) => self.commit(events).await?,
+            Verdict::Accept(events) => self.commit(events, carries).await?,
         };
         reply.send(answer);
         drop(places);
@@ -128,8 +132,12 @@ impl<S: Kind> Awake<S> {
     async fn commit(
         &mut self,
         events: Vec<Recorded<S::Event>>,
+        carries: Option<LetterId>,
     ) -> Result<Result<Done, Fault>, ActorProcessingErr> {
         let next = self.entity.after(&events);
+        let letters = events.iter().map(|event| post::letters_of::<S>(self.address, event));
+        let letters = letters.collect::<Result<Vec<_>, _>>()?.concat();
+        let recipients: Vec<UserId> = letters.iter().map(|letter| letter.to).collect();
         let append = Append {
             gym: self.gym,
             address: self.address,
@@ -138,6 +146,9 @@ impl<S: Kind> Awake<S> {
             epoch: self.epoch,
             events: events.iter().map(row).collect::<Result<_, _>>()?,
             rows: next.state().rows(self.address.id, next.head(), &events),
+            letters,
+            carried: carries.into_iter().collect(),
+            reminder: Remind::Keep,
         };
         let bytes: usize = append.events.iter().map(|event| event.body.len()).sum();
         match self.shared.lanes.append(append).await {
@@ -145,6 +156,7 @@ impl<S: Kind> Awake<S> {
                 self.entity = next;
                 self.unsaved_bytes += bytes;
                 self.publish(&events);
+                recipients.into_iter().for_each(|to| self.shared.hints.give(self.gym, to));
                 Ok(Ok(Done { version: self.entity.head(), repeat: false }))
             }
             Ok(Outcome::Refused(why)) => {
@@ -251,6 +263,9 @@ impl<S: Kind> Actor for Shell<S> {
     ) -> Result<Awake<S>, ActorProcessingErr> {
         // An earlier activation may have ended between a commit and its publication.
         awake.publish(&[]);
+        if S::KIND == EntityKind::Inbox {
+            awake.shared.hints.give(awake.gym, awake.address.owner);
+        }
         Ok(awake)
     }
 

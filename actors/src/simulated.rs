@@ -2,7 +2,7 @@
 //! contract suite runs over it as over the real ones, so that it stays honest.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound::{Excluded, Included};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use spotter_rules::{Brief, Needs, ReadRow, SessionRow, SetRow};
 use uuid::Uuid;
 
 use crate::{
-    Append, Claim, Epoch, EventRow, Journal, Library, Outcome, SnapshotRow, SnapshotWrite, StoreError, Stored,
+    Append, Claim, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Outcome, Remind, Reminder,
+    SnapshotRow, SnapshotWrite, StoreError, Stored,
 };
 
 /// What goes wrong with one commit.
@@ -44,6 +45,9 @@ struct Tables {
     snapshots: BTreeMap<StreamId, SnapshotRow>,
     sessions: BTreeMap<(UserId, SessionId), (GymId, SessionRow)>,
     sets: BTreeMap<(UserId, SessionId, SetId), SetRow>,
+    letters: BTreeMap<LetterId, (GymId, LetterRow)>,
+    next_letter: i64,
+    reminders: BTreeMap<Address, (GymId, Timestamp)>,
     faults: VecDeque<CommitFault>,
     refused: BTreeSet<CommandId>,
     workouts: Vec<(GymId, Workout)>,
@@ -155,6 +159,13 @@ impl Tables {
         if !append.opens && !joins {
             return Outcome::Conflict;
         }
+        let mine = |id: &LetterId| {
+            let letter = self.letters.get(id);
+            letter.is_some_and(|(home, row)| (*home, row.to) == (append.gym, append.address.owner))
+        };
+        if !append.carried.iter().all(mine) {
+            return Outcome::Conflict;
+        }
         if append.opens {
             self.entities.insert(append.address, (append.gym, append.stream));
         }
@@ -162,6 +173,22 @@ impl Tables {
             self.journal.insert((append.stream, event.version), event.clone());
         }
         self.write_rows(append.gym, append.address.owner, &append.rows);
+        for id in &append.carried {
+            self.letters.remove(id);
+        }
+        for letter in &append.letters {
+            self.next_letter += 1;
+            self.letters.insert(LetterId(self.next_letter), (append.gym, letter.clone()));
+        }
+        match append.reminder {
+            Remind::Keep => {}
+            Remind::At(at) => {
+                self.reminders.insert(append.address, (append.gym, at));
+            }
+            Remind::Never => {
+                self.reminders.remove(&append.address);
+            }
+        }
         Outcome::Committed
     }
 
@@ -174,6 +201,8 @@ impl Tables {
                         self.sessions.insert((owner, row.session), (gym, row.clone()));
                     }
                 }
+                // Pages of history are not part of the journal's contract.
+                ReadRow::Message(_) => {}
                 ReadRow::Set(row) => {
                     self.sets.insert((owner, row.session, row.set), row.clone());
                 }
@@ -222,7 +251,8 @@ impl Journal for SimulatedJournal {
         let snapshot = stored.snapshots.get(&stream).cloned();
         let since = snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
         let tail = stored.after(stream, since).cloned().collect();
-        Ok(Some(Stored { stream, snapshot, tail }))
+        let reminder = stored.reminders.get(&address).map(|(_, at)| *at);
+        Ok(Some(Stored { stream, snapshot, tail, reminder }))
     }
 
     async fn events(
@@ -252,6 +282,40 @@ impl Journal for SimulatedJournal {
         }
         running.sort_by_key(|(started_at, address, _)| (std::cmp::Reverse(*started_at), *address));
         Ok(running.into_iter().map(|(_, address, head)| (address, head)).collect())
+    }
+
+    async fn letters(
+        &self,
+        gym: GymId,
+        recipient: UserId,
+        limit: u32,
+    ) -> Result<Vec<(LetterId, LetterRow)>, StoreError> {
+        let stored = self.stored();
+        let letters = stored.letters.iter().filter(|(_, (home, row))| (*home, row.to) == (gym, recipient));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(letters.take(limit).map(|(id, (_, row))| (*id, row.clone())).collect())
+    }
+
+    async fn recipients(&self, after: UserId, limit: u32) -> Result<Vec<(GymId, UserId)>, StoreError> {
+        let stored = self.stored();
+        let waiting: BTreeMap<UserId, GymId> =
+            stored.letters.values().map(|(gym, row)| (row.to, *gym)).collect();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let later = waiting.range((Excluded(after), Unbounded)).take(limit);
+        Ok(later.map(|(to, gym)| (*gym, *to)).collect())
+    }
+
+    async fn reminders(&self, until: Timestamp, limit: u32) -> Result<Vec<Reminder>, StoreError> {
+        let stored = self.stored();
+        let mut due: Vec<Reminder> = stored
+            .reminders
+            .iter()
+            .map(|(address, (gym, at))| Reminder { at: *at, gym: *gym, address: *address })
+            .collect();
+        due.retain(|reminder| reminder.at <= until);
+        due.sort_by_key(|reminder| (reminder.at, reminder.address));
+        due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(due)
     }
 
     async fn writer_of(&self, stream: StreamId, version: Version) -> Result<Option<CommandId>, StoreError> {

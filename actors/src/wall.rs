@@ -153,7 +153,7 @@ impl Listener for Ear {
                 (EntityKind::Room, _) if news.address.owner == live.coach => {
                     news.events.iter().for_each(|event| state.choose(&event.ev));
                 }
-                (EntityKind::Room, _) => {}
+                (EntityKind::Inbox | EntityKind::Room, _) => {}
             },
             Publication::Presence(user, presence) => state.wall.presence(*user, *presence, now),
             Publication::Tiles(_) | Publication::Signal(_) => return,
@@ -168,7 +168,7 @@ impl WallState {
         self.choices_changed |= match event {
             Event::Room(RoomEvent::AthleteHidden(hidden)) => self.hidden.insert(hidden.athlete),
             Event::Room(RoomEvent::AthleteShown(shown)) => self.hidden.remove(&shown.athlete),
-            Event::Session(_) => false,
+            Event::Session(_) | Event::Inbox(_) => false,
         };
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use spotter_actors::EventRow;
 use spotter_actors::contract::Subject;
-use spotter_actors::{Append, Claim, CommitFault, Journal, Outcome, SimulatedJournal, contract_tests};
+use spotter_actors::{
+    Append, Claim, CommitFault, Journal, Outcome, Remind, SimulatedJournal, contract_tests,
+};
 use spotter_protocol::{
     Address, ClientId, CommandId, GymId, Reps, SessionId, SetId, Shard, Stamp, StreamId, Timestamp, UserId,
     Version,
@@ -69,6 +71,9 @@ fn an_append(claim: &Claim) -> Append {
         epoch: claim.epoch(address.shard()).unwrap(),
         events: vec![event],
         rows: vec![],
+        letters: Vec::new(),
+        carried: Vec::new(),
+        reminder: Remind::Keep,
     }
 }
 

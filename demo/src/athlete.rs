@@ -177,7 +177,9 @@ impl Training {
             match self.news.recv().await.context("the device has ended")? {
                 News::Snapshot(snapshot) if snapshot.to == self.session => match snapshot.state {
                     EntityView::Session(state) => break state,
-                    EntityView::Room(_) => bail!("a session shows itself as a room"),
+                    EntityView::Inbox(_) | EntityView::Room(_) => {
+                        bail!("a session shows itself as something else")
+                    }
                 },
                 News::NotFollowed(_) => bail!("my own session is kept from me"),
                 News::Snapshot(_) | News::Events(_) | News::Tiles(_) => {}

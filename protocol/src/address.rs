@@ -18,6 +18,8 @@ pub const SHARDS: u16 = 1024;
 pub enum EntityKind {
     /// One live execution of a workout.
     Session,
+    /// A user's messages and notifications.
+    Inbox,
     /// A coach's wall over many athletes.
     Room,
 }
@@ -27,6 +29,7 @@ impl EntityKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
+            Self::Inbox => "inbox",
             Self::Room => "room",
         }
     }
@@ -38,8 +41,9 @@ impl FromStr for EntityKind {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "session" => Ok(Self::Session),
+            "inbox" => Ok(Self::Inbox),
             "room" => Ok(Self::Room),
-            _ => Err("an address begins with session or room"),
+            _ => Err("an address begins with session, inbox or room"),
         }
     }
 }
@@ -53,7 +57,7 @@ pub struct Address {
     pub kind: EntityKind,
     /// The user it belongs to.
     pub owner: UserId,
-    /// Which one of that user's; a room's equals its owner.
+    /// Which one of that user's; of an inbox or a room it equals the owner.
     pub id: Uuid,
 }
 
@@ -61,6 +65,11 @@ impl Address {
     /// The address of `owner`'s session `id`.
     pub const fn session(owner: UserId, id: SessionId) -> Self {
         Self { kind: EntityKind::Session, owner, id: id.0 }
+    }
+
+    /// The address of `owner`'s inbox.
+    pub const fn inbox(owner: UserId) -> Self {
+        Self { kind: EntityKind::Inbox, owner, id: owner.0 }
     }
 
     /// The address of `owner`'s room.
@@ -73,11 +82,11 @@ impl Address {
         Shard::of(self.owner)
     }
 
-    /// Whether an entity can live here: a room's id equals its owner.
+    /// Whether an entity can live here: the id of an inbox or a room equals its owner.
     pub fn is_well_formed(&self) -> bool {
         match self.kind {
             EntityKind::Session => true,
-            EntityKind::Room => self.id == self.owner.0,
+            EntityKind::Inbox | EntityKind::Room => self.id == self.owner.0,
         }
     }
 }

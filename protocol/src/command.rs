@@ -1,5 +1,6 @@
 //! What may be asked of an entity. A command addresses one entity; the wire has none that touches two.
 
+mod inbox;
 mod room;
 mod session;
 
@@ -10,6 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{EntityKind, Vocabulary};
 
+pub use inbox::{
+    Delivered, InboxCommand, InboxCommandKind, Message, Notify, Read, ReadNotifications, Receipt, Receive,
+};
 pub use room::{Hide, RoomCommand, RoomCommandKind, Show};
 pub use session::{
     Amend, Complete, Fail, Finish, Note, Pause, Place, Reopen, Rest, Resume, SessionCommand,
@@ -21,6 +25,8 @@ pub use session::{
 pub enum Command {
     /// For a session.
     Session(SessionCommand),
+    /// For an inbox.
+    Inbox(InboxCommand),
     /// For a room.
     Room(RoomCommand),
 }
@@ -30,6 +36,8 @@ pub enum Command {
 pub enum CommandKind {
     /// For a session.
     Session(SessionCommandKind),
+    /// For an inbox.
+    Inbox(InboxCommandKind),
     /// For a room.
     Room(RoomCommandKind),
 }
@@ -38,13 +46,15 @@ impl CommandKind {
     /// Every command there is.
     pub fn all() -> impl Iterator<Item = Self> {
         let session = SessionCommand::KINDS.iter().copied().map(Self::Session);
-        session.chain(RoomCommand::KINDS.iter().copied().map(Self::Room))
+        let inbox = InboxCommand::KINDS.iter().copied().map(Self::Inbox);
+        session.chain(inbox).chain(RoomCommand::KINDS.iter().copied().map(Self::Room))
     }
 
     /// The command of that name.
     pub fn named(name: &str) -> Option<Self> {
         SessionCommand::kind_of(name)
             .map(Self::Session)
+            .or_else(|| InboxCommand::kind_of(name).map(Self::Inbox))
             .or_else(|| RoomCommand::kind_of(name).map(Self::Room))
     }
 
@@ -52,6 +62,7 @@ impl CommandKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Session(kind) => SessionCommand::name(kind),
+            Self::Inbox(kind) => InboxCommand::name(kind),
             Self::Room(kind) => RoomCommand::name(kind),
         }
     }
@@ -60,6 +71,7 @@ impl CommandKind {
     pub const fn entity(self) -> EntityKind {
         match self {
             Self::Session(_) => EntityKind::Session,
+            Self::Inbox(_) => EntityKind::Inbox,
             Self::Room(_) => EntityKind::Room,
         }
     }
@@ -70,6 +82,7 @@ impl Command {
     pub fn kind(&self) -> CommandKind {
         match self {
             Self::Session(command) => CommandKind::Session(command.kind()),
+            Self::Inbox(command) => CommandKind::Inbox(command.kind()),
             Self::Room(command) => CommandKind::Room(command.kind()),
         }
     }
@@ -78,6 +91,12 @@ impl Command {
 impl<T: Into<SessionCommand>> From<T> for Command {
     fn from(command: T) -> Self {
         Self::Session(command.into())
+    }
+}
+
+impl From<InboxCommand> for Command {
+    fn from(command: InboxCommand) -> Self {
+        Self::Inbox(command)
     }
 }
 
@@ -93,7 +112,18 @@ impl TryFrom<Command> for SessionCommand {
     fn try_from(command: Command) -> Result<Self, Command> {
         match command {
             Command::Session(command) => Ok(command),
-            Command::Room(_) => Err(command),
+            Command::Inbox(_) | Command::Room(_) => Err(command),
+        }
+    }
+}
+
+impl TryFrom<Command> for InboxCommand {
+    type Error = Command;
+
+    fn try_from(command: Command) -> Result<Self, Command> {
+        match command {
+            Command::Inbox(command) => Ok(command),
+            Command::Session(_) | Command::Room(_) => Err(command),
         }
     }
 }
@@ -104,7 +134,7 @@ impl TryFrom<Command> for RoomCommand {
     fn try_from(command: Command) -> Result<Self, Command> {
         match command {
             Command::Room(command) => Ok(command),
-            Command::Session(_) => Err(command),
+            Command::Session(_) | Command::Inbox(_) => Err(command),
         }
     }
 }
@@ -113,6 +143,7 @@ impl Serialize for Command {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Session(command) => command.serialize(serializer),
+            Self::Inbox(command) => command.serialize(serializer),
             Self::Room(command) => command.serialize(serializer),
         }
     }
@@ -135,6 +166,9 @@ impl<'de> Deserialize<'de> for Command {
                 let command = match CommandKind::named(&name) {
                     Some(CommandKind::Session(kind)) => {
                         SessionCommand::read_entry(kind, &mut map).map(Command::Session)?
+                    }
+                    Some(CommandKind::Inbox(kind)) => {
+                        InboxCommand::read_entry(kind, &mut map).map(Command::Inbox)?
                     }
                     Some(CommandKind::Room(kind)) => {
                         RoomCommand::read_entry(kind, &mut map).map(Command::Room)?

@@ -92,6 +92,9 @@ codes! {
     WrongPhase = "wrong_phase", Permanent, "the session is not in that phase";
     /// Over thirty days after the start.
     Closed = "closed", Permanent, "the session began more than thirty days ago";
+    // The inbox
+    /// A message to oneself.
+    ToOneself = "to_oneself", Permanent, "a message goes to somebody else";
     // The room
     /// The athlete is on no link of this coach.
     NotOnRoster = "not_on_roster", Permanent, "the athlete is not on this roster";

@@ -1,6 +1,7 @@
 //! What has happened to an entity: the bodies of the journal. A kind is added, a schema is raised, and
 //! nothing here is ever changed once a release has written it: `golden/journal` must decode for ever.
 
+mod inbox;
 mod room;
 mod session;
 
@@ -8,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ClientId, CommandId, Timestamp, UserId, Version, Vocabulary};
 
+pub use inbox::{
+    Acknowledged, InboxEvent, InboxEventKind, MessageReceived, MessageSent, MessagesDelivered, MessagesRead,
+    Notice, NoticeKind, NotificationsRead, Notified, ReceiptKind, ReceiptReceived,
+};
 pub use room::{AthleteHidden, AthleteShown, RoomEvent, RoomEventKind};
 pub use session::{
     Actual, ExerciseAdded, Finished, Noted, Paused, PlannedExercise, PlannedSet, Pr, PrKind, PrWithdrawn,
@@ -20,6 +25,8 @@ pub use session::{
 pub enum Event {
     /// Of a session.
     Session(SessionEvent),
+    /// Of an inbox.
+    Inbox(InboxEvent),
     /// Of a room.
     Room(RoomEvent),
 }
@@ -27,6 +34,12 @@ pub enum Event {
 impl From<SessionEvent> for Event {
     fn from(event: SessionEvent) -> Self {
         Self::Session(event)
+    }
+}
+
+impl From<InboxEvent> for Event {
+    fn from(event: InboxEvent) -> Self {
+        Self::Inbox(event)
     }
 }
 
@@ -40,6 +53,7 @@ impl Serialize for Event {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Session(event) => event.serialize(serializer),
+            Self::Inbox(event) => event.serialize(serializer),
             Self::Room(event) => event.serialize(serializer),
         }
     }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::scan::{FRAME_BYTES_MAX, SERVER_FRAME_BYTES_MAX};
 use crate::{
-    Address, ClientId, Codec, Command, CommandId, DecodeError, EntityView, Event, Fault, Millis, Role,
-    RoomEvent, SessionEvent, SessionId, SignalKey, Tile, Timestamp, UserId, Version, View, Vocabulary,
+    Address, ClientId, Codec, Command, CommandId, DecodeError, EntityView, Event, Fault, InboxEvent, Millis,
+    Role, RoomEvent, SessionEvent, SessionId, SignalKey, Tile, Timestamp, UserId, Version, View, Vocabulary,
 };
 
 macro_rules! frames {
@@ -352,6 +352,10 @@ impl<'de> Deserialize<'de> for Shown {
                 if let Some(kind) = SessionEvent::kind_of(&name) {
                     return SessionEvent::read_entry(kind, &mut map)
                         .map(|event| Shown::Event(Event::Session(event)));
+                }
+                if let Some(kind) = InboxEvent::kind_of(&name) {
+                    return InboxEvent::read_entry(kind, &mut map)
+                        .map(|event| Shown::Event(Event::Inbox(event)));
                 }
                 if let Some(kind) = RoomEvent::kind_of(&name) {
                     return RoomEvent::read_entry(kind, &mut map)

@@ -44,6 +44,8 @@ uuid_ids! {
     SetId;
     /// A workout; its content is named by id and revision together.
     WorkoutId;
+    /// A message; the same in the sender's and the recipient's inbox.
+    MessageId;
     /// A command. A repeat carries the same id.
     CommandId;
     /// One installation of a client; numbers its commands per entity.

@@ -27,15 +27,18 @@ pub use address::{Address, EntityKind, SHARDS, Shard};
 pub use close::CloseCode;
 pub use codec::{Codec, DecodeError};
 pub use command::{
-    Amend, Command, CommandKind, Complete, Fail, Finish, Hide, Note, Pause, Place, Reopen, Rest, Resume,
+    Amend, Command, CommandKind, Complete, Delivered, Fail, Finish, Hide, InboxCommand, InboxCommandKind,
+    Message, Note, Notify, Pause, Place, Read, ReadNotifications, Receipt, Receive, Reopen, Rest, Resume,
     RoomCommand, RoomCommandKind, SessionCommand, SessionCommandKind, Show, Skip, Start, Void,
 };
 pub use error::{ErrorCode, Fault, Persistence};
 pub use event::{
-    Actual, AthleteHidden, AthleteShown, Event, ExerciseAdded, Finished, JournalError, Noted, Paused,
-    PlannedExercise, PlannedSet, Pr, PrKind, PrWithdrawn, Recorded, Reopened, Rested, Resumed, RoomEvent,
-    RoomEventKind, SessionEvent, SessionEventKind, SetAdded, SetAmended, SetCompleted, SetFailed, SetSkipped,
-    SetVoided, Stamp, Started,
+    Acknowledged, Actual, AthleteHidden, AthleteShown, Event, ExerciseAdded, Finished, InboxEvent,
+    InboxEventKind, JournalError, MessageReceived, MessageSent, MessagesDelivered, MessagesRead, Noted,
+    Notice, NoticeKind, NotificationsRead, Notified, Paused, PlannedExercise, PlannedSet, Pr, PrKind,
+    PrWithdrawn, ReceiptKind, ReceiptReceived, Recorded, Reopened, Rested, Resumed, RoomEvent, RoomEventKind,
+    SessionEvent, SessionEventKind, SetAdded, SetAmended, SetCompleted, SetFailed, SetSkipped, SetVoided,
+    Stamp, Started,
 };
 pub use frame::{
     Ack, ClientFrame, CommandFrame, EventsFrame, GoAway, Hello, Limits, LiveSession, Ping, Pong,
@@ -44,18 +47,20 @@ pub use frame::{
 };
 pub use glance::{Attention, Badge, Glance, LastSet, Presence, RestGlance, Tile};
 pub use id::{
-    ClientId, CommandId, ExerciseId, GymId, InstanceId, LinkId, SessionId, SetId, StreamId, UserId, WorkoutId,
+    ClientId, CommandId, ExerciseId, GymId, InstanceId, LinkId, MessageId, SessionId, SetId, StreamId,
+    UserId, WorkoutId,
 };
-pub use permission::{LinkPermission, Role, Rule, View, rule, shows, signal_rule, view_for};
+pub use permission::{LinkPermission, Role, Rule, Speaker, View, rule, shows, speaker_of, view_for};
 pub use quantity::{
     Effort, EffortScale, Grams, Load, LoadKind, Metres, RepRange, Reps, Seconds, SetType, Side, Unit,
 };
 pub use scan::{DEPTH_MAX, ENTRIES_MAX, FRAME_BYTES_MAX, SERVER_FRAME_BYTES_MAX, ScanError};
 pub use signal::SignalKey;
-pub use text::{Name, NoteText, Reason, Text, Title};
+pub use text::{MessageText, Name, NoteText, Reason, Text, Title};
 pub use time::{LATE_AFTER, Millis, Timestamp};
 pub use view::{
-    EntityView, ExerciseView, NoteView, Phase, RestView, RoomView, SessionView, SetStatus, SetView,
+    ConversationView, EntityView, ExerciseView, InboxView, MessageView, NoteView, NotificationView, Phase,
+    RestView, RoomView, SessionView, SetStatus, SetView,
 };
 pub use vocabulary::Vocabulary;
 pub use workout::{Bests, PrescribedExercise, Target, Version, Workout, WorkoutRef};

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandKind, Event, RoomCommandKind, RoomEvent, SessionCommandKind, SessionEvent, SignalKey};
+use crate::{
+    CommandKind, Event, InboxCommandKind, InboxEvent, RoomCommandKind, RoomEvent, SessionCommandKind,
+    SessionEvent, SignalKey,
+};
 
 /// What a user is in the gym.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,10 +80,13 @@ pub struct Rule {
 }
 
 const ANYONE: &[Role] = &[Role::Athlete, Role::Coach, Role::GymOwner];
+/// What only the server itself asks: a timer, a receipt, a letter from another entity.
+const SERVER_ONLY: Rule = Rule { owner: &[], coach: None };
 const COACHES: &[Role] = &[Role::Coach, Role::GymOwner];
 
 /// The row of a command.
 pub const fn rule(command: CommandKind) -> Rule {
+    use InboxCommandKind as I;
     use RoomCommandKind as R;
     use SessionCommandKind as S;
     match command {
@@ -98,15 +104,31 @@ pub const fn rule(command: CommandKind) -> Rule {
             | S::Finish
             | S::Reopen,
         ) => Rule { owner: ANYONE, coach: Some(LinkPermission::LogSets) },
+        CommandKind::Inbox(I::Message | I::Read | I::ReadNotifications) => {
+            Rule { owner: ANYONE, coach: None }
+        }
+        CommandKind::Inbox(I::Delivered | I::Receive | I::Receipt | I::Notify) => SERVER_ONLY,
         CommandKind::Room(R::Hide | R::Show) => Rule { owner: COACHES, coach: None },
     }
 }
 
+/// Who may send a signal about an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// Its owner, when in one of the roles.
+    Owner(&'static [Role]),
+    /// Whoever may write messages to its owner.
+    Correspondent,
+    /// No one.
+    Nobody,
+}
+
 /// The row of a signal: what an athlete wears or lifts speaks for the athlete alone.
-pub const fn signal_rule(key: SignalKey) -> Rule {
+pub const fn speaker_of(key: SignalKey) -> Speaker {
     match key {
-        SignalKey::HeartRate | SignalKey::Velocity => Rule { owner: ANYONE, coach: None },
-        SignalKey::Unknown => Rule { owner: &[], coach: None },
+        SignalKey::HeartRate | SignalKey::Velocity => Speaker::Owner(ANYONE),
+        SignalKey::Typing => Speaker::Correspondent,
+        SignalKey::Unknown => Speaker::Nobody,
     }
 }
 
@@ -159,6 +181,15 @@ pub const fn shows(view: View, event: &Event) -> bool {
             | SessionEvent::Reopened(_)
             | SessionEvent::Pr(_)
             | SessionEvent::PrWithdrawn(_),
+        )
+        | Event::Inbox(
+            InboxEvent::MessageSent(_)
+            | InboxEvent::MessageReceived(_)
+            | InboxEvent::MessagesDelivered(_)
+            | InboxEvent::MessagesRead(_)
+            | InboxEvent::ReceiptReceived(_)
+            | InboxEvent::Notified(_)
+            | InboxEvent::NotificationsRead(_),
         )
         | Event::Room(RoomEvent::AthleteHidden(_) | RoomEvent::AthleteShown(_)) => true,
     }

@@ -14,6 +14,8 @@ pub enum SignalKey {
     HeartRate,
     /// The bar's mean velocity in the last repetition, in millimetres a second.
     Velocity,
+    /// Somebody writes a message to the inbox's owner; the value is 1.
+    Typing,
     /// A key of a newer client or server.
     #[serde(other)]
     Unknown,
@@ -21,13 +23,14 @@ pub enum SignalKey {
 
 impl SignalKey {
     /// Every key this build knows.
-    pub const ALL: [Self; 2] = [Self::HeartRate, Self::Velocity];
+    pub const ALL: [Self; 3] = [Self::HeartRate, Self::Velocity, Self::Typing];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::HeartRate => "heart_rate",
             Self::Velocity => "velocity",
+            Self::Typing => "typing",
             Self::Unknown => "unknown",
         }
     }
@@ -37,6 +40,7 @@ impl SignalKey {
         match self {
             Self::HeartRate => Some((EntityKind::Session, 20..=250)),
             Self::Velocity => Some((EntityKind::Session, 0..=5_000)),
+            Self::Typing => Some((EntityKind::Inbox, 1..=1)),
             Self::Unknown => None,
         }
     }
@@ -45,6 +49,7 @@ impl SignalKey {
     pub const fn is_shown_to(self, view: View) -> bool {
         match self {
             Self::HeartRate | Self::Velocity => matches!(view, View::Athlete | View::Coach),
+            Self::Typing => matches!(view, View::Athlete),
             Self::Unknown => false,
         }
     }

@@ -17,6 +17,8 @@ pub type Title = Text<160>;
 pub type Reason = Text<500>;
 /// A free note on a session or a set.
 pub type NoteText = Text<2000>;
+/// What a message says.
+pub type MessageText = Text<2000>;
 
 impl<const MAX: usize> Text<MAX> {
     /// The text itself.

@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Actual;
+use crate::event::{Actual, Notice};
 use crate::{
-    Bests, ExerciseId, Grams, InstanceId, LoadKind, Millis, Name, NoteText, PrKind, Reason, SetId, SetType,
-    Target, Timestamp, Title, UserId, WorkoutRef,
+    Address, Bests, ExerciseId, Grams, InstanceId, LoadKind, MessageId, MessageText, Millis, Name, NoteText,
+    PrKind, Reason, SetId, SetType, Target, Timestamp, Title, UserId, Version, WorkoutRef,
 };
 
 /// Where a session stands.
@@ -45,6 +45,8 @@ pub enum SetStatus {
 pub enum EntityView {
     /// A session.
     Session(SessionView),
+    /// An inbox.
+    Inbox(InboxView),
     /// A room's journaled choices; its tiles travel apart.
     Room(RoomView),
 }
@@ -160,6 +162,65 @@ pub struct NoteView {
     pub text: NoteText,
     /// Who said it.
     pub by: UserId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An inbox as its owner sees it: the newest of everything; older messages are read over HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxView {
+    /// The conversations, the one with the newest message first.
+    pub conversations: Vec<ConversationView>,
+    /// The notifications, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<NotificationView>,
+    /// The version up to which notifications were read.
+    pub notifications_read: Version,
+}
+
+/// A conversation of the owner's with one person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationView {
+    /// With whom.
+    pub with: UserId,
+    /// The newest messages, oldest first.
+    pub messages: Vec<MessageView>,
+    /// Messages received and not read.
+    pub unread: u32,
+    /// The version up to which the owner has read.
+    pub read: Version,
+    /// The version up to which the owner's messages reached the other side's devices.
+    pub delivered_there: Version,
+    /// The version up to which the other side has read the owner's messages.
+    pub read_there: Version,
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageView {
+    /// Its version in this inbox.
+    pub v: Version,
+    /// Its id.
+    pub id: MessageId,
+    /// Whether the owner sent it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mine: bool,
+    /// What it says.
+    pub text: MessageText,
+    /// The session it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<Address>,
+    /// When it was sent.
+    pub at: Timestamp,
+}
+
+/// A notification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotificationView {
+    /// Its version in this inbox.
+    pub v: Version,
+    /// What happened.
+    pub notice: Notice,
     /// When.
     pub at: Timestamp,
 }

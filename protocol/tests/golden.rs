@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use spotter_protocol::{
     Address, ClientFrame, ClientId, CloseCode, Codec, CommandId, CommandKind, DecodeError, ErrorCode,
-    EventsFrame, PublishedEvent, Recorded, RoomEvent, ServerFrame, SessionEvent, Shard, Shown, SnapshotFrame,
-    Stamp, UserId, Version, Vocabulary,
+    EventsFrame, InboxEvent, PublishedEvent, Recorded, RoomEvent, ServerFrame, SessionEvent, Shard, Shown,
+    SnapshotFrame, Stamp, UserId, Version, Vocabulary,
 };
 use uuid::Uuid;
 
@@ -78,9 +78,11 @@ fn every_command_has_a_file() {
 #[test]
 fn every_event_has_a_body_that_decodes_for_ever() {
     bodies_decode_for_ever(&example::session_events());
+    bodies_decode_for_ever(&example::inbox_events());
     bodies_decode_for_ever(&example::room_events());
 
     let kinds = SessionEvent::KINDS.iter().map(|kind| SessionEvent::name(*kind));
+    let kinds = kinds.chain(InboxEvent::KINDS.iter().map(|kind| InboxEvent::name(*kind)));
     let kinds: BTreeSet<_> =
         kinds.chain(RoomEvent::KINDS.iter().map(|kind| RoomEvent::name(*kind))).collect();
     let files = file::names("journal", ".v1.msgpack");

@@ -1,7 +1,8 @@
 //! Who coaches whom.
 
-use spotter_protocol::{LinkId, Role, Timestamp};
+use spotter_protocol::{LinkId, Notice, Role, Timestamp};
 
+use super::notify::notify;
 use super::{AccountError, Accounts, Email, Gym, Permissions};
 use crate::clock::new_id;
 
@@ -51,6 +52,9 @@ impl Accounts {
             .bind(now.0)
             .execute(&mut *tx)
             .await?;
+            for (to, with) in [(coach, athlete), (athlete, coach)] {
+                notify(&mut tx, gym.id, to, with, Notice::linked(with), now).await?;
+            }
         }
         Ok(tx.commit().await?)
     }

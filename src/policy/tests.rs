@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use spotter_protocol::{
-    Address, CommandKind, EntityKind, LinkPermission, Name, Role, RoomCommand, SessionCommand, SessionId,
-    SignalKey, UserId, View, Vocabulary, rule,
+    Address, CommandKind, EntityKind, LinkPermission, Name, Role, SessionId, SignalKey, UserId, View, rule,
 };
 use uuid::Uuid;
 
@@ -47,14 +46,13 @@ fn ties() -> Vec<Tie> {
 }
 
 fn commands() -> Vec<CommandKind> {
-    let session = SessionCommand::KINDS.iter().copied().map(CommandKind::Session);
-    let room = RoomCommand::KINDS.iter().copied().map(CommandKind::Room);
-    session.chain(room).collect()
+    CommandKind::all().collect()
 }
 
 fn address(owner: UserId, command: CommandKind) -> Address {
     match command {
         CommandKind::Session(_) => Address::session(owner, SessionId(Uuid::from_u128(7))),
+        CommandKind::Inbox(_) => Address::inbox(owner),
         CommandKind::Room(_) => Address::room(owner),
     }
 }
@@ -159,23 +157,26 @@ async fn every_command_is_allowed_exactly_where_the_table_says() {
 }
 
 #[tokio::test]
-async fn a_signal_about_a_session_comes_from_its_athlete_alone() {
+async fn a_signal_comes_from_who_wears_the_sensor_or_writes_the_message() {
     let stage = Stage::new().await;
     for role in ROLES {
         for tie in ties() {
             let (caller, owner) = stage.pair(role, tie).await;
-            for key in SignalKey::ALL {
-                let session = Address::session(owner, SessionId(Uuid::from_u128(7)));
-
-                let judged = stage.policy.may_signal(&caller, session, key);
+            let session = Address::session(owner, SessionId(Uuid::from_u128(7)));
+            for key in [SignalKey::HeartRate, SignalKey::Velocity] {
+                let judged = stage.policy.may_signal(&caller, session, key).await;
 
                 let own = tie == Tie::Own && role != Role::Admin;
                 assert_eq!(judged.is_ok(), own, "{role:?} {tie:?} {key:?}");
-                assert_eq!(
-                    stage.policy.may_signal(&caller, Address::room(owner), key),
-                    Err(Denied::NotFound)
-                );
+                for elsewhere in [Address::room(owner), Address::inbox(owner)] {
+                    let judged = stage.policy.may_signal(&caller, elsewhere, key).await;
+                    assert_eq!(judged, Err(Denied::NotFound));
+                }
             }
+            let typing = SignalKey::Typing;
+            let judged = stage.policy.may_signal(&caller, Address::inbox(owner), typing).await;
+            assert_eq!(judged, stage.policy.may_message(&caller, owner).await, "{role:?} {tie:?}");
+            assert_eq!(stage.policy.may_signal(&caller, session, typing).await, Err(Denied::NotFound));
         }
     }
 }
@@ -252,7 +253,7 @@ async fn a_command_never_reaches_another_kind_of_entity() {
     let crooked = Address { kind: EntityKind::Room, owner: own, id: Uuid::from_u128(9) };
     for command in commands() {
         let swapped = match command {
-            CommandKind::Session(_) => Address::room(own),
+            CommandKind::Session(_) | CommandKind::Inbox(_) => Address::room(own),
             CommandKind::Room(_) => crooked,
         };
         assert_eq!(stage.policy.may_command(&coach, swapped, command).await, Err(Denied::NotFound));
@@ -290,4 +291,20 @@ async fn people_are_those_one_is_linked_with_and_a_gym_owner_sees_the_gym() {
     let everyone = [coach.id, athlete.id, former.id, owner.id].map(|id| (id, none()));
     assert_eq!(seen(&owner).await, BTreeMap::from(everyone));
     assert_eq!(seen(&elsewhere).await, BTreeMap::from([(elsewhere.id, none())]));
+}
+
+#[tokio::test]
+async fn messages_go_along_active_links_and_a_coach_needs_the_permission() {
+    let stage = Stage::new().await;
+    for permission in LinkPermission::ALL {
+        let (coach, athlete) = stage.pair(Role::Coach, Tie::LinkedWith(permission)).await;
+        let allowed = if permission == LinkPermission::Message { Ok(()) } else { Err(Denied::NotFound) };
+        assert_eq!(stage.policy.may_message(&coach, athlete).await, allowed, "{permission:?}");
+        let answering = Caller { user: athlete, role: Role::Athlete, ..coach };
+        assert_eq!(stage.policy.may_message(&answering, coach.user).await, Ok(()), "{permission:?}");
+    }
+    for tie in [Tie::Own, Tie::NotLinked, Tie::OtherGym, Tie::Absent] {
+        let (coach, other) = stage.pair(Role::Coach, tie).await;
+        assert_eq!(stage.policy.may_message(&coach, other).await, Err(Denied::NotFound), "{tie:?}");
+    }
 }

@@ -347,7 +347,7 @@ impl Connection {
                 self.offset = now.micros_since(clock);
                 self.queue.send(Shows::Nothing, &ServerFrame::Pong(Pong { clock: now }));
             }
-            ClientFrame::Signal(signal) => self.signal(signal),
+            ClientFrame::Signal(signal) => self.signal(signal).await,
             ClientFrame::Hello(_) => return Err(Some(CloseCode::Policy)),
         }
         Ok(())
@@ -368,8 +368,7 @@ impl Connection {
             let text = "the nil client and the number 0 are the server's own";
             return self.refuse(Some(req), Fault::saying(ErrorCode::BadFrame, text));
         }
-        if let Err(denied) = self.edge.policy.may_command(&self.caller, frame.to, frame.command.kind()).await
-        {
+        if let Err(denied) = self.edge.policy.may_send(&self.caller, frame.to, &frame.command).await {
             return self.refuse(Some(req), fault_of(denied));
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -420,12 +419,12 @@ impl Connection {
     }
 
     /// Passes a signal on to whoever follows the entity now. Over the rate it is dropped: the next replaces it.
-    fn signal(&mut self, Signal { to, key, value }: Signal) {
+    async fn signal(&mut self, Signal { to, key, value }: Signal) {
         if !key.about().is_some_and(|(_, values)| values.contains(&value)) {
             let text = "there is no signal of this key with this value";
             return self.refuse(None, Fault::saying(ErrorCode::BadFrame, text));
         }
-        if let Err(denied) = self.edge.policy.may_signal(&self.caller, to, key) {
+        if let Err(denied) = self.edge.policy.may_signal(&self.caller, to, key).await {
             return self.refuse(None, fault_of(denied));
         }
         if !self.signal_rates.lets_through(key) {

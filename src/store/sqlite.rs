@@ -6,6 +6,7 @@
 mod columns;
 mod commit;
 mod insert;
+mod letters;
 mod library;
 mod read;
 mod rows;
@@ -15,8 +16,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use spotter_actors::{Append, Claim, Epoch, EventRow, Journal, Outcome, SnapshotWrite, StoreError, Stored};
-use spotter_protocol::{Address, CommandId, GymId, SHARDS, StreamId, UserId, Version};
+use spotter_actors::{
+    Append, Claim, Epoch, EventRow, Journal, LetterId, LetterRow, Outcome, Reminder, SnapshotWrite,
+    StoreError, Stored,
+};
+use spotter_protocol::{Address, CommandId, GymId, SHARDS, StreamId, Timestamp, UserId, Version};
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, SqlitePool};
@@ -233,6 +237,7 @@ fn migrations() -> Migrator {
         migration(1, "journal", include_str!("../../migrations/sqlite/0001_journal.sql")),
         migration(2, "accounts", include_str!("../../migrations/sqlite/0002_accounts.sql")),
         migration(3, "sets by movement", include_str!("../../migrations/sqlite/0003_sets_by_movement.sql")),
+        migration(4, "letters", include_str!("../../migrations/sqlite/0004_letters.sql")),
         migration(6, "policy version", include_str!("../../migrations/sqlite/0006_policy_version.sql")),
     ])
 }
@@ -290,6 +295,23 @@ impl Journal for SqliteStore {
 
     async fn running(&self, gym: GymId, owners: &[UserId]) -> Result<Vec<(Address, Version)>, StoreError> {
         read::running(&self.reader, gym, owners).await.map_err(unavailable)
+    }
+
+    async fn letters(
+        &self,
+        gym: GymId,
+        recipient: UserId,
+        limit: u32,
+    ) -> Result<Vec<(LetterId, LetterRow)>, StoreError> {
+        letters::to(&self.reader, gym, recipient, limit).await.map_err(unavailable)
+    }
+
+    async fn recipients(&self, after: UserId, limit: u32) -> Result<Vec<(GymId, UserId)>, StoreError> {
+        letters::recipients(&self.reader, after, limit).await.map_err(unavailable)
+    }
+
+    async fn reminders(&self, until: Timestamp, limit: u32) -> Result<Vec<Reminder>, StoreError> {
+        letters::reminders(&self.reader, until, limit).await.map_err(unavailable)
     }
 
     async fn writer_of(&self, stream: StreamId, version: Version) -> Result<Option<CommandId>, StoreError> {

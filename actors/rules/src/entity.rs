@@ -6,11 +6,11 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
-    Bests, ClientId, CommandId, EntityKind, EntityView, ErrorCode, Event, ExerciseId, Fault, Glance,
+    Address, Bests, ClientId, CommandId, EntityKind, EntityView, ErrorCode, Event, ExerciseId, Fault, Glance,
     Recorded, Stamp, Timestamp, UserId, Version, View, Vocabulary, Workout, WorkoutRef,
 };
 
-use crate::{Answered, ReadRow};
+use crate::{Answered, Letter, ReadRow};
 
 /// The rules of one kind of entity.
 pub trait Rules:
@@ -42,6 +42,12 @@ pub trait Rules:
     /// The read-model rows that `events` replace, which were just applied and led to `head`; without events,
     /// as with a snapshot, the rows of the entity itself. Absolute values, one per key.
     fn rows(&self, id: uuid::Uuid, head: Version, events: &[Recorded<Self::Event>]) -> Vec<ReadRow>;
+
+    /// What an event of the entity at `address` has to tell inboxes. Written in the statement that journals
+    /// the event, and carried from there exactly once.
+    fn letters(_address: Address, _event: &Recorded<Self::Event>) -> Vec<Letter> {
+        Vec::new()
+    }
 
     /// The state as a view shows it; `None` before the first event of an entity that begins by a command.
     fn view(&self, view: View) -> Option<EntityView>;

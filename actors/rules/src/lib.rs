@@ -1,10 +1,12 @@
 //! Spotter's rules. Everything here is a function of its arguments: no clock, no socket, no database, no
-//! chance. [`Entity`] is what the engine drives; [`Session`] and [`Room`] are its kinds; [`Wall`] turns
+//! chance. [`Entity`] is what the engine drives; [`Session`], [`Inbox`] and [`Room`] are its kinds; [`Wall`] turns
 //! glances at sessions into the tiles of a room.
 
 mod answered;
 mod entity;
 mod estimate;
+mod inbox;
+mod letter;
 mod room;
 mod rows;
 mod session;
@@ -13,7 +15,9 @@ mod wall;
 pub use answered::{ANSWERS_MAX, Answered, CLIENTS_MAX};
 pub use entity::{Ask, Brief, Entity, Needs, Rules, Verdict};
 pub use estimate::{Estimate, e1rm};
+pub use inbox::{CONVERSATIONS_MAX, Inbox, MESSAGES_IN_ALL_MAX, MESSAGES_MAX, NOTIFICATIONS_MAX};
+pub use letter::Letter;
 pub use room::Room;
-pub use rows::{ReadRow, SessionRow, SetRow};
+pub use rows::{MessageRow, ReadRow, SessionRow, SetRow};
 pub use session::{EXERCISES_MAX, NOTES_MAX, OPEN_DAYS, REST_MAX, SETS_MAX, Session};
 pub use wall::Wall;

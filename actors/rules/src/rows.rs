@@ -2,8 +2,8 @@
 //! is the same as writing it once.
 
 use spotter_protocol::{
-    ExerciseId, Grams, Load, LoadKind, Metres, Phase, Reps, Seconds, SessionId, SetId, SetStatus, SetType,
-    Timestamp, Title, Version, WorkoutRef,
+    Address, ExerciseId, Grams, Load, LoadKind, MessageId, MessageText, Metres, Phase, Reps, Seconds,
+    SessionId, SetId, SetStatus, SetType, Timestamp, Title, UserId, Version, WorkoutRef,
 };
 
 /// One row of a read model, keyed within its owner.
@@ -11,6 +11,8 @@ use spotter_protocol::{
 pub enum ReadRow {
     /// A session; written when its phase changes and with snapshots.
     Session(SessionRow),
+    /// A message; written once, with its event.
+    Message(MessageRow),
     /// A set; written with each event that changes what is logged for it.
     Set(SetRow),
 }
@@ -38,6 +40,25 @@ pub struct SessionRow {
     pub total: u16,
     /// Volume load by then, in grams.
     pub volume_g: u64,
+}
+
+/// A message as history pages look it up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageRow {
+    /// Key: the other person.
+    pub with: UserId,
+    /// Key: its version in the owner's inbox.
+    pub version: Version,
+    /// The message's id.
+    pub id: MessageId,
+    /// Whether the owner sent it.
+    pub mine: bool,
+    /// What it says.
+    pub text: MessageText,
+    /// The session it is about.
+    pub about: Option<Address>,
+    /// When it was sent.
+    pub at: Timestamp,
 }
 
 /// A logged set, as records and history look it up.

@@ -13,7 +13,7 @@ use spotter_rules::{ReadRow, SessionRow, SetRow};
 use uuid::Uuid;
 
 use super::Subject;
-use crate::{Append, Epoch, EventRow, Outcome, SnapshotRow, SnapshotWrite};
+use crate::{Append, Epoch, EventRow, LetterId, LetterRow, Outcome, Remind, SnapshotRow, SnapshotWrite};
 
 pub(super) const GYM: GymId = GymId(Uuid::from_u128(0x67));
 pub(super) const OTHER_GYM: GymId = GymId(Uuid::from_u128(0x68));
@@ -49,6 +49,9 @@ impl Entity {
             epoch: self.epoch,
             events,
             rows: Vec::new(),
+            letters: Vec::new(),
+            carried: Vec::new(),
+            reminder: Remind::Keep,
         }
     }
 
@@ -133,6 +136,38 @@ pub(super) fn refused(mut append: Append) -> Append {
 pub(super) fn with_rows(mut append: Append, rows: Vec<ReadRow>) -> Append {
     append.rows = rows;
     append
+}
+
+/// A letter of `command` from entity to entity.
+pub(super) fn letter(to: UserId, command: u128) -> LetterRow {
+    LetterRow {
+        to,
+        author: UserId(Uuid::from_u128(0xa)),
+        command: CommandId(Uuid::from_u128(command)),
+        at: Timestamp(7),
+        kind: "receive".to_owned(),
+        body: vec![0x80],
+    }
+}
+
+pub(super) fn with_letters(mut append: Append, letters: Vec<LetterRow>) -> Append {
+    append.letters = letters;
+    append
+}
+
+pub(super) fn carrying(mut append: Append, carried: Vec<LetterId>) -> Append {
+    append.carried = carried;
+    append
+}
+
+pub(super) fn reminding(mut append: Append, reminder: Remind) -> Append {
+    append.reminder = reminder;
+    append
+}
+
+/// The letters under way to an owner.
+pub(super) async fn letters(subject: &dyn Subject, to: UserId) -> Vec<(LetterId, LetterRow)> {
+    subject.journal().letters(GYM, to, 100).await.expect("the store answers")
 }
 
 pub(super) async fn commit(subject: &dyn Subject, batch: &[Append]) -> Vec<Outcome> {

@@ -1,17 +1,20 @@
 //! The values behind the golden files. Every id and time is fixed, and no two ids are alike.
 
 use spotter_protocol::{
-    Ack, Actual, Address, Amend, AthleteHidden, AthleteShown, Attention, Badge, Bests, ClientFrame, ClientId,
-    Command, CommandFrame, CommandId, Complete, Effort, EffortScale, EntityView, ErrorCode, Event,
-    EventsFrame, ExerciseAdded, ExerciseView, Fail, Fault, Finish, Finished, Glance, GoAway, Grams, GymId,
-    Hello, Hide, InstanceId, LastSet, Limits, LiveSession, Load, LoadKind, Metres, Millis, Note, NoteView,
-    Noted, Pause, Paused, Phase, Ping, Place, PlannedExercise, PlannedSet, Pong, Pr, PrKind, PrWithdrawn,
-    Presence, PublishedEvent, Reopen, Reopened, RepRange, Reply, Reps, Rest, RestGlance, RestView, Rested,
-    Resume, Resumed, Revoked, Role, RoomCommand, RoomEvent, RoomView, Seconds, ServerFrame, SessionEvent,
-    SessionId, SessionView, SetAdded, SetAmended, SetCompleted, SetFailed, SetId, SetSkipped, SetStatus,
-    SetType, SetView, SetVoided, Show, Shown, Side, Signal, SignalFrame, SignalKey, Skip, SnapshotFrame,
-    Start, Started, Subscribe, Target, Text, Tile, TilesFrame, Timestamp, Token, Unit, Unsubscribe, UserId,
-    Version, View, Void, Welcome, WorkoutId, WorkoutRef,
+    Ack, Acknowledged, Actual, Address, Amend, AthleteHidden, AthleteShown, Attention, Badge, Bests,
+    ClientFrame, ClientId, Command, CommandFrame, CommandId, Complete, ConversationView, Delivered, Effort,
+    EffortScale, EntityView, ErrorCode, Event, EventsFrame, ExerciseAdded, ExerciseView, Fail, Fault, Finish,
+    Finished, Glance, GoAway, Grams, GymId, Hello, Hide, InboxCommand, InboxEvent, InboxView, InstanceId,
+    LastSet, Limits, LiveSession, Load, LoadKind, Message, MessageId, MessageReceived, MessageSent,
+    MessageView, MessagesDelivered, MessagesRead, Metres, Millis, Note, NoteView, Noted, Notice,
+    NotificationView, NotificationsRead, Notified, Notify, Pause, Paused, Phase, Ping, Place,
+    PlannedExercise, PlannedSet, Pong, Pr, PrKind, PrWithdrawn, Presence, PublishedEvent, Read,
+    ReadNotifications, Receipt, ReceiptKind, ReceiptReceived, Receive, Reopen, Reopened, RepRange, Reply,
+    Reps, Rest, RestGlance, RestView, Rested, Resume, Resumed, Revoked, Role, RoomCommand, RoomEvent,
+    RoomView, Seconds, ServerFrame, SessionEvent, SessionId, SessionView, SetAdded, SetAmended, SetCompleted,
+    SetFailed, SetId, SetSkipped, SetStatus, SetType, SetView, SetVoided, Show, Shown, Side, Signal,
+    SignalFrame, SignalKey, Skip, SnapshotFrame, Start, Started, Subscribe, Target, Text, Tile, TilesFrame,
+    Timestamp, Token, Unit, Unsubscribe, UserId, Version, View, Void, Welcome, WorkoutId, WorkoutRef,
 };
 use uuid::Uuid;
 
@@ -28,6 +31,7 @@ const SESSION: SessionId = SessionId(id(0x5e));
 const INCARNATION: Uuid = id(0x1c);
 const ACTIVATION: Uuid = id(0xac);
 const EXTRA_INSTANCE: InstanceId = InstanceId(id(0xe1));
+const MESSAGE: MessageId = MessageId(id(0x3e));
 const EXTRA_SET: SetId = SetId(id(0x51));
 /// 2025-10-09T08:53:20Z, and a microsecond that a millisecond clock would lose.
 pub(crate) const T0: Timestamp = Timestamp(1_760_000_000_000_001);
@@ -166,6 +170,7 @@ pub(crate) fn client_frames() -> Vec<(String, ClientFrame)> {
     frames.extend(commands().into_iter().zip(1..).map(|((name, command), n)| {
         let to = match command {
             Command::Session(_) => session,
+            Command::Inbox(_) => Address::inbox(ATHLETE),
             Command::Room(_) => Address::room(COACH),
         };
         let id = CommandId(id(0xd000 + u128::from(n)));
@@ -198,6 +203,22 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("reopen", Reopen {}.into()),
         ("hide", RoomCommand::from(Hide { athlete: OTHER }).into()),
         ("show", RoomCommand::from(Show { athlete: OTHER }).into()),
+        (
+            "message",
+            InboxCommand::from(Message { to: COACH, id: MESSAGE, text: text("on my way"), about: None })
+                .into(),
+        ),
+        ("read", InboxCommand::from(Read { with: COACH, through: Version(7) }).into()),
+        ("read_notifications", InboxCommand::from(ReadNotifications { through: Version(9) }).into()),
+        ("delivered", InboxCommand::from(Delivered { through: Version(8) }).into()),
+        ("receive", InboxCommand::from(receive()).into()),
+        (
+            "receipt",
+            InboxCommand::from(Receipt { with: COACH, kind: ReceiptKind::Read, through: Version(3) }).into(),
+        ),
+        ("notify", InboxCommand::from(Notify { notice: Notice::linked(COACH) }).into()),
+        ("notify_unlinked", InboxCommand::from(Notify { notice: Notice::unlinked(COACH) }).into()),
+        ("notify_abandoned", InboxCommand::from(Notify { notice: Notice::abandoned(SESSION) }).into()),
     ]
 }
 
@@ -247,6 +268,50 @@ pub(crate) fn session_events() -> Vec<SessionEvent> {
     ]
 }
 
+fn receive() -> Receive {
+    Receive {
+        from: COACH,
+        id: MESSAGE,
+        text: text("good sets today"),
+        about: Some(Address::session(ATHLETE, SESSION)),
+        sent_at: T0,
+        sent_v: Version(3),
+    }
+}
+
+/// Every event of an inbox.
+pub(crate) fn inbox_events() -> Vec<InboxEvent> {
+    let Receive { from, id, text: said, about, sent_at, sent_v } = receive();
+    vec![
+        MessageSent { to: COACH, id, text: said.clone(), about }.into(),
+        MessageReceived { from, id, text: said, about, sent_at, sent_v }.into(),
+        MessagesDelivered { through: Version(8), receipts: vec![Acknowledged { from, sent_v }] }.into(),
+        MessagesRead { with: from, through: Version(8), sent_v }.into(),
+        ReceiptReceived { with: from, kind: ReceiptKind::Delivered, through: Version(2) }.into(),
+        Notified { notice: Notice::abandoned(SESSION) }.into(),
+        NotificationsRead { through: Version(9) }.into(),
+    ]
+}
+
+fn inbox_view() -> InboxView {
+    let Receive { id, text: said, about, .. } = receive();
+    let mine =
+        MessageView { v: Version(3), id: MESSAGE, mine: true, text: text("on my way"), about: None, at: T0 };
+    let theirs = MessageView { v: Version(5), id, mine: false, text: said, about, at: at(30) };
+    InboxView {
+        conversations: vec![ConversationView {
+            with: COACH,
+            messages: vec![mine, theirs],
+            unread: 1,
+            read: Version(0),
+            delivered_there: Version(3),
+            read_there: Version(2),
+        }],
+        notifications: vec![NotificationView { v: Version(4), notice: Notice::unlinked(OTHER), at: at(20) }],
+        notifications_read: Version(0),
+    }
+}
+
 /// Every event of a room.
 pub(crate) fn room_events() -> Vec<RoomEvent> {
     vec![AthleteHidden { athlete: OTHER }.into(), AthleteShown { athlete: OTHER }.into()]
@@ -269,6 +334,7 @@ pub(crate) fn server_frames() -> Vec<(String, ServerFrame)> {
         ("reply_out_of_order", ServerFrame::Reply(Reply::refused(Some(4), fault))),
         ("reply_unreadable", ServerFrame::Reply(Reply::refused(None, ErrorCode::BadFrame))),
         ("snapshot_session", snapshot(session, Version(12), EntityView::Session(session_view()))),
+        ("snapshot_inbox", snapshot(Address::inbox(ATHLETE), Version(5), EntityView::Inbox(inbox_view()))),
         ("snapshot_room", snapshot(room, Version(2), EntityView::Room(RoomView { hidden: vec![OTHER] }))),
         (
             "events_hidden",
@@ -310,11 +376,15 @@ pub(crate) fn server_frames() -> Vec<(String, ServerFrame)> {
         shown.collect::<Vec<_>>()
     };
     let of_session = events(session_events().into_iter().map(Event::Session).collect());
+    let of_inbox = events(inbox_events().into_iter().map(Event::Inbox).collect());
     let of_room = events(room_events().into_iter().map(Event::Room).collect());
     frames.push((
         "events_session".to_owned(),
         ServerFrame::Events(EventsFrame { to: session, events: of_session }),
     ));
+    let inbox = Address::inbox(ATHLETE);
+    frames
+        .push(("events_inbox".to_owned(), ServerFrame::Events(EventsFrame { to: inbox, events: of_inbox })));
     frames.push(("events_room".to_owned(), ServerFrame::Events(EventsFrame { to: room, events: of_room })));
     frames
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use spotter_actors::{
-    Append, Ask, Clock, EventRow, Journal, LocalBackplane, Outcome, Ports, ReplyTo, SimulatedJournal,
-    SnapshotWrite, StoreError, Stored, Tuning,
+    Append, Ask, Clock, EventRow, Journal, LetterId, LetterRow, LocalBackplane, Outcome, Ports, Reminder,
+    ReplyTo, SimulatedJournal, SnapshotWrite, StoreError, Stored, Tuning,
 };
 use spotter_protocol::{
     ClientId, Codec, Command, CommandFrame, CommandId, Note, NoteText, SessionId, Start, StreamId, Timestamp,
@@ -80,6 +80,23 @@ impl Journal for Hooked {
 
     async fn running(&self, gym: GymId, owners: &[UserId]) -> Result<Vec<(Address, Version)>, StoreError> {
         self.inner.running(gym, owners).await
+    }
+
+    async fn letters(
+        &self,
+        gym: GymId,
+        recipient: UserId,
+        limit: u32,
+    ) -> Result<Vec<(LetterId, LetterRow)>, StoreError> {
+        self.inner.letters(gym, recipient, limit).await
+    }
+
+    async fn recipients(&self, after: UserId, limit: u32) -> Result<Vec<(GymId, UserId)>, StoreError> {
+        self.inner.recipients(after, limit).await
+    }
+
+    async fn reminders(&self, until: Timestamp, limit: u32) -> Result<Vec<Reminder>, StoreError> {
+        self.inner.reminders(until, limit).await
     }
 
     async fn writer_of(&self, stream: StreamId, version: Version) -> Result<Option<CommandId>, StoreError> {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::columns::{self, blob, count};
 use super::insert::{Binding, FencedInsert};
+use super::letters;
 use super::rows::{Holder, Rows};
 
 /// SQLite locks for writing at the first write; a transaction that begins by reading may find it too late.
@@ -129,7 +130,7 @@ async fn write(connection: &mut SqliteConnection, node: Uuid, appends: &[&Append
         rows.add(holder, &append.rows);
     }
     rows.write(connection, node).await?;
-    Ok(true)
+    letters::write(connection, node, appends).await
 }
 
 /// An event with what its place in the journal depends on.

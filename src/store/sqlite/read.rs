@@ -9,6 +9,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use super::columns::{self, blob};
+use super::letters;
 
 /// More events than any stream holds.
 const ALL: u32 = u32::MAX;
@@ -24,7 +25,8 @@ pub(super) async fn load(reader: &SqlitePool, gym: GymId, address: Address) -> s
     let snapshot = snapshot.map(|row| snapshot_row(&row)).transpose()?;
     let since = snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
     let tail = tail(&mut connection, stream, since, ALL).await?;
-    Ok(Some(Stored { stream, snapshot, tail }))
+    let reminder = letters::reminder_of(&mut connection, address).await?;
+    Ok(Some(Stored { stream, snapshot, tail, reminder }))
 }
 
 /// Reads at most `limit` events of an entity after `since`.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use spotter_actors::Epoch;
 use spotter_protocol::{ExerciseId, GymId, SessionId, SetId, Shard, UserId};
-use spotter_rules::{ReadRow, SessionRow, SetRow};
+use spotter_rules::{MessageRow, ReadRow, SessionRow, SetRow};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
@@ -28,6 +28,17 @@ static SESSIONS: LazyLock<FencedInsert> = LazyLock::new(|| {
              volume_g = excluded.volume_g
          WHERE excluded.version >= sessions.version",
         15,
+    )
+});
+
+static MESSAGES: LazyLock<FencedInsert> = LazyLock::new(|| {
+    FencedInsert::new(
+        "INSERT INTO messages (owner, peer, version, message, gym, mine, text, about, at)
+         SELECT column3, column4, column5, column6, column7, column8, column9, column10, column11
+         FROM (VALUES {rows}) CROSS JOIN shards ON shards.shard = column1 AND shards.epoch = column2
+         WHERE shards.node = ?
+         ON CONFLICT DO NOTHING",
+        11,
     )
 });
 
@@ -67,6 +78,7 @@ impl Holder {
 #[derive(Default)]
 pub(super) struct Rows<'a> {
     sessions: BTreeMap<(UserId, SessionId), (Holder, &'a SessionRow)>,
+    messages: Vec<(Holder, &'a MessageRow)>,
     sets: BTreeMap<(UserId, &'a ExerciseId, SessionId, SetId), (Holder, &'a SetRow)>,
 }
 
@@ -78,6 +90,7 @@ impl<'a> Rows<'a> {
                 ReadRow::Session(row) => {
                     self.sessions.insert((holder.owner, row.session), (holder, row));
                 }
+                ReadRow::Message(row) => self.messages.push((holder, row)),
                 ReadRow::Set(row) => {
                     let key = (holder.owner, &row.exercise, row.session, row.set);
                     self.sets.insert(key, (holder, row));
@@ -90,6 +103,7 @@ impl<'a> Rows<'a> {
     pub(super) async fn write(self, connection: &mut SqliteConnection, node: Uuid) -> sqlx::Result<()> {
         let sessions: Vec<_> = self.sessions.into_values().collect();
         SESSIONS.write(connection, node, &sessions, bind_session).await?;
+        MESSAGES.write(connection, node, &self.messages, bind_message).await?;
         let sets: Vec<_> = self.sets.into_values().collect();
         SETS.write(connection, node, &sets, bind_set).await?;
         Ok(())
@@ -112,6 +126,20 @@ fn bind_session(binding: Binding, (holder, row): &(Holder, &SessionRow)) -> Bind
         .bind(row.done)
         .bind(row.total)
         .bind(count(row.volume_g))
+}
+
+fn bind_message(binding: Binding, (holder, row): &(Holder, &MessageRow)) -> Binding {
+    holder
+        .fence(binding)
+        .bind(blob(holder.owner.0))
+        .bind(blob(row.with.0))
+        .bind(version(row.version))
+        .bind(blob(row.id.0))
+        .bind(blob(holder.gym.0))
+        .bind(row.mine)
+        .bind(row.text.as_str().to_owned())
+        .bind(row.about.map(|about| about.to_string()))
+        .bind(row.at.0)
 }
 
 fn bind_set(binding: Binding, (holder, row): &(Holder, &SetRow)) -> Binding {

@@ -1,0 +1,187 @@
+//! Carries letters from the entities that wrote them to the inboxes they are for.
+//!
+//! A letter is committed beside the events that caused it and deleted beside the events it causes, so that it is
+//! carried exactly once although the process may end between the two. Whom to look after is learned from hints
+//! (after a commit, and when an inbox wakes) and, where a hint was lost, from a sweep. Letters to one inbox are
+//! carried one after another, which keeps the order of each pair; an inbox that takes none holds up nobody
+//! else's.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use spotter_protocol::{Address, CommandId, GymId, InboxCommand, Recorded, UserId, Vocabulary};
+use spotter_rules::Rules;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tracing::{error, warn};
+use uuid::Uuid;
+
+use crate::ask::{Ask, ReplyTo};
+use crate::directory::Directory;
+use crate::{Clock, Journal, LetterId, LetterRow};
+
+/// Hints that wait; more are dropped and found by the sweep.
+const HINTS_MAX: usize = 4_096;
+/// Inboxes that letters are carried to at once; others are found by the sweep.
+const INBOXES_MAX: usize = 64;
+/// Letters read at once for one inbox.
+const LETTERS_MAX: u32 = 64;
+/// How often the sweep looks for recipients.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Recipients that one sweep looks after.
+const SWEPT_MAX: u32 = 256;
+
+/// Says that letters wait for somebody.
+#[derive(Clone)]
+pub(crate) struct Hints(mpsc::Sender<(GymId, UserId)>);
+
+impl Hints {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<(GymId, UserId)>) {
+        let (sender, hints) = mpsc::channel(HINTS_MAX);
+        (Self(sender), hints)
+    }
+
+    /// Letters wait for `recipient`, or may.
+    pub(crate) fn give(&self, gym: GymId, recipient: UserId) {
+        // Lost when the office is closed or overrun: the sweep finds the letters.
+        let _ = self.0.try_send((gym, recipient));
+    }
+}
+
+/// The letters of an event of the entity at `address`.
+pub(crate) fn letters_of<S: Rules>(
+    address: Address,
+    recorded: &Recorded<S::Event>,
+) -> Result<Vec<LetterRow>, rmp_serde::encode::Error> {
+    let stamp = &recorded.stamp;
+    let letters = S::letters(address, recorded).into_iter().zip(0_u32..);
+    letters
+        .map(|(letter, place)| {
+            let name = [recorded.version.0.to_be_bytes().as_slice(), &place.to_be_bytes()].concat();
+            Ok(LetterRow {
+                to: letter.to,
+                author: stamp.author,
+                command: CommandId(Uuid::new_v5(&stamp.command.0, &name)),
+                at: stamp.at,
+                kind: InboxCommand::name(letter.command.kind()).to_owned(),
+                body: letter.command.body_to_msgpack()?,
+            })
+        })
+        .collect()
+}
+
+/// Opens the post office of a node; it closes with its directory.
+pub(crate) fn open(
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    directory: &Arc<Directory>,
+    hints: mpsc::Receiver<(GymId, UserId)>,
+) {
+    let carrier = Arc::new(Carrier { journal, clock, directory: Arc::downgrade(directory) });
+    tokio::spawn(run(carrier, hints));
+}
+
+async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) {
+    let mut sweeps = tokio::time::interval(SWEEP);
+    let mut swept = UserId(Uuid::nil());
+    let mut carrying = JoinSet::new();
+    // To whom letters are carried just now, and whether more have come since.
+    let mut under_way: HashMap<UserId, bool> = HashMap::new();
+    loop {
+        let found = tokio::select! {
+            hint = hints.recv() => match hint {
+                Some(hint) => vec![hint],
+                None => return,
+            },
+            _ = sweeps.tick() => {
+                if carrier.directory.strong_count() == 0 {
+                    return;
+                }
+                let found = carrier.journal.recipients(swept, SWEPT_MAX).await;
+                let found = found.unwrap_or_else(|error| {
+                    warn!(%error, "waiting letters not looked for");
+                    Vec::new()
+                });
+                swept = found.last().map_or(UserId(Uuid::nil()), |(_, last)| *last);
+                found
+            }
+            Some(Ok((gym, recipient))) = carrying.join_next() => match under_way.remove(&recipient) {
+                Some(true) => vec![(gym, recipient)],
+                Some(false) | None => Vec::new(),
+            },
+        };
+        for (gym, recipient) in found {
+            if let Some(more) = under_way.get_mut(&recipient) {
+                *more = true;
+            } else if under_way.len() < INBOXES_MAX {
+                under_way.insert(recipient, false);
+                let carrier = Arc::clone(&carrier);
+                carrying.spawn(async move {
+                    carrier.carry_all(gym, recipient).await;
+                    (gym, recipient)
+                });
+            }
+        }
+    }
+}
+
+struct Carrier {
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    directory: Weak<Directory>,
+}
+
+impl Carrier {
+    /// Carries what waits for `recipient`, until there is no more or one letter is not taken.
+    async fn carry_all(&self, gym: GymId, recipient: UserId) {
+        loop {
+            let letters = match self.journal.letters(gym, recipient, LETTERS_MAX).await {
+                Ok(letters) => letters,
+                Err(error) => return warn!(%recipient, %error, "letters not read"),
+            };
+            if letters.is_empty() {
+                return;
+            }
+            for (id, letter) in letters {
+                if !self.carry(gym, id, letter).await {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Hands one letter over; false when it has to wait, and with it those behind it.
+    async fn carry(&self, gym: GymId, id: LetterId, letter: LetterRow) -> bool {
+        let Some(directory) = self.directory.upgrade() else { return false };
+        let kind = InboxCommand::kind_of(&letter.kind);
+        let command = kind.and_then(|kind| InboxCommand::body_from_msgpack(kind, &letter.body).ok());
+        let Some(command) = command else {
+            error!(
+                letter = id.0,
+                kind = letter.kind,
+                "this build cannot read a letter: it waits for one that can"
+            );
+            return false;
+        };
+        let (sender, answer) = oneshot::channel();
+        let reply = ReplyTo::new(move |answer| {
+            // Nobody waits when the office has closed.
+            let _ = sender.send(answer);
+        });
+        let to = Address::inbox(letter.to);
+        let ask = Ask::of_server(
+            gym,
+            letter.author,
+            letter.command,
+            letter.at,
+            to,
+            command,
+            self.clock.now(),
+            reply,
+        );
+        directory.dispatch(ask.carrying(id));
+        drop(directory);
+        matches!(answer.await, Ok(Ok(_)))
+    }
+}
