@@ -13,8 +13,10 @@ mod wire;
 
 use server::{Person, Server};
 use spotter_protocol::{
-    Address, ClientFrame, ClientId, Codec, CommandFrame, EntityView, ErrorCode, Fault, Hello, Ping, Reply,
-    ServerFrame, SessionId, Signal, SignalKey, Start, Subscribe, Title, Token, Unsubscribe, Version, View,
+    Ack, Address, ClientFrame, ClientId, Codec, CommandFrame, EntityView, ErrorCode, Event, Fault, Hello,
+    InboxCommand, InboxEvent, Message as Letter, MessageId, MessageText, Ping, ReceiptKind, Reply,
+    ServerFrame, SessionId, Shown, Signal, SignalKey, Start, Subscribe, Title, Token, Unsubscribe, Version,
+    View,
 };
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
@@ -283,6 +285,62 @@ async fn of_a_flood_of_signals_a_few_a_second_pass() {
         }
     }
     assert!((1..=50).contains(&passed), "{passed} of 500 passed");
+}
+
+#[tokio::test]
+async fn an_acknowledged_message_is_receipted_to_its_sender_and_one_only_sent_is_not() {
+    let gym = a_gym(&[]).await;
+    let (athlete, coach) = (&gym.athletes[0], &gym.coach);
+    let (theirs, mine) = (Address::inbox(athlete.user), Address::inbox(coach.user));
+    let mut reader = gym.connect(athlete).await;
+    reader.subscribe(1, theirs, None).await.unwrap();
+    let mut writer = gym.connect(coach).await;
+    writer.subscribe(1, mine, None).await.unwrap();
+    let message = InboxCommand::from(Letter {
+        to: athlete.user,
+        id: MessageId(Uuid::now_v7()),
+        text: MessageText::clipped("Good work"),
+        about: None,
+    });
+    writer.send(ClientFrame::Command(command(a_client(), 1, mine, message))).await.unwrap();
+    let (arrived, _) =
+        inbox_event(&mut reader, |event| matches!(event, InboxEvent::MessageReceived(_))).await;
+
+    reader.send(ClientFrame::Ack(Ack { seen: vec![(theirs, Version(arrived.0 - 1))] })).await.unwrap();
+    reader.send(ClientFrame::Ping(Ping { clock: now() })).await.unwrap();
+    while !matches!(reader.next().await.unwrap(), ServerFrame::Pong(_)) {}
+    writer.send(ClientFrame::Ping(Ping { clock: now() })).await.unwrap();
+    let mut before = Vec::new();
+    loop {
+        match writer.next().await.unwrap() {
+            ServerFrame::Pong(_) => break,
+            ServerFrame::Events(frame) => before.extend(frame.events),
+            _ => {}
+        }
+    }
+    let receipted =
+        |event: &Shown| matches!(event, Shown::Event(Event::Inbox(InboxEvent::ReceiptReceived(_))));
+    assert!(!before.iter().any(|event| receipted(&event.ev)), "an earlier version says nothing of it");
+
+    reader.send(ClientFrame::Ack(Ack { seen: vec![(theirs, arrived)] })).await.unwrap();
+
+    let (_, event) = inbox_event(&mut writer, |event| matches!(event, InboxEvent::ReceiptReceived(_))).await;
+    let InboxEvent::ReceiptReceived(receipt) = event else { unreachable!() };
+    assert_eq!((receipt.with, receipt.kind), (athlete.user, ReceiptKind::Delivered));
+}
+
+/// The next event of an inbox that is such.
+async fn inbox_event(wire: &mut Wire, wanted: impl Fn(&InboxEvent) -> bool) -> (Version, InboxEvent) {
+    loop {
+        let ServerFrame::Events(frame) = wire.next().await.unwrap() else { continue };
+        for event in frame.events {
+            if let Shown::Event(Event::Inbox(ev)) = event.ev
+                && wanted(&ev)
+            {
+                return (event.v, ev);
+            }
+        }
+    }
 }
 
 #[tokio::test]

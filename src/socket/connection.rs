@@ -436,14 +436,15 @@ impl Connection {
         self.edge.engine.backplane().publish(to.owner, Arc::new(Publication::Signal(news)));
     }
 
-    /// Notes how far the client is behind what was sent to it.
+    /// Notes how far the client is behind what was sent to it, and what of it has arrived.
     fn acknowledged(&self, ack: &Ack) {
         for (address, seen) in &ack.seen {
-            let followed = self.subscriptions.get(address);
-            if let Some(sent) = followed.and_then(|followed| followed.subscription.sent()) {
+            let Some(Followed { subscription, .. }) = self.subscriptions.get(address) else { continue };
+            if let Some(sent) = subscription.sent() {
                 let behind = sent.0.saturating_sub(seen.0);
                 metrics::histogram!("spotter_ws_ack_behind_versions").record(behind as f64);
             }
+            subscription.acknowledged(self.caller.user, *seen);
         }
     }
 

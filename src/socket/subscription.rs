@@ -4,14 +4,19 @@
 //! through what comes after the version it reached. A gap, which a publication lost on its way leaves, is
 //! filled from the journal the same way.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use spotter_actors::{CatchUp, Engine, EventNews, Listener, Listening, Publication, Watch, events_frame};
+use spotter_actors::{
+    Ask, CatchUp, Engine, EventNews, Listener, Listening, Publication, ReplyTo, Watch, events_frame,
+};
 use spotter_protocol::{
-    Address, CloseCode, EntityKind, Fault, GymId, ServerFrame, SnapshotFrame, Version, View,
+    Address, CloseCode, CommandId, EntityKind, Event, Fault, GymId, Persistence, PublishedEvent, ServerFrame,
+    SnapshotFrame, UserId, Version, View,
 };
 
 use super::queue::{SendQueue, Shows};
+use super::receipts::Unacknowledged;
+use crate::clock::new_id;
 
 /// Publications held while a subscriber catches up; past it the socket is closed and resumes.
 const HELD_MAX: usize = 1024;
@@ -30,9 +35,11 @@ struct Following {
     address: Address,
     view: View,
     queue: Arc<SendQueue>,
-    engine: std::sync::Weak<Engine>,
-    itself: std::sync::Weak<Following>,
+    engine: Weak<Engine>,
+    itself: Weak<Following>,
     stage: Mutex<Stage>,
+    /// What its owner's own device has not acknowledged; nobody else's acknowledgement says anything.
+    unacknowledged: Option<Mutex<Unacknowledged>>,
 }
 
 enum Stage {
@@ -62,6 +69,7 @@ impl Subscription {
             engine: Arc::downgrade(engine),
             itself: itself.clone(),
             stage: Mutex::new(Stage::CatchingUp { held: Vec::new() }),
+            unacknowledged: (view == View::Athlete).then(Mutex::default),
         });
         let listening = engine.backplane().listen(address.owner, Arc::clone(&following) as Arc<dyn Listener>);
         let mut subscription = Self { following, engine: Arc::clone(engine), listening, watch: None };
@@ -88,6 +96,28 @@ impl Subscription {
         let Following { gym, address, .. } = *self.following;
         let listener = Arc::clone(&self.following) as Arc<dyn Listener>;
         self.watch = Some(self.engine.watch(gym, address.owner, listener));
+    }
+
+    /// The device has everything up to `seen`. The server says so, as commands of its own in the name of `reader`,
+    /// to the entity of whatever awaited that.
+    pub(crate) fn acknowledged(&self, reader: UserId, seen: Version) {
+        let Some(mut waiting) = self.following.unacknowledged() else { return };
+        let receipts = waiting.acknowledged(seen);
+        drop(waiting);
+        for (v, receipt) in receipts {
+            let (following, again) = (Weak::clone(&self.following.itself), receipt.clone());
+            let reply = ReplyTo::new(move |answer| {
+                let failed = answer.is_err_and(|fault| fault.kind == Persistence::Temporary);
+                if let Some(following) = following.upgrade().filter(|_| failed)
+                    && let Some(mut waiting) = following.unacknowledged()
+                {
+                    waiting.again(v, again);
+                }
+            });
+            let (gym, to, now) = (self.following.gym, self.following.address, self.engine.clock().now());
+            let id = CommandId(new_id(now));
+            self.engine.dispatch(Ask::of_server(gym, reader, id, now, to, receipt, now, reply));
+        }
     }
 
     /// The version everything up to which is sent; `None` while it catches up.
@@ -133,10 +163,14 @@ impl Following {
         match caught_up {
             CatchUp::Current(_) => {}
             CatchUp::Events(events) => {
+                self.note(&events);
                 let frame = events_frame(self.address, &events, self.queue.codec(), self.view);
                 self.queue.push(Shows::Entity(self.address), frame);
             }
             CatchUp::Snapshot(v, state) => {
+                if let Some(mut waiting) = self.unacknowledged() {
+                    waiting.snapshot(v, &state);
+                }
                 let snapshot = SnapshotFrame { to: self.address, v, view: self.view, state };
                 self.queue.send(Shows::Entity(self.address), &ServerFrame::Snapshot(snapshot));
             }
@@ -151,9 +185,21 @@ impl Following {
         if news.first != sent.next() || news.events.is_empty() {
             return false;
         }
+        self.note(&news.events);
         self.queue.push(Shows::Entity(self.address), news.frame(self.queue.codec(), self.view));
         *sent = news.last;
         true
+    }
+
+    /// Notes events as forwarded.
+    fn note(&self, events: &[PublishedEvent<Event>]) {
+        if let Some(mut waiting) = self.unacknowledged() {
+            events.iter().for_each(|event| waiting.forwarded(event));
+        }
+    }
+
+    fn unacknowledged(&self) -> Option<MutexGuard<'_, Unacknowledged>> {
+        self.unacknowledged.as_ref().map(|waiting| waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn lock(&self) -> MutexGuard<'_, Stage> {
