@@ -188,6 +188,11 @@ impl Engine {
         self.walls.watch(gym, coach, listener)
     }
 
+    /// Links of a gym have changed. From here on no room of it tells of anyone who has left its roster.
+    pub fn links_changed(&self, gym: GymId) {
+        self.walls.links_changed(gym);
+    }
+
     /// Where publications are heard.
     pub fn backplane(&self) -> &Arc<dyn Backplane> {
         &self.ports.backplane

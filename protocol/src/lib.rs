@@ -16,6 +16,7 @@ mod id;
 mod permission;
 mod quantity;
 mod scan;
+mod signal;
 mod text;
 mod time;
 mod view;
@@ -43,8 +44,8 @@ pub use event::{
 };
 pub use frame::{
     Ack, ClientFrame, CommandFrame, EventsFrame, GoAway, Hello, Limits, LiveSession, Ping, Pong,
-    PublishedEvent, Reply, ServerFrame, Shown, Signal, SnapshotFrame, Subscribe, TilesFrame, Token,
-    Unsubscribe, Welcome,
+    PublishedEvent, Reply, Revoked, ServerFrame, Shown, Signal, SignalFrame, SnapshotFrame, Subscribe,
+    TilesFrame, Token, Unsubscribe, Welcome,
 };
 pub use glance::{
     Attention, Badge, CueGlance, CueState, Glance, LastSet, PainGlance, Presence, RestGlance, Tile,
@@ -53,12 +54,13 @@ pub use id::{
     ClientId, CommandId, CueGroupId, CueId, ExerciseId, GymId, InstanceId, LinkId, MessageId, SessionId,
     SetId, StreamId, UserId, WorkoutId,
 };
-pub use permission::{LinkPermission, Role, Rule, View, rule, shows, view_for};
+pub use permission::{LinkPermission, Role, Rule, Speaker, View, rule, shows, speaker_of, view_for};
 pub use quantity::{
     Answer, Effort, EffortScale, Feeling, Grams, Group, Load, LoadKind, Metres, PainLevel, RepRange, Reps,
     Seconds, SetType, Side, Unit,
 };
 pub use scan::{DEPTH_MAX, ENTRIES_MAX, FRAME_BYTES_MAX, SERVER_FRAME_BYTES_MAX, ScanError};
+pub use signal::SignalKey;
 pub use text::{MessageText, Name, NoteText, Reason, Site, Text, Title};
 pub use time::{LATE_AFTER, Millis, Timestamp};
 pub use view::{

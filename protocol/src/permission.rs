@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CommandKind, Event, InboxCommandKind, InboxEvent, RoomCommandKind, RoomEvent, SessionCommandKind,
-    SessionEvent,
+    SessionEvent, SignalKey,
 };
 
 /// What a user is in the gym.
@@ -117,6 +117,26 @@ pub const fn rule(command: CommandKind) -> Rule {
         }
         CommandKind::Inbox(I::Delivered | I::Receive | I::Receipt | I::Notify) => SERVER_ONLY,
         CommandKind::Room(R::Hide | R::Show) => Rule { owner: COACHES, coach: None },
+    }
+}
+
+/// Who may send a signal about an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// Its owner, when in one of the roles.
+    Owner(&'static [Role]),
+    /// Whoever may write messages to its owner.
+    Correspondent,
+    /// No one.
+    Nobody,
+}
+
+/// The row of a signal: what an athlete wears or lifts speaks for the athlete alone.
+pub const fn speaker_of(key: SignalKey) -> Speaker {
+    match key {
+        SignalKey::HeartRate | SignalKey::Velocity => Speaker::Owner(ANYONE),
+        SignalKey::Typing => Speaker::Correspondent,
+        SignalKey::Unknown => Speaker::Nobody,
     }
 }
 

@@ -13,12 +13,12 @@ use spotter_protocol::{
     PainNoted, PainView, Patch, Pause, Paused, Phase, Ping, Place, PlanPatched, PlannedExercise, PlannedSet,
     Pong, Pr, PrKind, PrWithdrawn, Presence, PublishedEvent, Read, ReadNotifications, Readiness,
     ReadinessNoted, ReadinessView, Receipt, ReceiptKind, ReceiptReceived, Receive, Reopen, Reopened, Reorder,
-    Reordered, RepRange, Reply, Reps, Rest, RestGlance, RestView, Rested, Resume, Resumed, Role, RoomCommand,
-    RoomEvent, RoomView, Seconds, SeeCue, ServerFrame, SessionEvent, SessionId, SessionView, SetAdded,
-    SetAmended, SetCompleted, SetFailed, SetId, SetSkipped, SetStatus, SetType, SetView, SetVoided,
-    SetsAdded, SetsDropped, Show, Shown, Side, Signal, Skip, Slot, SnapshotFrame, Start, Started, Subscribe,
-    Swap, Target, Text, Tile, TilesFrame, Timestamp, Token, Unit, Unsubscribe, UserId, Version, View, Void,
-    Welcome, WorkoutId, WorkoutRef,
+    Reordered, RepRange, Reply, Reps, Rest, RestGlance, RestView, Rested, Resume, Resumed, Revoked, Role,
+    RoomCommand, RoomEvent, RoomView, Seconds, SeeCue, ServerFrame, SessionEvent, SessionId, SessionView,
+    SetAdded, SetAmended, SetCompleted, SetFailed, SetId, SetSkipped, SetStatus, SetType, SetView, SetVoided,
+    SetsAdded, SetsDropped, Show, Shown, Side, Signal, SignalFrame, SignalKey, Skip, Slot, SnapshotFrame,
+    Start, Started, Subscribe, Swap, Target, Text, Tile, TilesFrame, Timestamp, Token, Unit, Unsubscribe,
+    UserId, Version, View, Void, Welcome, WorkoutId, WorkoutRef,
 };
 use uuid::Uuid;
 
@@ -166,7 +166,7 @@ pub(crate) fn client_frames() -> Vec<(String, ClientFrame)> {
             }),
         ),
         ("unsubscribe", ClientFrame::Unsubscribe(Unsubscribe { req: 2, to: session })),
-        ("signal", ClientFrame::Signal(Signal { to: session, key: "heart_rate".to_owned(), value: -1 })),
+        ("signal", ClientFrame::Signal(Signal { to: session, key: SignalKey::HeartRate, value: -1 })),
         ("ack", ClientFrame::Ack(Ack { seen })),
         ("token", ClientFrame::Token(Token { req: 3, token: "another.token".to_owned() })),
         ("ping", ClientFrame::Ping(Ping { clock: at(20) })),
@@ -474,7 +474,17 @@ pub(crate) fn server_frames() -> Vec<(String, ServerFrame)> {
                 ..tiles()
             }),
         ),
-        ("signal", ServerFrame::Signal(Signal { to: session, key: "heart_rate".to_owned(), value: 148 })),
+        (
+            "signal",
+            ServerFrame::Signal(SignalFrame {
+                to: session,
+                key: SignalKey::Velocity,
+                value: 480,
+                by: ATHLETE,
+                at: at(22),
+            }),
+        ),
+        ("revoked", ServerFrame::Revoked(Revoked { to: session })),
         (
             "go_away",
             ServerFrame::GoAway(GoAway { delay_ms: Millis(1_500), reason: "server restarts".to_owned() }),
