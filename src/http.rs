@@ -4,6 +4,7 @@ mod body;
 mod caller;
 mod catalogue;
 mod health;
+mod messages;
 mod observe;
 mod people;
 pub mod problem;
@@ -58,6 +59,7 @@ pub fn router(api: Arc<Api>, sockets: Router) -> Router {
         .merge(sign_in::routes())
         .merge(people::routes())
         .merge(catalogue::routes())
+        .merge(messages::routes())
         .merge(health::routes())
         .with_state(api)
         .merge(sockets)

@@ -10,6 +10,7 @@ pub mod db;
 pub mod demo;
 pub mod digest;
 pub mod http;
+pub mod messages;
 pub mod node;
 pub mod pages;
 pub mod policy;

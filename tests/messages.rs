@@ -22,8 +22,8 @@ use rand::{RngExt, SeedableRng};
 use server::{Person, Server};
 use spotter_protocol::{
     Ack, Address, ClientFrame, ClientId, CommandFrame, EntityView, ErrorCode, Event, EventsFrame,
-    InboxCommand, InboxEvent, Message, MessageId, MessageText, Persistence, Read, ReceiptKind, Reply,
-    ServerFrame, Shown, UserId, Version, Vocabulary,
+    InboxCommand, InboxEvent, Message, MessageId, MessageText, Notice, Notified, Persistence, Read,
+    ReceiptKind, Reply, ServerFrame, Shown, UserId, Version, Vocabulary,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqliteRow};
 use sqlx::{ConnectOptions, Row};
@@ -73,7 +73,7 @@ async fn every_message_arrives_once_and_in_order_when_the_server_is_killed() {
     for (number, athlete) in athletes.into_iter().enumerate() {
         writing.spawn(write(Arc::clone(&post), athlete, vec![coach.user], SEED + number as u64));
     }
-    writing.spawn(write(Arc::clone(&post), coach, everyone, SEED - 1));
+    writing.spawn(write(Arc::clone(&post), coach.clone(), everyone.clone(), SEED - 1));
 
     let mut stranded = 0;
     let whole = async {
@@ -96,10 +96,17 @@ async fn every_message_arrives_once_and_in_order_when_the_server_is_killed() {
         writing.join_all().await
     };
     let sent = tokio::time::timeout(DEADLINE, whole).await.expect("everything arrives in time");
-    assert_eq!(server.stop().await, Some(0), "a drained server exits 0");
-
     let database = open(&server).await;
     let inboxes = read_inboxes(&database).await;
+    check_history(&server, &coach, everyone[0], &inboxes[&coach.user]).await;
+    assert_eq!(server.stop().await, Some(0), "a drained server exits 0");
+
+    for athlete in &everyone {
+        let told = |(_, event): &&(Version, InboxEvent)| {
+            *event == Notified { notice: Notice::linked(coach.user) }.into()
+        };
+        assert_eq!(inboxes[athlete].iter().filter(told).count(), 1, "told of the link once");
+    }
     let mut messages = 0;
     for (from, acknowledged) in &sent {
         let mine: Vec<_> = inboxes[from].iter().filter_map(sent_by).collect();
@@ -300,7 +307,7 @@ async fn an_inbox_that_cannot_be_read_waits_and_nobody_elses_does() {
         tell(&mut wire, client, n, inbox, to.user).await;
     }
     arrived(&server, well.user, 3).await;
-    assert_eq!(letters_under_way(&open(&server).await).await, 2, "they wait for the inbox that is ill");
+    assert_eq!(letters_to(&server, ill.user).await, 2, "they wait for the inbox that is ill");
     let mut theirs = said_hello(&server, ill, ClientId(Uuid::now_v7())).await;
     theirs.subscribe(1, Address::inbox(ill.user), None).await.unwrap();
     let fault = reply(&mut theirs).await.unwrap_err();
@@ -310,8 +317,8 @@ async fn an_inbox_that_cannot_be_read_waits_and_nobody_elses_does() {
     repair(&server, ill.user, kept).await;
     server.start().await;
     arrived(&server, ill.user, 3).await;
+    assert_eq!(letters_to(&server, ill.user).await, 0);
     let database = open(&server).await;
-    assert_eq!(letters_under_way(&database).await, 0);
     let order: Vec<MessageId> = {
         let inboxes = read_inboxes(&database).await;
         let sent: Vec<_> = inboxes[&coach.user].iter().filter_map(sent_by).collect();
@@ -392,6 +399,32 @@ async fn open(server: &Server) -> SqlitePool {
 
 async fn letters_under_way(database: &SqlitePool) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM letters").fetch_one(database).await.unwrap()
+}
+
+async fn letters_to(server: &Server, user: UserId) -> i64 {
+    let count = sqlx::query_scalar("SELECT count(*) FROM letters WHERE recipient = ?");
+    count.bind(user.0.as_bytes().to_vec()).fetch_one(&open(server).await).await.unwrap()
+}
+
+/// The pages of a conversation hold what the inbox journaled of it.
+async fn check_history(server: &Server, person: &Person, with: UserId, inbox: &[(Version, InboxEvent)]) {
+    let mut read: Vec<String> = Vec::new();
+    let mut query = String::new();
+    loop {
+        let url = format!("{}/api/v1/messages/{with}?limit=7{query}", server.http());
+        let page = reqwest::Client::new().get(url).bearer_auth(&person.token).send().await.unwrap();
+        let page: serde_json::Value = page.error_for_status().unwrap().json().await.unwrap();
+        let messages = page["messages"].as_array().unwrap();
+        read.extend(messages.iter().map(|message| message["id"].as_str().unwrap().to_owned()));
+        match page.get("next_before") {
+            Some(before) => query = format!("&before={before}"),
+            None => break,
+        }
+    }
+    let both = |event| sent_by(event).or_else(|| received_from(event)).filter(|(peer, _)| *peer == with);
+    let mut journaled: Vec<String> = inbox.iter().filter_map(both).map(|(_, id)| id.to_string()).collect();
+    journaled.reverse();
+    assert_eq!(read, journaled);
 }
 
 /// Whether everything sent has arrived, was delivered and read, and the senders know.

@@ -64,6 +64,7 @@ pub struct Engine {
 
 /// How a subscriber gets to the present.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made once for a subscriber, and sent at once")]
 pub enum CatchUp {
     /// It missed nothing up to this version.
     Current(Version),
@@ -185,6 +186,11 @@ impl Engine {
     /// Watches a coach's room: `listener` hears a full frame of tiles soon, and then what changes.
     pub fn watch(&self, gym: GymId, coach: UserId, listener: Arc<dyn Listener>) -> Watch {
         self.walls.watch(gym, coach, listener)
+    }
+
+    /// Links of a gym have changed. From here on no room of it tells of anyone who has left its roster.
+    pub fn links_changed(&self, gym: GymId) {
+        self.walls.links_changed(gym);
     }
 
     /// Where publications are heard.
