@@ -193,7 +193,7 @@ export const CUE_WORDS: Record<CueState, Verdict> = {
 /** What a notification says of the person or the session it names. */
 export function noticeText({ kind }: Notice, name: string): string {
   const words: Record<Notice['kind'], string> = {
-    linked: `You and ${name} are linked, or may do other things for each other now.`,
+    linked: `You and ${name} are linked.`,
     unlinked: `You and ${name} are not linked any more.`,
     abandoned: 'A session was given up after twelve hours without a word. Finish it to put that right.',
   };
