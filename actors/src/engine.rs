@@ -17,6 +17,7 @@ use crate::lane::Lanes;
 use crate::post::{self, Hints};
 use crate::presence::People;
 use crate::shell::{Kind, Shared, read_rows, rebuild, shown};
+use crate::timers;
 use crate::wall::{Walls, Watch};
 use crate::{Claim, Clock, Journal, Library, StoreError};
 
@@ -64,6 +65,7 @@ pub struct Engine {
 
 /// How a subscriber gets to the present.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made once for a subscriber, and sent at once")]
 pub enum CatchUp {
     /// It missed nothing up to this version.
     Current(Version),
@@ -100,6 +102,7 @@ impl Engine {
             snapshot_every: tuning.snapshot_every.into(),
         });
         let directory = Directory::start(shared, claim).await?;
+        timers::start(Arc::clone(&ports.journal), Arc::clone(&ports.clock), &directory);
         post::open(Arc::clone(&ports.journal), Arc::clone(&ports.clock), &directory, hinted);
         let sweeping = Arc::downgrade(&directory);
         tokio::spawn(async move {

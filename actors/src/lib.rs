@@ -21,6 +21,7 @@ mod presence;
 mod shell;
 #[cfg(feature = "simulation")]
 mod simulated;
+mod timers;
 mod wall;
 
 pub use ask::{Answer, Ask, Done, ReplyTo};

@@ -98,12 +98,20 @@ pub const fn rule(command: CommandKind) -> Rule {
             | S::Amend
             | S::Void
             | S::Note
+            | S::Pain
             | S::Rest
             | S::Pause
             | S::Resume
             | S::Finish
             | S::Reopen,
         ) => Rule { owner: ANYONE, coach: Some(LinkPermission::LogSets) },
+        CommandKind::Session(S::Add | S::DropSets | S::Swap | S::Reorder) => {
+            Rule { owner: ANYONE, coach: Some(LinkPermission::EditPlans) }
+        }
+        CommandKind::Session(S::Readiness | S::SeeCue | S::ActOnCue) => Rule { owner: ANYONE, coach: None },
+        CommandKind::Session(S::Cue) => Rule { owner: &[], coach: Some(LinkPermission::Message) },
+        CommandKind::Session(S::Patch) => Rule { owner: &[], coach: Some(LinkPermission::EditPlans) },
+        CommandKind::Session(S::DeliverCue | S::Abandon) => SERVER_ONLY,
         CommandKind::Inbox(I::Message | I::Read | I::ReadNotifications) => {
             Rule { owner: ANYONE, coach: None }
         }
@@ -164,7 +172,15 @@ pub const fn view_for(role: Role, linked: bool) -> Option<View> {
 /// Whether a view shows an event. One it does not show is sent as `hidden`, with its version.
 pub const fn shows(view: View, event: &Event) -> bool {
     match event {
-        Event::Session(SessionEvent::Noted(_)) => matches!(view, View::Athlete | View::Coach),
+        Event::Session(
+            SessionEvent::Noted(_)
+            | SessionEvent::ReadinessNoted(_)
+            | SessionEvent::PainNoted(_)
+            | SessionEvent::Cued(_)
+            | SessionEvent::CueDelivered(_)
+            | SessionEvent::CueSeen(_)
+            | SessionEvent::CueActed(_),
+        ) => matches!(view, View::Athlete | View::Coach),
         Event::Session(
             SessionEvent::Started(_)
             | SessionEvent::ExerciseAdded(_)
@@ -180,7 +196,13 @@ pub const fn shows(view: View, event: &Event) -> bool {
             | SessionEvent::Finished(_)
             | SessionEvent::Reopened(_)
             | SessionEvent::Pr(_)
-            | SessionEvent::PrWithdrawn(_),
+            | SessionEvent::PrWithdrawn(_)
+            | SessionEvent::SetsAdded(_)
+            | SessionEvent::SetsDropped(_)
+            | SessionEvent::ExerciseSwapped(_)
+            | SessionEvent::Reordered(_)
+            | SessionEvent::PlanPatched(_)
+            | SessionEvent::Abandoned(_),
         )
         | Event::Inbox(
             InboxEvent::MessageSent(_)

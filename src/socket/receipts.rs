@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use spotter_protocol::{
-    Command, Delivered, EntityView, Event, InboxCommand, InboxEvent, PublishedEvent, Version,
+    Command, DeliverCue, Delivered, EntityView, Event, InboxCommand, InboxEvent, PublishedEvent,
+    SessionEvent, Version,
 };
 
 /// What may wait for one subscription's acknowledgement; the oldest goes first. An entity holds no more cues than
@@ -61,6 +62,7 @@ impl Unacknowledged {
 fn receipt_of(event: &PublishedEvent<Event>) -> Option<Command> {
     match &event.ev {
         Event::Inbox(InboxEvent::MessageReceived(_)) => Some(delivered(event.v)),
+        Event::Session(SessionEvent::Cued(cued)) => Some(DeliverCue { cue: cued.cue }.into()),
         Event::Inbox(_) | Event::Session(_) | Event::Room(_) => None,
     }
 }
@@ -71,7 +73,11 @@ fn receipts_in(v: Version, state: &EntityView) -> Vec<Command> {
         EntityView::Inbox(inbox) if inbox.conversations.iter().any(|one| one.unread > 0) => {
             vec![delivered(v)]
         }
-        EntityView::Inbox(_) | EntityView::Session(_) | EntityView::Room(_) => Vec::new(),
+        EntityView::Session(session) => {
+            let waiting = session.cues.iter().filter(|cue| cue.delivered_at.is_none());
+            waiting.map(|cue| DeliverCue { cue: cue.cue }.into()).collect()
+        }
+        EntityView::Inbox(_) | EntityView::Room(_) => Vec::new(),
     }
 }
 
@@ -85,7 +91,10 @@ const fn is_for_messages(receipt: &Command) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use spotter_protocol::{MessageId, MessageReceived, MessageText, MessagesRead, Timestamp, UserId};
+    use spotter_protocol::{
+        CueId, Cued, MessageId, MessageReceived, MessageText, MessagesRead, NoteText, NotificationsRead,
+        Timestamp, UserId,
+    };
     use uuid::Uuid;
 
     use super::*;
@@ -112,6 +121,25 @@ mod tests {
         assert_eq!(waiting.acknowledged(Version(3)), [(Version(3), delivered(Version(3)))]);
         assert_eq!(waiting.acknowledged(Version(3)), []);
         assert_eq!(waiting.acknowledged(Version(9)), [(Version(5), delivered(Version(5)))]);
+    }
+
+    #[test]
+    fn every_cue_gets_a_receipt_of_its_own() {
+        let cued = |v: u64| {
+            let (cue, text) = (CueId(Uuid::from_u128(v.into())), NoteText::clipped("chest up"));
+            let ev = SessionEvent::from(Cued { cue, text, group: None, set: None, expires_at: None });
+            PublishedEvent {
+                ev: Event::Session(ev),
+                ..event(v, InboxEvent::from(NotificationsRead { through: Version(1) }))
+            }
+        };
+        let receipt =
+            |v: u64| (Version(v), Command::from(DeliverCue { cue: CueId(Uuid::from_u128(v.into())) }));
+        let mut waiting = Unacknowledged::default();
+        (1..=3).for_each(|v| waiting.forwarded(&cued(v)));
+
+        assert_eq!(waiting.acknowledged(Version(2)), [receipt(1), receipt(2)]);
+        assert_eq!(waiting.acknowledged(Version(3)), [receipt(3)]);
     }
 
     #[test]
