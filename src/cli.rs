@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::auth::{Keys, Tokens};
 use crate::clock::SystemClock;
-use crate::config::{Config, LogFormat, Sources};
+use crate::config::{Config, LogFormat, Origin, Sources};
 use crate::db::Db;
 use crate::store::SqliteStore;
 use crate::{demo, node, telemetry, watch};
@@ -139,10 +139,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 node::serve(&config, |_| {}, node::stop_signal()?).await
             }
             Command::Demo { speed, seed, flags } => {
-                // Forty people's requests would bury the sign-ins; whoever sets a filter gets what they ask for.
-                sources.flags.insert(0, ("log.filter", "demo", "warn".to_owned()));
                 flags.add_to(&mut sources);
-                let config = sources.load()?;
+                let (mut config, origins) = sources.load_with_origins()?;
+                if origins.get("log.filter").is_none_or(|filter| filter.origin == Origin::Default) {
+                    // Forty people's requests would bury the sign-ins; whoever sets a filter gets what they ask for.
+                    "warn".clone_into(&mut config.log.filter);
+                }
                 telemetry::write_log(&config.log)?;
                 demo::run(config, spotter_demo::Options { speed, seed }).await
             }
