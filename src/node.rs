@@ -12,7 +12,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::PrometheusHandle;
-use spotter_actors::{Clock, Engine, Journal, Library, LocalBackplane, Ports, Tuning};
+use spotter_actors::{Clock, DeadLetters, Engine, Journal, Library, LocalBackplane, Ports, Tuning};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -135,6 +135,7 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         library: Arc::clone(&store) as Arc<dyn Library>,
         backplane: Arc::new(LocalBackplane::default()),
+        dead_letters: Arc::clone(&store) as Arc<dyn DeadLetters>,
         clock: Arc::clone(&clock),
     };
     let tuning = Tuning {
