@@ -105,7 +105,7 @@ pub async fn serve(
     let upkeep = tokio::spawn(keep_up(metrics.clone(), Arc::clone(&node.store)));
     let public = axum::serve(public, http::router(Arc::clone(&node.api), node.routes.clone()))
         .with_graceful_shutdown(stopping.clone().cancelled_owned());
-    let admin = axum::serve(admin, http::admin_router(metrics))
+    let admin = axum::serve(admin, http::admin_router(metrics, Arc::clone(&node.engine)))
         .with_graceful_shutdown(stopping.clone().cancelled_owned());
     let serving = tokio::spawn(async { tokio::try_join!(public.into_future(), admin.into_future()) });
     node.api.readiness.set(true);

@@ -140,6 +140,22 @@ async fn a_command_that_was_given_up_is_done_once_when_it_is_offered_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_command_whose_sender_missed_that_it_was_given_up_is_not_done_twice() {
+    let house = a_started_session().await;
+    house.library.fail_on("curse");
+    assert!(house.send(set_of("curse", 2)).await.is_err());
+    house.library.repair();
+    assert_eq!(house.send(set_of("curse", 2)).await, done(2));
+    let id = house.engine.dead_letters().await.unwrap()[0].id;
+
+    let answer = house.engine.offer_again(id).await.unwrap();
+
+    assert_eq!(answer, Some(Ok(Done { version: Version(2), repeat: true })));
+    assert_eq!(house.journaled(SESSION).await.len(), 2);
+    assert_eq!(house.engine.dead_letters().await.unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_discarded_command_is_never_done() {
     let house = a_started_session().await;
     house.library.fail_on("curse");
