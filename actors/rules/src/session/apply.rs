@@ -28,6 +28,7 @@ impl Log {
             plan_v: version,
             dropped: 0,
             care: None,
+            gone: Vec::new(),
         }
     }
 
@@ -45,7 +46,7 @@ impl Log {
             | SessionEvent::SetsDropped(_)
             | SessionEvent::ExerciseSwapped(_)
             | SessionEvent::Reordered(_)
-            | SessionEvent::PlanPatched(_) => self.change_plan(event, recorded.version),
+            | SessionEvent::PlanPatched(_) => self.change_plan(event, stamp.at, recorded.version),
             SessionEvent::ReadinessNoted(_)
             | SessionEvent::PainNoted(_)
             | SessionEvent::Cued(_)

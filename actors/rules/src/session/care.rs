@@ -83,7 +83,11 @@ impl Log {
         match event {
             SessionEvent::ReadinessNoted(ReadinessNoted { feeling, score_tenths }) => {
                 let told = ReadinessView { feeling: *feeling, score_tenths: *score_tenths, at };
-                self.care_mut().readiness = Some(told);
+                let known = &mut self.care_mut().readiness;
+                // Answers that come late do not replace newer ones.
+                if known.is_none_or(|known| known.at <= at) {
+                    *known = Some(told);
+                }
             }
             SessionEvent::PainNoted(PainNoted { level, site, set, text }) => {
                 let care = self.care_mut();
