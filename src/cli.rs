@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::auth::{Keys, Tokens};
 use crate::clock::SystemClock;
-use crate::config::{Config, LogFormat, Sources};
+use crate::config::{Config, LogFormat, Origin, Sources};
 use crate::db::Db;
 use crate::store::SqliteStore;
 use crate::{demo, node, telemetry, watch};
@@ -146,10 +146,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 node::serve(&config, |_| {}, node::stop_signal()?).await
             }
             Command::Demo { speed, seed, flags } => {
-                // Forty people's requests would bury the sign-ins; whoever sets a filter gets what they ask for.
-                sources.flags.insert(0, ("log.filter", "demo", "warn".to_owned()));
                 flags.add_to(&mut sources);
-                let config = sources.load()?;
+                let (mut config, origins) = sources.load_with_origins()?;
+                if origins.get("log.filter").is_none_or(|filter| filter.origin == Origin::Default) {
+                    // Forty people's requests would bury the sign-ins; whoever sets a filter gets what they ask for.
+                    "warn".clone_into(&mut config.log.filter);
+                }
                 telemetry::write_log(&config.log)?;
                 demo::run(config, spotter_demo::Options { speed, seed }).await
             }
@@ -253,6 +255,9 @@ mod tests {
             "spotter user list --gym north",
             "spotter link add --gym north --coach c@b.c --athlete a@b.c --permissions view_sessions,message",
             "spotter link add --gym north --from links.csv",
+            "spotter link set --gym north --coach c@b.c --athlete a@b.c --permissions message",
+            "spotter link end --gym north --coach c@b.c --athlete a@b.c",
+            "spotter user role --gym north --email a@b.c --role gym_owner",
             "spotter token --gym north --email a@b.c",
             "spotter token --gym north --role athlete",
             "spotter quarantine list --admin http://127.0.0.1:1",
@@ -271,6 +276,9 @@ mod tests {
             "spotter user add --gym north --from users.csv --email a@b.c",
             "spotter user add --gym north --email a@b.c --name A --role admin",
             "spotter link add --gym north --coach c@b.c",
+            "spotter link set --gym north --coach c@b.c --athlete a@b.c",
+            "spotter link end --gym north --coach c@b.c",
+            "spotter user role --gym north --email a@b.c --role admin",
             "spotter quarantine release somebody",
             "spotter dead-letters offer all",
             "spotter token --gym north",

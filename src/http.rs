@@ -4,6 +4,7 @@ mod body;
 mod caller;
 mod catalogue;
 mod health;
+mod listener;
 mod messages;
 mod observe;
 pub mod operators;
@@ -14,6 +15,7 @@ mod sign_in;
 mod tests;
 
 pub use health::Readiness;
+pub use listener::serve;
 
 use std::sync::Arc;
 

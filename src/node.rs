@@ -3,19 +3,19 @@
 use std::fs::DirBuilder;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use spotter_actors::{Clock, DeadLetters, Engine, Journal, Library, LocalBackplane, Ports, Tuning};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -25,7 +25,7 @@ use crate::auth::{Keys, Passwords, RefreshTokens, SignIn, Tokens};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::http::{self, Api, Readiness};
-use crate::policy::Policy;
+use crate::policy::{Changes, Policy};
 use crate::socket::{self, Edge, Limited, Registry};
 use crate::store::SqliteStore;
 use crate::telemetry;
@@ -37,6 +37,8 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 const LANES: usize = 1;
 /// How long sockets have to take their last frames when the node stops.
 const GOODBYES: Duration = Duration::from_secs(1);
+/// How often changed rights are looked for: the look and the judging together take less than a second.
+const RIGHTS_EVERY: Duration = Duration::from_millis(500);
 /// How often what was measured is folded together when nobody scrapes.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -71,6 +73,23 @@ pub fn make_folder(data_dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make the data folder {}", data_dir.display()))
 }
 
+/// Warns when others on this machine may look into the data folder: it was there before with a mode of its own, which
+/// is its owner's to choose.
+fn mind_the_folder(data_dir: &Path) -> anyhow::Result<()> {
+    let mode = std::fs::metadata(data_dir)
+        .with_context(|| format!("cannot look at the data folder {}", data_dir.display()))?
+        .permissions()
+        .mode();
+    if mode & 0o077 != 0 {
+        warn!(
+            folder = %data_dir.display(),
+            mode = format!("{:o}", mode & 0o777),
+            "others may read the data folder: `chmod 700` keeps it to its user"
+        );
+    }
+    Ok(())
+}
+
 /// A node that was started and is not served yet.
 struct Node {
     store: Arc<SqliteStore>,
@@ -97,17 +116,14 @@ pub async fn serve(
     let admin = bind(config.admin_listen, "admin_listen").await?;
     let reachable = Reachable { public: public.local_addr()?, admin: admin.local_addr()? };
 
-    let public = public.tap_io(|stream| {
-        // A set waits for nothing: without this, small frames wait for the answer to the ones before.
-        let _ = stream.set_nodelay(true);
-    });
     let stopping = CancellationToken::new();
     let upkeep = tokio::spawn(keep_up(metrics.clone(), Arc::clone(&node.store)));
-    let public = axum::serve(public, http::router(Arc::clone(&node.api), node.routes.clone()))
-        .with_graceful_shutdown(stopping.clone().cancelled_owned());
-    let admin = axum::serve(admin, http::admin_router(metrics, Arc::clone(&node.engine)))
-        .with_graceful_shutdown(stopping.clone().cancelled_owned());
-    let serving = tokio::spawn(async { tokio::try_join!(public.into_future(), admin.into_future()) });
+    let changes = Changes::from_now(node.store.db()).await.context("the rights cannot be read")?;
+    let rights = tokio::spawn(keep_rights(changes, Arc::clone(&node.engine), Arc::clone(&node.registry)));
+    let router = http::router(Arc::clone(&node.api), node.routes.clone());
+    let public = http::serve(public, router, stopping.clone());
+    let admin = http::serve(admin, http::admin_router(metrics, Arc::clone(&node.engine)), stopping.clone());
+    let serving = tokio::spawn(async { tokio::join!(public, admin) });
     node.api.readiness.set(true);
     info!(listen = %reachable.public, admin_listen = %reachable.admin, "serving");
     ready(reachable);
@@ -120,6 +136,7 @@ pub async fn serve(
         warn!("not drained in time: what was not acknowledged will be sent again");
     }
     upkeep.abort();
+    rights.abort();
     node.store.close().await;
     info!("drained");
     Ok(())
@@ -128,6 +145,7 @@ pub async fn serve(
 /// Puts the parts together.
 async fn start(config: &Config) -> anyhow::Result<Node> {
     make_folder(&config.data_dir)?;
+    mind_the_folder(&config.data_dir)?;
     let (store, claim) = SqliteStore::open_serving(&database(&config.data_dir)).await?;
     let store = Arc::new(store);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -169,19 +187,14 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
 }
 
 /// Lets everything under way end: commands, entities, sockets, requests.
-async fn drain(
-    node: &Node,
-    window: Duration,
-    stopping: CancellationToken,
-    serving: JoinHandle<std::io::Result<((), ())>>,
-) {
+async fn drain(node: &Node, window: Duration, stopping: CancellationToken, serving: JoinHandle<((), ())>) {
     node.engine.drain().await;
     node.registry.send_away(window);
     node.sockets.close();
     // A peer that does not answer the goodbye keeps its socket open: it is not waited for.
     let _ = tokio::time::timeout(GOODBYES, node.sockets.wait()).await;
     stopping.cancel();
-    if let Ok(Err(error)) = serving.await {
+    if let Err(error) = serving.await {
         warn!(%error, "a listener failed");
     }
 }
@@ -198,6 +211,25 @@ async fn keep_up(metrics: PrometheusHandle, store: Arc<SqliteStore>) {
                 }
             }
             _ = upkeeps.tick() => metrics.run_upkeep(),
+        }
+    }
+}
+
+/// Brings changed rights into force on what is open: walls first, so that no socket that is judged again is shown
+/// an older roster.
+async fn keep_rights(mut changes: Changes, engine: Arc<Engine>, registry: Arc<Registry>) {
+    let mut looks = tokio::time::interval(RIGHTS_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        match changes.since_last().await {
+            Ok(gyms) => {
+                for gym in gyms {
+                    engine.links_changed(gym);
+                    registry.judge_again(gym);
+                }
+            }
+            Err(error) => warn!(%error, "changed rights cannot be read: looking again"),
         }
     }
 }

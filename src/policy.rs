@@ -2,14 +2,16 @@
 //! caller's gym. Nothing else decides on rights.
 
 mod people;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 pub use people::Person;
+pub use standing::{Changes, Standing};
 
 use spotter_protocol::{
-    Address, Command, CommandKind, EntityKind, InboxCommand, LinkPermission, Role, UserId, View, rule,
-    view_for,
+    Address, Command, CommandKind, EntityKind, InboxCommand, LinkPermission, Role, SignalKey, Speaker,
+    UserId, View, rule, speaker_of, view_for,
 };
 
 use crate::accounts::Permissions;
@@ -99,6 +101,20 @@ impl Policy {
         .await
         .map_err(unavailable)?;
         allow(linked.is_some())
+    }
+
+    /// Whether `caller` may send a signal of that key about the entity at `address`. The entity need not exist.
+    ///
+    /// # Errors
+    /// [`Denied::NotFound`] also when such signals are about another kind of entity.
+    pub async fn may_signal(&self, caller: &Caller, address: Address, key: SignalKey) -> Result<(), Denied> {
+        let about_it = key.about().is_some_and(|(kind, _)| kind == address.kind);
+        allow(about_it && address.is_well_formed())?;
+        match speaker_of(key) {
+            Speaker::Owner(roles) => allow(caller.user == address.owner && roles.contains(&caller.role)),
+            Speaker::Correspondent => self.may_message(caller, address.owner).await,
+            Speaker::Nobody => Err(Denied::NotFound),
+        }
     }
 
     /// The view in which `caller` may watch the entity at `address`: the one asked for, or the widest they have.

@@ -224,6 +224,7 @@ fn a_workout(revision: u32) -> Workout {
         exercise: slug("back-squat"),
         name: spotter_protocol::Name::clipped("Back squat"),
         load_kind: LoadKind::External,
+        group: None,
         note: None,
         sets: vec![Target::default(); 3],
     };

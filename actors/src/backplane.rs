@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use spotter_protocol::{
-    Address, Codec, Event, EventsFrame, Glance, Presence, PublishedEvent, Recorded, Shown, TilesFrame,
-    UserId, Version, View, shows,
+    Address, Codec, Event, EventsFrame, Glance, Presence, PublishedEvent, Recorded, Shown, SignalFrame,
+    TilesFrame, UserId, Version, View, shows,
 };
 
 /// Committed news of one entity, or soft news of one person. Encoded once for each codec and view, however
@@ -20,6 +20,8 @@ pub enum Publication {
     Tiles(TileNews),
     /// A person came or went.
     Presence(UserId, Presence),
+    /// Soft news that somebody sent about an entity.
+    Signal(SignalNews),
 }
 
 /// Events of one entity that were committed together, of one command or of several.
@@ -43,6 +45,14 @@ pub struct EventNews {
 pub struct TileNews {
     /// The frame.
     pub frame: TilesFrame,
+    frames: Encoded<{ Codec::ALL.len() }>,
+}
+
+/// Soft news about one entity.
+#[derive(Debug)]
+pub struct SignalNews {
+    /// The frame.
+    pub frame: SignalFrame,
     frames: Encoded<{ Codec::ALL.len() }>,
 }
 
@@ -97,6 +107,18 @@ impl TileNews {
     /// The `tiles` frame.
     pub fn frame(&self, codec: Codec) -> Bytes {
         self.frames.0[codec as usize].get_or_init(|| codec.encode("tiles", &self.frame).into()).clone()
+    }
+}
+
+impl SignalNews {
+    /// News of a signal that was let through.
+    pub fn new(frame: SignalFrame) -> Self {
+        Self { frame, frames: Encoded::default() }
+    }
+
+    /// The `signal` frame.
+    pub fn frame(&self, codec: Codec) -> Bytes {
+        self.frames.0[codec as usize].get_or_init(|| codec.encode("signal", &self.frame).into()).clone()
     }
 }
 

@@ -23,11 +23,13 @@ mod queue;
 mod shell;
 #[cfg(feature = "simulation")]
 mod simulated;
+mod timers;
 mod wall;
 
 pub use ask::{Answer, Ask, Done, ReplyTo};
 pub use backplane::{
-    Backplane, EventNews, Listener, Listening, LocalBackplane, Publication, TileNews, events_frame, publish,
+    Backplane, EventNews, Listener, Listening, LocalBackplane, Publication, SignalNews, TileNews,
+    events_frame, publish,
 };
 pub use dead_letter::{DEAD_LETTERS_MAX, DeadLetter, DeadLetterId, DeadLetters};
 pub use directory::Quarantined;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use spotter_protocol::{
-    Address, EntityKind, EntityView, ErrorCode, Fault, GymId, Recorded, StreamId, UserId, Version, View,
-    Vocabulary,
+    Address, EntityKind, EntityView, ErrorCode, Fault, GymId, Recorded, StreamId, Timestamp, UserId, Version,
+    View, Vocabulary,
 };
 use spotter_rules::{self as rules, Brief, Entity, Rules, Verdict};
 use tracing::{error, warn};
@@ -60,6 +60,8 @@ pub(crate) struct Awake<S: Kind> {
     entity: Entity<S>,
     saved: Version,
     unsaved_bytes: usize,
+    /// The stored reminder; the entity's own wish may be later.
+    reminder: Option<Timestamp>,
 }
 
 /// Commands that are judged together and whose events share one append.
@@ -72,6 +74,8 @@ struct Batch<S: Kind> {
     carried: Vec<LetterId>,
     /// Bytes of event bodies.
     bytes: usize,
+    /// Whether a command asked for something that is not due yet.
+    rang_early: bool,
     /// To each command in turn, once what was accepted is committed.
     answers: Vec<Answer>,
 }
@@ -85,6 +89,7 @@ impl<S: Kind> Default for Batch<S> {
             letters: Vec::new(),
             carried: Vec::new(),
             bytes: 0,
+            rang_early: false,
             answers: Vec::new(),
         }
     }
@@ -108,6 +113,7 @@ impl<S: Kind> Awake<S> {
         queue: Arc<Queue>,
     ) -> Result<Self, StoreError> {
         let stored = shared.journal.load(gym, address).await?;
+        let reminder = stored.as_ref().and_then(|stored| stored.reminder);
         let (stream, entity, saved) = match stored {
             Some(stored) => {
                 let saved = stored.snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
@@ -115,7 +121,7 @@ impl<S: Kind> Awake<S> {
             }
             None => (StreamId(Uuid::now_v7()), Entity::default(), Version(0)),
         };
-        Ok(Self { shared, gym, address, epoch, stream, queue, entity, saved, unsaved_bytes: 0 })
+        Ok(Self { shared, gym, address, epoch, stream, queue, entity, saved, unsaved_bytes: 0, reminder })
     }
 
     /// Judges what waits, as much of it in one append as fits, and answers it; until nothing waits. An error
@@ -197,7 +203,10 @@ impl<S: Kind> Awake<S> {
         };
         batch.answers.push(match verdict {
             Verdict::Repeat(version) => Ok(Done { version, repeat: true }),
-            Verdict::Refuse(fault) => Err(fault),
+            Verdict::Refuse(fault) => {
+                batch.rang_early |= fault.code == ErrorCode::NotYet;
+                Err(fault)
+            }
             Verdict::Accept(events) => {
                 let next = batch.next.get_or_insert_with(|| self.entity.clone());
                 for event in &events {
@@ -226,9 +235,15 @@ impl<S: Kind> Awake<S> {
     /// Makes a batch durable, adopts the state after it and tells of it. The inner error is why the store
     /// refuses it: then nothing was changed.
     async fn commit(&mut self, batch: &mut Batch<S>) -> Result<Result<(), String>, ActorProcessingErr> {
-        let Some(next) = batch.next.take() else { return Ok(Ok(())) };
+        let Some(next) = batch.next.take() else {
+            if batch.rang_early {
+                self.move_reminder().await?;
+            }
+            return Ok(Ok(()));
+        };
         let letters = std::mem::take(&mut batch.letters);
         let recipients: Vec<UserId> = letters.iter().map(|letter| letter.to).collect();
+        let reminder = self.remind(&next, batch.rang_early);
         let append = Append {
             gym: self.gym,
             address: self.address,
@@ -239,12 +254,13 @@ impl<S: Kind> Awake<S> {
             rows: next.state().rows(self.address.id, next.head(), &batch.events),
             letters,
             carried: std::mem::take(&mut batch.carried),
-            reminder: Remind::Keep,
+            reminder,
         };
         self.queue.suspect_nobody();
         match self.shared.lanes.append(append).await? {
             Outcome::Committed => {
                 self.entity = next;
+                self.reminded(reminder);
                 self.unsaved_bytes += batch.bytes;
                 self.publish(&batch.events);
                 recipients.into_iter().for_each(|to| self.shared.hints.give(self.gym, to));
@@ -254,6 +270,51 @@ impl<S: Kind> Awake<S> {
             Outcome::Fenced => Err(Fenced.into()),
             Outcome::Conflict => Err("the journal holds other events than this actor knew".into()),
         }
+    }
+
+    /// What becomes of the reminder with a commit. A later wish leaves it where it is: it rings too early, once,
+    /// instead of moving with every command. One that rang too early is moved to where the entity wants it.
+    fn remind(&self, next: &Entity<S>, rang_early: bool) -> Remind {
+        match (next.state().reminder(), self.reminder) {
+            (Some(wish), _) if rang_early => Remind::At(wish),
+            (Some(wish), None) => Remind::At(wish),
+            (Some(wish), Some(stored)) if wish < stored => Remind::At(wish),
+            (Some(_), Some(_)) | (None, None) => Remind::Keep,
+            (None, Some(_)) => Remind::Never,
+        }
+    }
+
+    fn reminded(&mut self, reminder: Remind) {
+        match reminder {
+            Remind::Keep => {}
+            Remind::At(at) => self.reminder = Some(at),
+            Remind::Never => self.reminder = None,
+        }
+    }
+
+    /// Moves a reminder that rang too early to where the entity wants it.
+    async fn move_reminder(&mut self) -> Result<(), ActorProcessingErr> {
+        let Some(wish) = self.entity.state().reminder() else { return Ok(()) };
+        self.queue.suspect_nobody();
+        let append = Append {
+            gym: self.gym,
+            address: self.address,
+            stream: self.stream,
+            opens: false,
+            epoch: self.epoch,
+            events: Vec::new(),
+            rows: Vec::new(),
+            letters: Vec::new(),
+            carried: Vec::new(),
+            reminder: Remind::At(wish),
+        };
+        match self.shared.lanes.append(append).await? {
+            Outcome::Committed => self.reminder = Some(wish),
+            Outcome::Fenced => return Err(Fenced.into()),
+            // It rings too early again.
+            Outcome::Conflict | Outcome::Refused(_) => {}
+        }
+        Ok(())
     }
 
     fn publish(&self, events: &[Recorded<S::Event>]) {

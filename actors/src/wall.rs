@@ -52,7 +52,7 @@ struct WallState {
     wall: Wall,
     hidden: BTreeSet<UserId>,
     topics: HashMap<UserId, Listening>,
-    /// The choices changed since the roster was last followed.
+    /// The choices or the links changed since the roster was last followed.
     choices_changed: bool,
     watchers: Vec<Watcher>,
     next_watcher: u64,
@@ -102,6 +102,15 @@ impl Walls {
         live.changed.notify_one();
         Watch { common, live, number }
     }
+
+    /// Links of a gym have changed: no wall of it shows anything more before it has read its roster again.
+    pub(crate) fn links_changed(&self, gym: GymId) {
+        let watched: Vec<_> = lock(&self.common.watched).values().map(Arc::clone).collect();
+        for live in watched.iter().filter(|live| live.gym == gym) {
+            live.lock().choices_changed = true;
+            live.changed.notify_one();
+        }
+    }
 }
 
 impl Drop for Watch {
@@ -147,7 +156,7 @@ impl Listener for Ear {
                 (EntityKind::Inbox | EntityKind::Room, _) => {}
             },
             Publication::Presence(user, presence) => state.wall.presence(*user, *presence, now),
-            Publication::Tiles(_) => return,
+            Publication::Tiles(_) | Publication::Signal(_) => return,
         }
         drop(state);
         live.changed.notify_one();
@@ -214,6 +223,8 @@ async fn run(common: Arc<Common>, live: Arc<LiveWall>) {
             next_roster = tokio::time::Instant::now() + ROSTER_EVERY;
             if let Err(error) = follow_roster(&common, &live, &ear).await {
                 warn!(coach = %live.coach, %error, "roster not read: showing the last one known");
+                // Who may be seen no more must not be shown again.
+                live.lock().choices_changed |= choices_changed;
             }
         }
         let now = common.ports.clock.now();
@@ -222,7 +233,9 @@ async fn run(common: Arc<Common>, live: Arc<LiveWall>) {
             if state.watchers.is_empty() {
                 break;
             }
-            state.tell(&live, now);
+            if !state.choices_changed {
+                state.tell(&live, now);
+            }
             state.wall.next_flip(now).map_or(SILENCE_EVERY, |flip| until(now, flip))
         };
         // At least a tick between two frames; then whatever comes first: a change, silence, the roster.

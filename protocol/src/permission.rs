@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CommandKind, Event, InboxCommandKind, InboxEvent, RoomCommandKind, RoomEvent, SessionCommandKind,
-    SessionEvent,
+    SessionEvent, SignalKey,
 };
 
 /// What a user is in the gym.
@@ -98,17 +98,45 @@ pub const fn rule(command: CommandKind) -> Rule {
             | S::Amend
             | S::Void
             | S::Note
+            | S::Pain
             | S::Rest
             | S::Pause
             | S::Resume
             | S::Finish
             | S::Reopen,
         ) => Rule { owner: ANYONE, coach: Some(LinkPermission::LogSets) },
+        CommandKind::Session(S::Add | S::DropSets | S::Swap | S::Reorder) => {
+            Rule { owner: ANYONE, coach: Some(LinkPermission::EditPlans) }
+        }
+        CommandKind::Session(S::Readiness | S::SeeCue | S::ActOnCue) => Rule { owner: ANYONE, coach: None },
+        CommandKind::Session(S::Cue) => Rule { owner: &[], coach: Some(LinkPermission::Message) },
+        CommandKind::Session(S::Patch) => Rule { owner: &[], coach: Some(LinkPermission::EditPlans) },
+        CommandKind::Session(S::DeliverCue | S::Abandon) => SERVER_ONLY,
         CommandKind::Inbox(I::Message | I::Read | I::ReadNotifications) => {
             Rule { owner: ANYONE, coach: None }
         }
         CommandKind::Inbox(I::Delivered | I::Receive | I::Receipt | I::Notify) => SERVER_ONLY,
         CommandKind::Room(R::Hide | R::Show) => Rule { owner: COACHES, coach: None },
+    }
+}
+
+/// Who may send a signal about an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// Its owner, when in one of the roles.
+    Owner(&'static [Role]),
+    /// Whoever may write messages to its owner.
+    Correspondent,
+    /// No one.
+    Nobody,
+}
+
+/// The row of a signal: what an athlete wears or lifts speaks for the athlete alone.
+pub const fn speaker_of(key: SignalKey) -> Speaker {
+    match key {
+        SignalKey::HeartRate | SignalKey::Velocity => Speaker::Owner(ANYONE),
+        SignalKey::Typing => Speaker::Correspondent,
+        SignalKey::Unknown => Speaker::Nobody,
     }
 }
 
@@ -144,7 +172,15 @@ pub const fn view_for(role: Role, linked: bool) -> Option<View> {
 /// Whether a view shows an event. One it does not show is sent as `hidden`, with its version.
 pub const fn shows(view: View, event: &Event) -> bool {
     match event {
-        Event::Session(SessionEvent::Noted(_)) => matches!(view, View::Athlete | View::Coach),
+        Event::Session(
+            SessionEvent::Noted(_)
+            | SessionEvent::ReadinessNoted(_)
+            | SessionEvent::PainNoted(_)
+            | SessionEvent::Cued(_)
+            | SessionEvent::CueDelivered(_)
+            | SessionEvent::CueSeen(_)
+            | SessionEvent::CueActed(_),
+        ) => matches!(view, View::Athlete | View::Coach),
         Event::Session(
             SessionEvent::Started(_)
             | SessionEvent::ExerciseAdded(_)
@@ -160,7 +196,13 @@ pub const fn shows(view: View, event: &Event) -> bool {
             | SessionEvent::Finished(_)
             | SessionEvent::Reopened(_)
             | SessionEvent::Pr(_)
-            | SessionEvent::PrWithdrawn(_),
+            | SessionEvent::PrWithdrawn(_)
+            | SessionEvent::SetsAdded(_)
+            | SessionEvent::SetsDropped(_)
+            | SessionEvent::ExerciseSwapped(_)
+            | SessionEvent::Reordered(_)
+            | SessionEvent::PlanPatched(_)
+            | SessionEvent::Abandoned(_),
         )
         | Event::Inbox(
             InboxEvent::MessageSent(_)

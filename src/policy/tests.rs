@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use spotter_protocol::{
-    Address, CommandKind, EntityKind, LinkPermission, Name, Role, SessionId, UserId, View, rule,
+    Address, CommandKind, EntityKind, LinkPermission, Name, Role, SessionId, SignalKey, UserId, View, rule,
 };
 use uuid::Uuid;
 
@@ -122,7 +122,7 @@ impl Stage {
             Tie::LinkEnded => self.linked(&user, "ended", &LinkPermission::ALL).await,
             Tie::LinkInvited => self.linked(&user, "invited", &LinkPermission::ALL).await,
         };
-        (Caller { user: user.id, gym: self.gym.id, role, expires_at: NOW }, owner)
+        (Caller { user: user.id, gym: self.gym.id, role, generation: 0, expires_at: NOW }, owner)
     }
 }
 
@@ -152,6 +152,31 @@ async fn every_command_is_allowed_exactly_where_the_table_says() {
                 let expected = if expected { Ok(()) } else { Err(Denied::NotFound) };
                 assert_eq!(judged, expected, "{role:?} {tie:?} {command:?}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signal_comes_from_who_wears_the_sensor_or_writes_the_message() {
+    let stage = Stage::new().await;
+    for role in ROLES {
+        for tie in ties() {
+            let (caller, owner) = stage.pair(role, tie).await;
+            let session = Address::session(owner, SessionId(Uuid::from_u128(7)));
+            for key in [SignalKey::HeartRate, SignalKey::Velocity] {
+                let judged = stage.policy.may_signal(&caller, session, key).await;
+
+                let own = tie == Tie::Own && role != Role::Admin;
+                assert_eq!(judged.is_ok(), own, "{role:?} {tie:?} {key:?}");
+                for elsewhere in [Address::room(owner), Address::inbox(owner)] {
+                    let judged = stage.policy.may_signal(&caller, elsewhere, key).await;
+                    assert_eq!(judged, Err(Denied::NotFound));
+                }
+            }
+            let typing = SignalKey::Typing;
+            let judged = stage.policy.may_signal(&caller, Address::inbox(owner), typing).await;
+            assert_eq!(judged, stage.policy.may_message(&caller, owner).await, "{role:?} {tie:?}");
+            assert_eq!(stage.policy.may_signal(&caller, session, typing).await, Err(Denied::NotFound));
         }
     }
 }
@@ -249,7 +274,8 @@ async fn people_are_those_one_is_linked_with_and_a_gym_owner_sees_the_gym() {
     stage.link(&coach, &former, "ended", &permissions).await;
 
     let seen = async |user: &User| {
-        let caller = Caller { user: user.id, gym: user.gym.id, role: user.role, expires_at: NOW };
+        let caller =
+            Caller { user: user.id, gym: user.gym.id, role: user.role, generation: 0, expires_at: NOW };
         let people = stage.policy.visible_people(&caller).await.unwrap();
         people
             .into_iter()

@@ -19,5 +19,7 @@ pub use inbox::{CONVERSATIONS_MAX, Inbox, MESSAGES_IN_ALL_MAX, MESSAGES_MAX, NOT
 pub use letter::Letter;
 pub use room::Room;
 pub use rows::{MessageRow, ReadRow, SessionRow, SetRow};
-pub use session::{EXERCISES_MAX, NOTES_MAX, OPEN_DAYS, REST_MAX, SETS_MAX, Session};
+pub use session::{
+    ABANDON_AFTER, CUES_MAX, EXERCISES_MAX, NOTES_MAX, OPEN_DAYS, PAINS_MAX, REST_MAX, SETS_MAX, Session,
+};
 pub use wall::Wall;

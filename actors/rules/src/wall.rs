@@ -185,7 +185,7 @@ impl Seat {
             active_at: glance.active_at,
             live: match glance.phase {
                 Phase::Live | Phase::Paused => Some(glance),
-                Phase::Planned | Phase::Finished => None,
+                Phase::Planned | Phase::Finished | Phase::Abandoned => None,
             },
         };
         match place {
@@ -217,7 +217,9 @@ impl Seat {
         let resting = rest_end.is_some_and(|end| at < end);
         let stalled = stall.is_some_and(|moment| at >= moment);
         let has = |badge| glance.badges.contains(&badge);
-        let attention = if has(Badge::Failed) {
+        let attention = if has(Badge::Pain) {
+            Attention::Pain
+        } else if has(Badge::Failed) {
             Attention::Failed
         } else if has(Badge::Overshoot) {
             Attention::Overshoot

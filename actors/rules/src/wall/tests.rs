@@ -45,6 +45,8 @@ fn glance(session: u128, v: u64, active: i64) -> Glance {
             at: at(active),
         }),
         rest: None,
+        pain: None,
+        cue: None,
         badges: Vec::new(),
     }
 }
