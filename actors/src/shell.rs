@@ -74,10 +74,10 @@ struct Batch<S: Kind> {
     carried: Vec<LetterId>,
     /// Bytes of event bodies.
     bytes: usize,
-    /// Whether a command asked for something that is not due yet.
-    rang_early: bool,
     /// To each command in turn, once what was accepted is committed.
     answers: Vec<Answer>,
+    /// A reminder rang before something was due.
+    too_early: bool,
 }
 
 impl<S: Kind> Default for Batch<S> {
@@ -89,8 +89,8 @@ impl<S: Kind> Default for Batch<S> {
             letters: Vec::new(),
             carried: Vec::new(),
             bytes: 0,
-            rang_early: false,
             answers: Vec::new(),
+            too_early: false,
         }
     }
 }
@@ -165,6 +165,9 @@ impl<S: Kind> Awake<S> {
                 return Ok(());
             }
         }
+        if batch.too_early {
+            self.move_reminder().await?;
+        }
         self.queue.answer(batch.answers);
         Ok(())
     }
@@ -204,7 +207,7 @@ impl<S: Kind> Awake<S> {
         batch.answers.push(match verdict {
             Verdict::Repeat(version) => Ok(Done { version, repeat: true }),
             Verdict::Refuse(fault) => {
-                batch.rang_early |= fault.code == ErrorCode::NotYet;
+                batch.too_early |= fault.code == ErrorCode::NotYet;
                 Err(fault)
             }
             Verdict::Accept(events) => {
@@ -235,15 +238,10 @@ impl<S: Kind> Awake<S> {
     /// Makes a batch durable, adopts the state after it and tells of it. The inner error is why the store
     /// refuses it: then nothing was changed.
     async fn commit(&mut self, batch: &mut Batch<S>) -> Result<Result<(), String>, ActorProcessingErr> {
-        let Some(next) = batch.next.take() else {
-            if batch.rang_early {
-                self.move_reminder().await?;
-            }
-            return Ok(Ok(()));
-        };
+        let Some(next) = batch.next.take() else { return Ok(Ok(())) };
         let letters = std::mem::take(&mut batch.letters);
         let recipients: Vec<UserId> = letters.iter().map(|letter| letter.to).collect();
-        let reminder = self.remind(&next, batch.rang_early);
+        let reminder = self.remind(&next);
         let append = Append {
             gym: self.gym,
             address: self.address,
@@ -273,10 +271,9 @@ impl<S: Kind> Awake<S> {
     }
 
     /// What becomes of the reminder with a commit. A later wish leaves it where it is: it rings too early, once,
-    /// instead of moving with every command. One that rang too early is moved to where the entity wants it.
-    fn remind(&self, next: &Entity<S>, rang_early: bool) -> Remind {
+    /// instead of moving with every command.
+    fn remind(&self, next: &Entity<S>) -> Remind {
         match (next.state().reminder(), self.reminder) {
-            (Some(wish), _) if rang_early => Remind::At(wish),
             (Some(wish), None) => Remind::At(wish),
             (Some(wish), Some(stored)) if wish < stored => Remind::At(wish),
             (Some(_), Some(_)) | (None, None) => Remind::Keep,

@@ -147,6 +147,7 @@ fn brief() -> Brief {
         exercise: "barbell-back-squat".parse().expect("a slug"),
         name: Name::clipped("Squat"),
         load_kind: LoadKind::External,
+        group: None,
         note: None,
         sets: vec![target.clone(), target],
     };

@@ -145,13 +145,13 @@ async fn a_command_whose_sender_missed_that_it_was_given_up_is_not_done_twice() 
     house.library.fail_on("curse");
     assert!(house.send(set_of("curse", 2)).await.is_err());
     house.library.repair();
-    assert_eq!(house.send(set_of("curse", 2)).await, done(4));
+    let done = house.send(set_of("curse", 2)).await.unwrap();
     let id = house.engine.dead_letters().await.unwrap()[0].id;
 
     let answer = house.engine.offer_again(id).await.unwrap();
 
-    assert_eq!(answer, Some(Ok(Done { version: Version(4), repeat: true })));
-    assert_eq!(house.journaled(SESSION).await.len(), 4);
+    assert_eq!(answer, Some(Ok(Done { repeat: true, ..done })));
+    assert_eq!(house.journaled(SESSION).await.len() as u64, done.version.0);
     assert_eq!(house.engine.dead_letters().await.unwrap(), []);
 }
 
