@@ -292,6 +292,7 @@ impl<S: Kind> Awake<S> {
     /// Moves a reminder that rang too early to where the entity wants it.
     async fn move_reminder(&mut self) -> Result<(), ActorProcessingErr> {
         let Some(wish) = self.entity.state().reminder() else { return Ok(()) };
+        self.queue.suspect_nobody();
         let append = Append {
             gym: self.gym,
             address: self.address,
