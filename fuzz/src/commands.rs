@@ -148,6 +148,7 @@ fn brief() -> Brief {
         name: Name::clipped("Squat"),
         load_kind: LoadKind::External,
         note: None,
+        group: None,
         sets: vec![target.clone(), target],
     };
     let (id, revision) = (WorkoutId(id(0x30)), 3);
