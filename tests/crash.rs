@@ -210,8 +210,9 @@ async fn trained(
         }
         while !stopping && unanswered.len() < WINDOW {
             let command = script.next(log.client, log.session);
-            wire.send(ClientFrame::Command(command.clone())).await?;
-            unanswered.push_back(command);
+            // Kept before it is sent, as a phone does: a socket that breaks here must not lose it.
+            unanswered.push_back(command.clone());
+            wire.send(ClientFrame::Command(command)).await?;
         }
         match wire.next().await? {
             ServerFrame::Reply(Reply { req: Some(0), error, .. }) => {
