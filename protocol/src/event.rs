@@ -13,7 +13,9 @@ pub use inbox::{
     Acknowledged, InboxEvent, InboxEventKind, MessageReceived, MessageSent, MessagesDelivered, MessagesRead,
     Notice, NoticeKind, NotificationsRead, Notified, ReceiptKind, ReceiptReceived,
 };
-pub use room::{AthleteHidden, AthleteShown, RoomEvent, RoomEventKind};
+pub use room::{
+    AthleteHidden, AthletePinned, AthleteShown, AthleteUnpinned, BadgeDismissed, RoomEvent, RoomEventKind,
+};
 pub use session::{
     Actual, ExerciseAdded, Finished, Noted, Paused, PlannedExercise, PlannedSet, Pr, PrKind, PrWithdrawn,
     Reopened, Rested, Resumed, SessionEvent, SessionEventKind, SetAdded, SetAmended, SetCompleted, SetFailed,

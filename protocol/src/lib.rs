@@ -16,6 +16,7 @@ mod id;
 mod permission;
 mod quantity;
 mod scan;
+mod seen;
 mod text;
 mod time;
 mod view;
@@ -26,18 +27,19 @@ pub use address::{Address, EntityKind, SHARDS, Shard};
 pub use close::CloseCode;
 pub use codec::{Codec, DecodeError};
 pub use command::{
-    Amend, Command, CommandKind, Complete, Delivered, Fail, Finish, Hide, InboxCommand, InboxCommandKind,
-    Message, Note, Notify, Pause, Place, Read, ReadNotifications, Receipt, Receive, Reopen, Rest, Resume,
-    RoomCommand, RoomCommandKind, SessionCommand, SessionCommandKind, Show, Skip, Start, Void,
+    Amend, Command, CommandKind, Complete, Delivered, Dismiss, Fail, Finish, Hide, InboxCommand,
+    InboxCommandKind, Message, Note, Notify, Pause, Pin, Place, Read, ReadNotifications, Receipt, Receive,
+    Reopen, Rest, Resume, RoomCommand, RoomCommandKind, SessionCommand, SessionCommandKind, Show, Skip,
+    Start, Unpin, Void,
 };
 pub use error::{ErrorCode, Fault, Persistence};
 pub use event::{
-    Acknowledged, Actual, AthleteHidden, AthleteShown, Event, ExerciseAdded, Finished, InboxEvent,
-    InboxEventKind, JournalError, MessageReceived, MessageSent, MessagesDelivered, MessagesRead, Noted,
-    Notice, NoticeKind, NotificationsRead, Notified, Paused, PlannedExercise, PlannedSet, Pr, PrKind,
-    PrWithdrawn, ReceiptKind, ReceiptReceived, Recorded, Reopened, Rested, Resumed, RoomEvent, RoomEventKind,
-    SessionEvent, SessionEventKind, SetAdded, SetAmended, SetCompleted, SetFailed, SetSkipped, SetVoided,
-    Stamp, Started,
+    Acknowledged, Actual, AthleteHidden, AthletePinned, AthleteShown, AthleteUnpinned, BadgeDismissed, Event,
+    ExerciseAdded, Finished, InboxEvent, InboxEventKind, JournalError, MessageReceived, MessageSent,
+    MessagesDelivered, MessagesRead, Noted, Notice, NoticeKind, NotificationsRead, Notified, Paused,
+    PlannedExercise, PlannedSet, Pr, PrKind, PrWithdrawn, ReceiptKind, ReceiptReceived, Recorded, Reopened,
+    Rested, Resumed, RoomEvent, RoomEventKind, SessionEvent, SessionEventKind, SetAdded, SetAmended,
+    SetCompleted, SetFailed, SetSkipped, SetVoided, Stamp, Started,
 };
 pub use frame::{
     Ack, ClientFrame, CommandFrame, EventsFrame, GoAway, Hello, Limits, LiveSession, Ping, Pong,

@@ -108,7 +108,9 @@ pub const fn rule(command: CommandKind) -> Rule {
             Rule { owner: ANYONE, coach: None }
         }
         CommandKind::Inbox(I::Delivered | I::Receive | I::Receipt | I::Notify) => SERVER_ONLY,
-        CommandKind::Room(R::Hide | R::Show) => Rule { owner: COACHES, coach: None },
+        CommandKind::Room(R::Hide | R::Show | R::Pin | R::Unpin | R::Dismiss) => {
+            Rule { owner: COACHES, coach: None }
+        }
     }
 }
 
@@ -170,7 +172,14 @@ pub const fn shows(view: View, event: &Event) -> bool {
             | InboxEvent::ReceiptReceived(_)
             | InboxEvent::Notified(_)
             | InboxEvent::NotificationsRead(_),
-        )
-        | Event::Room(RoomEvent::AthleteHidden(_) | RoomEvent::AthleteShown(_)) => true,
+        ) => true,
+        // A screen is for everybody in the room; what its coach chose is not.
+        Event::Room(
+            RoomEvent::AthleteHidden(_)
+            | RoomEvent::AthleteShown(_)
+            | RoomEvent::AthletePinned(_)
+            | RoomEvent::AthleteUnpinned(_)
+            | RoomEvent::BadgeDismissed(_),
+        ) => !matches!(view, View::Tv),
     }
 }

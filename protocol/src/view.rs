@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Actual, Notice};
+use crate::event::{Actual, BadgeDismissed, Notice};
 use crate::{
     Address, Bests, ExerciseId, Grams, InstanceId, LoadKind, MessageId, MessageText, Millis, Name, NoteText,
     PrKind, Reason, SetId, SetType, Target, Timestamp, Title, UserId, Version, WorkoutRef,
@@ -230,4 +230,10 @@ pub struct NotificationView {
 pub struct RoomView {
     /// The athletes taken off the wall.
     pub hidden: Vec<UserId>,
+    /// The athletes put first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<UserId>,
+    /// The badges dealt with, oldest first; one of each athlete and badge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dismissed: Vec<BadgeDismissed>,
 }

@@ -172,7 +172,7 @@ impl Listener for Following {
                 }
             }
             Publication::Tiles(news) if news.frame.to == self.address => {
-                self.queue.push(news.frame(self.queue.codec()));
+                self.queue.push(news.frame(self.queue.codec(), self.view));
             }
             Publication::Events(_) | Publication::Tiles(_) | Publication::Presence(..) => {}
         }

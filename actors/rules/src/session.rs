@@ -67,7 +67,7 @@ impl Rules for Session {
     type Event = SessionEvent;
 
     const KIND: EntityKind = EntityKind::Session;
-    const SNAPSHOT_SCHEMA: u16 = 1;
+    const SNAPSHOT_SCHEMA: u16 = 2;
 
     fn needs(&self, command: &SessionCommand) -> Needs {
         decide::needs(self.log.as_deref(), command)
@@ -82,7 +82,7 @@ impl Rules for Session {
             (log, SessionEvent::Started(started)) => {
                 *log = Some(Box::new(Log::started(started, recorded.stamp.at)));
             }
-            (Some(log), event) => log.apply(event, &recorded.stamp),
+            (Some(log), event) => log.apply(event, recorded.version, &recorded.stamp),
             (None, _) => {}
         }
     }

@@ -1,20 +1,20 @@
 //! The values behind the golden files. Every id and time is fixed, and no two ids are alike.
 
 use spotter_protocol::{
-    Ack, Acknowledged, Actual, Address, Amend, AthleteHidden, AthleteShown, Attention, Badge, Bests,
-    ClientFrame, ClientId, Command, CommandFrame, CommandId, Complete, ConversationView, Delivered, Effort,
-    EffortScale, EntityView, ErrorCode, Event, EventsFrame, ExerciseAdded, ExerciseView, Fail, Fault, Finish,
-    Finished, Glance, GoAway, Grams, GymId, Hello, Hide, InboxCommand, InboxEvent, InboxView, InstanceId,
-    LastSet, Limits, LiveSession, Load, LoadKind, Message, MessageId, MessageReceived, MessageSent,
-    MessageView, MessagesDelivered, MessagesRead, Metres, Millis, Note, NoteView, Noted, Notice,
-    NotificationView, NotificationsRead, Notified, Notify, Pause, Paused, Phase, Ping, Place,
-    PlannedExercise, PlannedSet, Pong, Pr, PrKind, PrWithdrawn, Presence, PublishedEvent, Read,
-    ReadNotifications, Receipt, ReceiptKind, ReceiptReceived, Receive, Reopen, Reopened, RepRange, Reply,
-    Reps, Rest, RestGlance, RestView, Rested, Resume, Resumed, Role, RoomCommand, RoomEvent, RoomView,
-    Seconds, ServerFrame, SessionEvent, SessionId, SessionView, SetAdded, SetAmended, SetCompleted,
-    SetFailed, SetId, SetSkipped, SetStatus, SetType, SetView, SetVoided, Show, Shown, Side, Signal, Skip,
-    SnapshotFrame, Start, Started, Subscribe, Target, Text, Tile, TilesFrame, Timestamp, Token, Unit,
-    Unsubscribe, UserId, Version, View, Void, Welcome, WorkoutId, WorkoutRef,
+    Ack, Acknowledged, Actual, Address, Amend, AthleteHidden, AthletePinned, AthleteShown, AthleteUnpinned,
+    Attention, Badge, BadgeDismissed, Bests, ClientFrame, ClientId, Command, CommandFrame, CommandId,
+    Complete, ConversationView, Delivered, Dismiss, Effort, EffortScale, EntityView, ErrorCode, Event,
+    EventsFrame, ExerciseAdded, ExerciseView, Fail, Fault, Finish, Finished, Glance, GoAway, Grams, GymId,
+    Hello, Hide, InboxCommand, InboxEvent, InboxView, InstanceId, LastSet, Limits, LiveSession, Load,
+    LoadKind, Message, MessageId, MessageReceived, MessageSent, MessageView, MessagesDelivered, MessagesRead,
+    Metres, Millis, Note, NoteView, Noted, Notice, NotificationView, NotificationsRead, Notified, Notify,
+    Pause, Paused, Phase, Pin, Ping, Place, PlannedExercise, PlannedSet, Pong, Pr, PrKind, PrWithdrawn,
+    Presence, PublishedEvent, Read, ReadNotifications, Receipt, ReceiptKind, ReceiptReceived, Receive,
+    Reopen, Reopened, RepRange, Reply, Reps, Rest, RestGlance, RestView, Rested, Resume, Resumed, Role,
+    RoomCommand, RoomEvent, RoomView, Seconds, ServerFrame, SessionEvent, SessionId, SessionView, SetAdded,
+    SetAmended, SetCompleted, SetFailed, SetId, SetSkipped, SetStatus, SetType, SetView, SetVoided, Show,
+    Shown, Side, Signal, Skip, SnapshotFrame, Start, Started, Subscribe, Target, Text, Tile, TilesFrame,
+    Timestamp, Token, Unit, Unpin, Unsubscribe, UserId, Version, View, Void, Welcome, WorkoutId, WorkoutRef,
 };
 use uuid::Uuid;
 
@@ -219,6 +219,18 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("notify", InboxCommand::from(Notify { notice: Notice::linked(COACH) }).into()),
         ("notify_unlinked", InboxCommand::from(Notify { notice: Notice::unlinked(COACH) }).into()),
         ("notify_abandoned", InboxCommand::from(Notify { notice: Notice::abandoned(SESSION) }).into()),
+        ("pin", RoomCommand::from(Pin { athlete: ATHLETE }).into()),
+        ("unpin", RoomCommand::from(Unpin { athlete: ATHLETE }).into()),
+        (
+            "dismiss",
+            RoomCommand::from(Dismiss {
+                athlete: ATHLETE,
+                session: SESSION,
+                badge: Badge::Failed,
+                v: Version(12),
+            })
+            .into(),
+        ),
     ]
 }
 
@@ -314,7 +326,17 @@ fn inbox_view() -> InboxView {
 
 /// Every event of a room.
 pub(crate) fn room_events() -> Vec<RoomEvent> {
-    vec![AthleteHidden { athlete: OTHER }.into(), AthleteShown { athlete: OTHER }.into()]
+    vec![
+        AthleteHidden { athlete: OTHER }.into(),
+        AthleteShown { athlete: OTHER }.into(),
+        AthletePinned { athlete: ATHLETE }.into(),
+        AthleteUnpinned { athlete: ATHLETE }.into(),
+        dismissed().into(),
+    ]
+}
+
+fn dismissed() -> BadgeDismissed {
+    BadgeDismissed { athlete: ATHLETE, session: SESSION, badge: Badge::Failed, v: Version(12) }
 }
 
 /// Every frame that a server sends, by the name of its file.
@@ -335,7 +357,7 @@ pub(crate) fn server_frames() -> Vec<(String, ServerFrame)> {
         ("reply_unreadable", ServerFrame::Reply(Reply::refused(None, ErrorCode::BadFrame))),
         ("snapshot_session", snapshot(session, Version(12), EntityView::Session(session_view()))),
         ("snapshot_inbox", snapshot(Address::inbox(ATHLETE), Version(5), EntityView::Inbox(inbox_view()))),
-        ("snapshot_room", snapshot(room, Version(2), EntityView::Room(RoomView { hidden: vec![OTHER] }))),
+        ("snapshot_room", snapshot(room, Version(2), EntityView::Room(room_view()))),
         (
             "events_hidden",
             ServerFrame::Events(EventsFrame { to: session, events: vec![published(13, Shown::Hidden)] }),
@@ -456,6 +478,10 @@ fn session_view() -> SessionView {
     }
 }
 
+fn room_view() -> RoomView {
+    RoomView { hidden: vec![OTHER], pinned: vec![ATHLETE], dismissed: vec![dismissed()] }
+}
+
 fn tiles() -> TilesFrame {
     let glance = Glance {
         session: SESSION,
@@ -476,6 +502,7 @@ fn tiles() -> TilesFrame {
             target: Some(five_at_140()),
             actual: four_at_140(),
             at: at(50),
+            v: Version(11),
         }),
         rest: Some(RestGlance { start: at(60), duration_ms: Millis(180_000) }),
         badges: vec![
@@ -490,7 +517,9 @@ fn tiles() -> TilesFrame {
     };
     let failed = Tile {
         athlete: ATHLETE,
-        presence: Some(Presence { here: true, since: at(-60) }),
+        presence: Some(Presence { here: false, since: at(70) }),
+        pinned: true,
+        stale: true,
         attention: Attention::Failed,
         since: at(50),
         glance: Some(glance),
@@ -506,5 +535,13 @@ fn tiles() -> TilesFrame {
 }
 
 fn away_tile() -> Tile {
-    Tile { athlete: OTHER, presence: None, attention: Attention::Away, since: at(-7_200), glance: None }
+    Tile {
+        athlete: OTHER,
+        presence: None,
+        pinned: false,
+        stale: false,
+        attention: Attention::Away,
+        since: at(-7_200),
+        glance: None,
+    }
 }

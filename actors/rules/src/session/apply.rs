@@ -2,7 +2,7 @@
 
 use spotter_protocol::{
     Actual, Bests, ExerciseId, NoteView, PlannedExercise, PlannedSet, RestView, SessionEvent, SetAdded,
-    SetId, Stamp, Started, Timestamp,
+    SetId, Stamp, Started, Timestamp, Version,
 };
 
 use super::log::{Done, Exercise, Log, Mark, Outcome, Plan, Set, Stage};
@@ -26,8 +26,8 @@ impl Log {
     }
 
     /// Folds in an event that follows the start.
-    pub(super) fn apply(&mut self, event: &SessionEvent, stamp: &Stamp) {
-        let mark = Mark { at: stamp.at, received_at: stamp.received_at, by: stamp.author };
+    pub(super) fn apply(&mut self, event: &SessionEvent, v: Version, stamp: &Stamp) {
+        let mark = Mark { v, at: stamp.at, received_at: stamp.received_at, by: stamp.author };
         match event {
             SessionEvent::Started(_) => {}
             SessionEvent::ExerciseAdded(added) => {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
     Actual, ExerciseId, InstanceId, LoadKind, Name, NoteView, Phase, Reason, RestView, SetId, SetStatus,
-    SetType, Target, Timestamp, Title, UserId, WorkoutRef,
+    SetType, Target, Timestamp, Title, UserId, Version, WorkoutRef,
 };
 
 use super::record::{Bar, Lift, Record};
@@ -88,6 +88,7 @@ pub(super) struct Done {
 /// Who logged a set, and its place in time. An amendment leaves it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mark {
+    pub(super) v: Version,
     pub(super) at: Timestamp,
     pub(super) received_at: Timestamp,
     pub(super) by: UserId,
