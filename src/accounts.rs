@@ -37,6 +37,9 @@ pub enum AccountError {
     /// Link two people.
     #[error("`{0}` cannot coach themselves: a link needs two people")]
     OnePerson(Email),
+    /// Link the two first, or mind who coaches whom.
+    #[error("no active link joins coach `{0}` and athlete `{1}`: `spotter link add` makes one")]
+    NotLinked(Email, Email),
     /// Try again; if it stays, look at the disk and the file.
     #[error("the database did not answer")]
     Store(#[from] sqlx::Error),

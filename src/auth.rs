@@ -24,6 +24,8 @@ pub struct Caller {
     pub gym: GymId,
     /// What the user was in the gym when the token was made.
     pub role: Role,
+    /// How often the user's password had been set anew when the token was made.
+    pub generation: u32,
     /// When the token ends.
     pub expires_at: Timestamp,
 }
@@ -90,7 +92,9 @@ impl SignIn {
         };
         let is_right = self.passwords.verify(password, hash).await?;
         let user = user.filter(|_| is_right).ok_or(SignInError::BadCredentials)?;
-        let refresh_token = self.refresh.issue(user.id, now).await.map_err(unavailable)?;
+        let refresh_token = self.refresh.issue(&user, now).await.map_err(unavailable)?;
+        // None: the password was changed while it was compared.
+        let refresh_token = refresh_token.ok_or(SignInError::BadCredentials)?;
         self.signed_in(user, refresh_token, now)
     }
 
@@ -187,7 +191,7 @@ pub(crate) mod tests {
         assert!(matches!(refreshed, Err(SignInError::BadRefreshToken)));
         let again =
             sign_in.with_password("north", "ADA@example.com", Password::new("battery staple"), NOW).await;
-        assert_eq!(again.unwrap().user, user);
+        assert_eq!(again.unwrap().user.id, user.id);
     }
 
     #[tokio::test]

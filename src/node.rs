@@ -16,6 +16,7 @@ use spotter_actors::{Clock, Engine, Journal, Library, LocalBackplane, Ports, Tun
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -25,7 +26,7 @@ use crate::auth::{Keys, Passwords, RefreshTokens, SignIn, Tokens};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::http::{self, Api, Readiness};
-use crate::policy::Policy;
+use crate::policy::{Changes, Policy};
 use crate::socket::{self, Edge, Limited, Registry};
 use crate::store::SqliteStore;
 use crate::telemetry;
@@ -37,6 +38,8 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 const LANES: usize = 1;
 /// How long sockets have to take their last frames when the node stops.
 const GOODBYES: Duration = Duration::from_secs(1);
+/// How often changed rights are looked for: the look and the judging together take less than a second.
+const RIGHTS_EVERY: Duration = Duration::from_millis(500);
 /// How often what was measured is folded together when nobody scrapes.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -103,6 +106,8 @@ pub async fn serve(
     });
     let stopping = CancellationToken::new();
     let upkeep = tokio::spawn(keep_up(metrics.clone(), Arc::clone(&node.store)));
+    let changes = Changes::from_now(node.store.db()).await.context("the rights cannot be read")?;
+    let rights = tokio::spawn(keep_rights(changes, Arc::clone(&node.engine), Arc::clone(&node.registry)));
     let public = axum::serve(public, http::router(Arc::clone(&node.api), node.routes.clone()))
         .with_graceful_shutdown(stopping.clone().cancelled_owned());
     let admin = axum::serve(admin, http::admin_router(metrics))
@@ -120,6 +125,7 @@ pub async fn serve(
         warn!("not drained in time: what was not acknowledged will be sent again");
     }
     upkeep.abort();
+    rights.abort();
     node.store.close().await;
     info!("drained");
     Ok(())
@@ -197,6 +203,25 @@ async fn keep_up(metrics: PrometheusHandle, store: Arc<SqliteStore>) {
                 }
             }
             _ = upkeeps.tick() => metrics.run_upkeep(),
+        }
+    }
+}
+
+/// Brings changed rights into force on what is open: walls first, so that no socket that is judged again is shown
+/// an older roster.
+async fn keep_rights(mut changes: Changes, engine: Arc<Engine>, registry: Arc<Registry>) {
+    let mut looks = tokio::time::interval(RIGHTS_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        match changes.since_last().await {
+            Ok(gyms) => {
+                for gym in gyms {
+                    engine.links_changed(gym);
+                    registry.judge_again(gym);
+                }
+            }
+            Err(error) => warn!(%error, "changed rights cannot be read: looking again"),
         }
     }
 }

@@ -2,14 +2,16 @@
 //! caller's gym. Nothing else decides on rights.
 
 mod people;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 pub use people::Person;
+pub use standing::{Changes, Standing};
 
 use spotter_protocol::{
-    Address, Command, CommandKind, EntityKind, InboxCommand, LinkPermission, Role, UserId, View, rule,
-    view_for,
+    Address, Command, CommandKind, EntityKind, InboxCommand, LinkPermission, Role, SignalKey, Speaker,
+    UserId, View, gym_room_view, gym_rule, rule, speaker_of, view_for,
 };
 
 use crate::accounts::Permissions;
@@ -57,6 +59,9 @@ impl Policy {
         if address.kind != kind || !address.is_well_formed() {
             return Err(Denied::NotFound);
         }
+        if address.is_shared_in(caller.gym) {
+            return allow(gym_rule(command).contains(&caller.role));
+        }
         let rule = rule(command);
         if caller.user == address.owner {
             return allow(rule.owner.contains(&caller.role));
@@ -101,6 +106,20 @@ impl Policy {
         allow(linked.is_some())
     }
 
+    /// Whether `caller` may send a signal of that key about the entity at `address`. The entity need not exist.
+    ///
+    /// # Errors
+    /// [`Denied::NotFound`] also when such signals are about another kind of entity.
+    pub async fn may_signal(&self, caller: &Caller, address: Address, key: SignalKey) -> Result<(), Denied> {
+        let about_it = key.about().is_some_and(|(kind, _)| kind == address.kind);
+        allow(about_it && address.is_well_formed())?;
+        match speaker_of(key) {
+            Speaker::Owner(roles) => allow(caller.user == address.owner && roles.contains(&caller.role)),
+            Speaker::Correspondent => self.may_message(caller, address.owner).await,
+            Speaker::Nobody => Err(Denied::NotFound),
+        }
+    }
+
     /// The view in which `caller` may watch the entity at `address`: the one asked for, or the widest they have.
     ///
     /// # Errors
@@ -116,7 +135,7 @@ impl Policy {
         }
         let widest = match address.kind {
             EntityKind::Inbox => widest_of_inbox(caller, address.owner),
-            EntityKind::Room => self.widest_of_room(caller, address.owner),
+            EntityKind::Room => self.widest_of_room(caller, address),
             EntityKind::Session => self.widest_of_session(caller, address.owner).await?,
         };
         let widest = widest.ok_or(Denied::NotFound)?;
@@ -124,10 +143,13 @@ impl Policy {
         allow(includes(widest, wanted)).map(|()| wanted)
     }
 
-    /// A room is its coach's alone.
-    fn widest_of_room(&self, caller: &Caller, owner: UserId) -> Option<View> {
+    /// A room is its coach's alone, and the gym's own is watched by whoever coaches there.
+    fn widest_of_room(&self, caller: &Caller, room: Address) -> Option<View> {
+        if room.is_shared_in(caller.gym) {
+            return gym_room_view(caller.role);
+        }
         match caller.role {
-            Role::Coach | Role::GymOwner if caller.user == owner => Some(View::Coach),
+            Role::Coach | Role::GymOwner if caller.user == room.owner => Some(View::Coach),
             Role::Coach | Role::GymOwner | Role::Athlete | Role::Admin => None,
         }
     }

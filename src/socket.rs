@@ -2,6 +2,7 @@
 
 mod connection;
 mod queue;
+mod receipts;
 mod registry;
 mod subscription;
 

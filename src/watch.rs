@@ -181,11 +181,13 @@ const fn word(attention: Attention) -> &'static str {
         Attention::Stalled => "STALLED",
         Attention::Overshoot => "OVERSHOOT",
         Attention::Failed => "FAILED",
+        Attention::Pain => "PAIN",
     }
 }
 
 const fn badge_word(badge: Badge) -> &'static str {
     match badge {
+        Badge::Pain => "pain",
         Badge::Failed => "failed",
         Badge::Overshoot => "overshoot",
         Badge::MissedReps => "missed reps",

@@ -1,5 +1,6 @@
-//! A coach in a real Chromium: signs in, sees a set that an athlete's socket logs on its tile, opens the
-//! session, and is live again by itself after the server restarted.
+//! People in a real Chromium. A coach signs in, sees a set that an athlete's socket logs on its tile, opens the
+//! session, and is live again by itself after the server restarted. A coach and an athlete train together: cue,
+//! plan, messages, and a set that was logged while there was no server.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,13 +35,11 @@ async fn a_coach_sees_a_set_as_it_happens_and_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::prepare(folder.path(), &[]);
     let (athletes, coach) = server.populate("iron", 2).await;
-    let password = format!("{PASSWORD}\n");
-    server
-        .tool(&["user", "passwd", "--gym", "iron", "--email", &coach.email, "--password-stdin"], &password)
-        .await;
+    let_in(&server, &coach).await;
     server.start().await;
     let mut phone = Phone::new(&athletes[0]);
-    let mut browser = Browser::start(&server, &coach, &athletes[0]);
+    let athlete = athletes[0].user.to_string();
+    let mut browser = Browser::start(&server, "wall.mjs", &[("EMAIL", &coach.email), ("ATHLETE", &athlete)]);
 
     browser.expect("wall").await;
     phone.log(&server, Start { workout: None, title: Some(Title::clipped("Squats")) }).await;
@@ -56,6 +55,41 @@ async fn a_coach_sees_a_set_as_it_happens_and_survives_a_restart() {
     browser.expect("recovered").await;
 
     assert!(browser.process.wait().await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coach_and_an_athlete_train_together_and_lose_nothing_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::prepare(folder.path(), &[]);
+    let (athletes, coach) = server.populate("iron", 1).await;
+    let_in(&server, &coach).await;
+    let_in(&server, &athletes[0]).await;
+    let everything = "view_sessions,message,log_sets,edit_plans";
+    let pair = ["--coach", &coach.email, "--athlete", &athletes[0].email, "--permissions", everything];
+    server.tool(&[&["link", "add", "--gym", "iron"][..], &pair[..]].concat(), "").await;
+    server.start().await;
+    let people = [("COACH", coach.email.as_str()), ("ATHLETE", athletes[0].email.as_str())];
+    let mut browser = Browser::start(&server, "floor.mjs", &people);
+
+    browser.expect("training").await;
+    browser.expect("cue").await;
+    browser.expect("patched").await;
+    browser.expect("messages").await;
+    browser.expect("logged").await;
+    assert_eq!(server.stop().await, Some(0));
+    browser.expect("kept").await;
+    server.start().await;
+    browser.expect("sent once").await;
+
+    assert!(browser.process.wait().await.unwrap().success());
+}
+
+/// Gives somebody the password of these tests.
+async fn let_in(server: &Server, person: &Person) {
+    let password = format!("{PASSWORD}\n");
+    server
+        .tool(&["user", "passwd", "--gym", "iron", "--email", &person.email, "--password-stdin"], &password)
+        .await;
 }
 
 /// An athlete who logs one command for each connection.
@@ -112,15 +146,14 @@ struct Browser {
 }
 
 impl Browser {
-    fn start(server: &Server, coach: &Person, athlete: &Person) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/web/e2e/wall.mjs");
+    fn start(server: &Server, script: &str, people: &[(&str, &str)]) -> Self {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/web/e2e/");
         let mut process = tokio::process::Command::new("node")
-            .arg(script)
+            .arg(format!("{folder}{script}"))
             .env("BASE_URL", server.http())
             .env("GYM", "iron")
-            .env("EMAIL", &coach.email)
             .env("PASSWORD", PASSWORD)
-            .env("ATHLETE", athlete.user.to_string())
+            .envs(people.iter().copied())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

@@ -67,6 +67,7 @@ fn workout(revision: u32, kilograms: u32) -> Workout {
         exercise: format!("lift-{number}").parse().unwrap(),
         name: Name::clipped(&format!("Lift {number}")),
         load_kind: LoadKind::External,
+        group: None,
         note: None,
         sets: vec![target.clone(); SETS_EACH],
     };

@@ -13,8 +13,10 @@ mod wire;
 
 use server::{Person, Server};
 use spotter_protocol::{
-    Address, ClientFrame, ClientId, Codec, CommandFrame, EntityView, ErrorCode, Fault, Hello, Ping, Reply,
-    ServerFrame, SessionId, Start, Subscribe, Title, Token, Unsubscribe, Version,
+    Ack, Address, ClientFrame, ClientId, Codec, CommandFrame, EntityView, ErrorCode, Event, Fault, Hello,
+    InboxCommand, InboxEvent, Message as Letter, MessageId, MessageText, Ping, ReceiptKind, Reply,
+    ServerFrame, SessionId, Shown, Signal, SignalKey, Start, Subscribe, Title, Token, Unsubscribe, Version,
+    View,
 };
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
@@ -228,6 +230,117 @@ async fn the_same_frames_travel_as_json() {
     };
 
     assert!(matches!(snapshot.state, EntityView::Session(state) if state.title.as_str() == "Legs"));
+}
+
+#[tokio::test]
+async fn a_signal_reaches_who_follows_and_may_see_it() {
+    let gym = a_gym(&[]).await;
+    let mut athlete = gym.connect(&gym.athletes[0]).await;
+    let (session, others) = (a_session(&gym.athletes[0]), a_session(&gym.athletes[1]));
+    athlete.send(ClientFrame::Command(start(a_client(), session))).await.unwrap();
+    reply(&mut athlete).await;
+    let mut coach = gym.connect(&gym.coach).await;
+    let mut screen = gym.connect(&gym.coach).await;
+    coach.subscribe(1, session, None).await.unwrap();
+    reply(&mut coach).await;
+    let tv = Subscribe { req: 1, to: session, since: None, view: Some(View::Tv) };
+    screen.send(ClientFrame::Subscribe(tv)).await.unwrap();
+    reply(&mut screen).await;
+
+    let signal = |to, value| ClientFrame::Signal(Signal { to, key: SignalKey::HeartRate, value });
+    athlete.send(signal(session, 251)).await.unwrap();
+    assert_eq!(fault(&mut athlete).await.code, ErrorCode::BadFrame);
+    athlete.send(signal(others, 120)).await.unwrap();
+    assert_eq!(fault(&mut athlete).await, Fault::new(ErrorCode::NotFound));
+    athlete.send(signal(session, 142)).await.unwrap();
+
+    let ServerFrame::Signal(heard) = coach.next().await.unwrap() else { panic!("the signal comes") };
+    assert_eq!((heard.to, heard.key, heard.value), (session, SignalKey::HeartRate, 142));
+    assert_eq!(heard.by, gym.athletes[0].user);
+    screen.send(ClientFrame::Ping(Ping { clock: now() })).await.unwrap();
+    assert!(matches!(screen.next().await.unwrap(), ServerFrame::Pong(_)), "a screen is shown no heart rate");
+}
+
+#[tokio::test]
+async fn of_a_flood_of_signals_a_few_a_second_pass() {
+    let gym = a_gym(&[]).await;
+    let mut athlete = gym.connect(&gym.athletes[0]).await;
+    let session = a_session(&gym.athletes[0]);
+    athlete.send(ClientFrame::Command(start(a_client(), session))).await.unwrap();
+    reply(&mut athlete).await;
+    athlete.subscribe(2, session, None).await.unwrap();
+    reply(&mut athlete).await;
+
+    for value in 0..500 {
+        let flood = Signal { to: session, key: SignalKey::Velocity, value };
+        athlete.send(ClientFrame::Signal(flood)).await.unwrap();
+    }
+
+    // Signals wait behind the first answer; before the second none is left.
+    let mut passed = 0;
+    for _ in 0..2 {
+        athlete.send(ClientFrame::Ping(Ping { clock: now() })).await.unwrap();
+        while let ServerFrame::Signal(_) = athlete.next().await.unwrap() {
+            passed += 1;
+        }
+    }
+    assert!((1..=50).contains(&passed), "{passed} of 500 passed");
+}
+
+#[tokio::test]
+async fn an_acknowledged_message_is_receipted_to_its_sender_and_one_only_sent_is_not() {
+    let gym = a_gym(&[]).await;
+    let (athlete, coach) = (&gym.athletes[0], &gym.coach);
+    let (theirs, mine) = (Address::inbox(athlete.user), Address::inbox(coach.user));
+    let mut reader = gym.connect(athlete).await;
+    reader.subscribe(1, theirs, None).await.unwrap();
+    let mut writer = gym.connect(coach).await;
+    writer.subscribe(1, mine, None).await.unwrap();
+    let message = InboxCommand::from(Letter {
+        to: athlete.user,
+        id: MessageId(Uuid::now_v7()),
+        text: MessageText::clipped("Good work"),
+        about: None,
+    });
+    writer.send(ClientFrame::Command(command(a_client(), 1, mine, message))).await.unwrap();
+    let (arrived, _) =
+        inbox_event(&mut reader, |event| matches!(event, InboxEvent::MessageReceived(_))).await;
+
+    reader.send(ClientFrame::Ack(Ack { seen: vec![(theirs, Version(arrived.0 - 1))] })).await.unwrap();
+    reader.send(ClientFrame::Ping(Ping { clock: now() })).await.unwrap();
+    while !matches!(reader.next().await.unwrap(), ServerFrame::Pong(_)) {}
+    writer.send(ClientFrame::Ping(Ping { clock: now() })).await.unwrap();
+    let mut before = Vec::new();
+    loop {
+        match writer.next().await.unwrap() {
+            ServerFrame::Pong(_) => break,
+            ServerFrame::Events(frame) => before.extend(frame.events),
+            _ => {}
+        }
+    }
+    let receipted =
+        |event: &Shown| matches!(event, Shown::Event(Event::Inbox(InboxEvent::ReceiptReceived(_))));
+    assert!(!before.iter().any(|event| receipted(&event.ev)), "an earlier version says nothing of it");
+
+    reader.send(ClientFrame::Ack(Ack { seen: vec![(theirs, arrived)] })).await.unwrap();
+
+    let (_, event) = inbox_event(&mut writer, |event| matches!(event, InboxEvent::ReceiptReceived(_))).await;
+    let InboxEvent::ReceiptReceived(receipt) = event else { unreachable!() };
+    assert_eq!((receipt.with, receipt.kind), (athlete.user, ReceiptKind::Delivered));
+}
+
+/// The next event of an inbox that is such.
+async fn inbox_event(wire: &mut Wire, wanted: impl Fn(&InboxEvent) -> bool) -> (Version, InboxEvent) {
+    loop {
+        let ServerFrame::Events(frame) = wire.next().await.unwrap() else { continue };
+        for event in frame.events {
+            if let Shown::Event(Event::Inbox(ev)) = event.ev
+                && wanted(&ev)
+            {
+                return (event.v, ev);
+            }
+        }
+    }
 }
 
 #[tokio::test]

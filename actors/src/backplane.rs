@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use spotter_protocol::{
-    Address, Codec, Event, EventsFrame, Glance, PublishedEvent, Recorded, Shown, TilesFrame, UserId, Version,
-    View, shows,
+    Address, Codec, Event, EventsFrame, Glance, PublishedEvent, Recorded, Shown, SignalFrame, TilesFrame,
+    UserId, Version, View, shows,
 };
 use spotter_rules::Connected;
 
@@ -20,6 +20,8 @@ pub enum Publication {
     Tiles(TileNews),
     /// A person's first connection opened, or their last one closed.
     Presence(UserId, Connected),
+    /// Soft news that somebody sent about an entity.
+    Signal(SignalNews),
 }
 
 /// Events of one command of one entity.
@@ -44,6 +46,14 @@ pub struct TileNews {
     /// The frame.
     pub frame: TilesFrame,
     frames: Encoded<{ Codec::ALL.len() * View::ALL.len() }>,
+}
+
+/// Soft news about one entity.
+#[derive(Debug)]
+pub struct SignalNews {
+    /// The frame.
+    pub frame: SignalFrame,
+    frames: Encoded<{ Codec::ALL.len() }>,
 }
 
 /// Frames made at first use.
@@ -99,6 +109,18 @@ impl TileNews {
         let place = codec as usize * View::ALL.len() + view as usize;
         let encode = || codec.encode("tiles", &*self.frame.seen_in(view)).into();
         self.frames.0[place].get_or_init(encode).clone()
+    }
+}
+
+impl SignalNews {
+    /// News of a signal that was let through.
+    pub fn new(frame: SignalFrame) -> Self {
+        Self { frame, frames: Encoded::default() }
+    }
+
+    /// The `signal` frame.
+    pub fn frame(&self, codec: Codec) -> Bytes {
+        self.frames.0[codec as usize].get_or_init(|| codec.encode("signal", &self.frame).into()).clone()
     }
 }
 

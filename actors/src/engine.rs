@@ -17,6 +17,7 @@ use crate::lane::Lanes;
 use crate::post::{self, Hints};
 use crate::presence::People;
 use crate::shell::{Kind, Shared, read_rows, rebuild, shown};
+use crate::timers;
 use crate::wall::{Walls, Watch};
 use crate::{Claim, Clock, Journal, Library, StoreError};
 
@@ -64,6 +65,7 @@ pub struct Engine {
 
 /// How a subscriber gets to the present.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made once for a subscriber, and sent at once")]
 pub enum CatchUp {
     /// It missed nothing up to this version.
     Current(Version),
@@ -100,6 +102,7 @@ impl Engine {
             snapshot_every: tuning.snapshot_every.into(),
         });
         let directory = Directory::start(shared, claim).await?;
+        timers::start(Arc::clone(&ports.journal), Arc::clone(&ports.clock), &directory);
         post::open(Arc::clone(&ports.journal), Arc::clone(&ports.clock), &directory, hinted);
         let sweeping = Arc::downgrade(&directory);
         tokio::spawn(async move {
@@ -185,6 +188,11 @@ impl Engine {
     /// Watches a coach's room: `listener` hears a full frame of tiles soon, and then what changes.
     pub fn watch(&self, gym: GymId, coach: UserId, listener: Arc<dyn Listener>) -> Watch {
         self.walls.watch(gym, coach, listener)
+    }
+
+    /// Links of a gym have changed. From here on no room of it tells of anyone who has left its roster.
+    pub fn links_changed(&self, gym: GymId) {
+        self.walls.links_changed(gym);
     }
 
     /// Where publications are heard.

@@ -21,11 +21,13 @@ mod presence;
 mod shell;
 #[cfg(feature = "simulation")]
 mod simulated;
+mod timers;
 mod wall;
 
 pub use ask::{Answer, Ask, Done, ReplyTo};
 pub use backplane::{
-    Backplane, EventNews, Listener, Listening, LocalBackplane, Publication, TileNews, events_frame, publish,
+    Backplane, EventNews, Listener, Listening, LocalBackplane, Publication, SignalNews, TileNews,
+    events_frame, publish,
 };
 pub use engine::{CatchUp, Engine, Ports, Tuning};
 pub use journal::{

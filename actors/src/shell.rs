@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use spotter_protocol::{
-    Address, EntityKind, EntityView, ErrorCode, Fault, GymId, Recorded, StreamId, UserId, Version, View,
-    Vocabulary,
+    Address, EntityKind, EntityView, ErrorCode, Fault, GymId, Recorded, StreamId, Timestamp, UserId, Version,
+    View, Vocabulary,
 };
 use spotter_rules::{self as rules, Brief, Entity, Rules, Verdict};
 use tracing::{error, warn};
@@ -53,6 +53,8 @@ pub(crate) struct Awake<S: Kind> {
     entity: Entity<S>,
     saved: Version,
     unsaved_bytes: usize,
+    /// The stored reminder; the entity's own wish may be later.
+    reminder: Option<Timestamp>,
 }
 
 impl<S: Kind> Awake<S> {
@@ -64,6 +66,7 @@ impl<S: Kind> Awake<S> {
         epoch: Epoch,
     ) -> Result<Self, StoreError> {
         let stored = shared.journal.load(gym, address).await?;
+        let reminder = stored.as_ref().and_then(|stored| stored.reminder);
         let (stream, entity, saved) = match stored {
             Some(stored) => {
                 let saved = stored.snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
@@ -71,7 +74,7 @@ impl<S: Kind> Awake<S> {
             }
             None => (StreamId(Uuid::now_v7()), Entity::default(), Version(0)),
         };
-        Ok(Self { shared, gym, address, epoch, stream, entity, saved, unsaved_bytes: 0 })
+        Ok(Self { shared, gym, address, epoch, stream, entity, saved, unsaved_bytes: 0, reminder })
     }
 
     /// Judges one command and answers it. An error ends the actor: what is in memory may no longer be what
@@ -108,7 +111,12 @@ impl<S: Kind> Awake<S> {
         };
         let answer = match verdict {
             Verdict::Repeat(version) => Ok(Done { version, repeat: true }),
-            Verdict::Refuse(fault) => Err(fault),
+            Verdict::Refuse(fault) => {
+                if fault.code == ErrorCode::NotYet {
+                    self.move_reminder().await?;
+                }
+                Err(fault)
+            }
             Verdict::Accept(events) => self.commit(events, carries).await?,
         };
         reply.send(answer);
@@ -138,6 +146,7 @@ impl<S: Kind> Awake<S> {
         let letters = events.iter().map(|event| post::letters_of::<S>(self.address, event));
         let letters = letters.collect::<Result<Vec<_>, _>>()?.concat();
         let recipients: Vec<UserId> = letters.iter().map(|letter| letter.to).collect();
+        let reminder = self.remind(&next);
         let append = Append {
             gym: self.gym,
             address: self.address,
@@ -148,12 +157,13 @@ impl<S: Kind> Awake<S> {
             rows: next.state().rows(self.address.id, next.head(), &events),
             letters,
             carried: carries.into_iter().collect(),
-            reminder: Remind::Keep,
+            reminder,
         };
         let bytes: usize = append.events.iter().map(|event| event.body.len()).sum();
         match self.shared.lanes.append(append).await {
             Ok(Outcome::Committed) => {
                 self.entity = next;
+                self.reminded(reminder);
                 self.unsaved_bytes += bytes;
                 self.publish(&events);
                 recipients.into_iter().for_each(|to| self.shared.hints.give(self.gym, to));
@@ -167,6 +177,49 @@ impl<S: Kind> Awake<S> {
             Ok(Outcome::Conflict) => Err("the journal holds other events than this actor knew".into()),
             Err(unknown @ Unknown) => Err(unknown.into()),
         }
+    }
+
+    /// What becomes of the reminder with a commit. A later wish leaves it where it is: it rings too early, once,
+    /// instead of moving with every command.
+    fn remind(&self, next: &Entity<S>) -> Remind {
+        match (next.state().reminder(), self.reminder) {
+            (Some(wish), None) => Remind::At(wish),
+            (Some(wish), Some(stored)) if wish < stored => Remind::At(wish),
+            (Some(_), Some(_)) | (None, None) => Remind::Keep,
+            (None, Some(_)) => Remind::Never,
+        }
+    }
+
+    fn reminded(&mut self, reminder: Remind) {
+        match reminder {
+            Remind::Keep => {}
+            Remind::At(at) => self.reminder = Some(at),
+            Remind::Never => self.reminder = None,
+        }
+    }
+
+    /// Moves a reminder that rang too early to where the entity wants it.
+    async fn move_reminder(&mut self) -> Result<(), ActorProcessingErr> {
+        let Some(wish) = self.entity.state().reminder() else { return Ok(()) };
+        let append = Append {
+            gym: self.gym,
+            address: self.address,
+            stream: self.stream,
+            opens: false,
+            epoch: self.epoch,
+            events: Vec::new(),
+            rows: Vec::new(),
+            letters: Vec::new(),
+            carried: Vec::new(),
+            reminder: Remind::At(wish),
+        };
+        match self.shared.lanes.append(append).await? {
+            Outcome::Committed => self.reminder = Some(wish),
+            Outcome::Fenced => return Err("the shard has another owner or a newer epoch".into()),
+            // It rings too early again.
+            Outcome::Conflict | Outcome::Refused(_) => {}
+        }
+        Ok(())
     }
 
     fn publish(&self, events: &[Recorded<S::Event>]) {

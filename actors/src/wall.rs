@@ -111,6 +111,15 @@ impl Walls {
         live.changed.notify_one();
         Watch { live, number }
     }
+
+    /// Links of a gym have changed: no wall of it shows anything more before it has read its roster again.
+    pub(crate) fn links_changed(&self, gym: GymId) {
+        let watched: Vec<_> = lock(&self.common.watched).values().map(Arc::clone).collect();
+        for live in watched.iter().filter(|live| live.gym == gym) {
+            live.lock().choices_changed = true;
+            live.changed.notify_one();
+        }
+    }
 }
 
 impl Drop for Watch {
@@ -155,7 +164,7 @@ impl Listener for Ear {
                 (EntityKind::Inbox | EntityKind::Room, _) => {}
             },
             Publication::Presence(user, connected) => state.wall.connected(*user, *connected),
-            Publication::Tiles(_) => return,
+            Publication::Tiles(_) | Publication::Signal(_) => return,
         }
         drop(state);
         live.changed.notify_one();

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rand::RngExt;
 use spotter_protocol::{
-    Address, ClientFrame, ClientId, CloseCode, Command, CommandId, EventsFrame, Fault, Reply, ServerFrame,
-    SnapshotFrame, Subscribe, TilesFrame, Timestamp, Token, Version, Welcome,
+    Address, ClientFrame, ClientId, CloseCode, Command, CommandId, EventsFrame, Fault, Reply, Revoked,
+    ServerFrame, SnapshotFrame, Subscribe, TilesFrame, Timestamp, Token, Version, Welcome,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -413,6 +413,9 @@ impl Running {
             ServerFrame::GoAway(go_away) => {
                 self.go_away = Some(Duration::from_millis(go_away.delay_ms.0.into()));
                 Ok(None)
+            }
+            ServerFrame::Revoked(Revoked { to }) => {
+                Ok(self.followed.remove(&to).map(|_| News::NotFollowed(to)))
             }
             ServerFrame::Pong(_) | ServerFrame::Signal(_) | ServerFrame::Welcome(_) => Ok(None),
         }

@@ -164,6 +164,12 @@ mod tests {
             done: 0,
             total: 0,
             volume_g: 0,
+            readiness: None,
+            pains: Vec::new(),
+            cues: Vec::new(),
+            adherence: Default::default(),
+            missed_targets: 0,
+            plan_v: Default::default(),
         }
     }
 
@@ -187,6 +193,7 @@ mod tests {
             exercise: exercise.movement.id.clone(),
             name: exercise.movement.title.clone(),
             load_kind: LoadKind::External,
+            group: None,
             bests: None,
             sets: (0..sets).map(set).collect(),
         }

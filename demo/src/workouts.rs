@@ -70,6 +70,7 @@ fn prescribe(id: WorkoutId, done: &Done, percent: u32) -> anyhow::Result<Workout
             exercise: exercise.movement.id.clone(),
             name: exercise.movement.title.clone(),
             load_kind: exercise.movement.load,
+            group: None,
             note: None,
             sets: sets.collect::<anyhow::Result<_>>()?,
         })
@@ -177,6 +178,7 @@ fn programs() -> anyhow::Result<Vec<Workout>> {
                 exercise: movement.id.clone(),
                 name: movement.title.clone(),
                 load_kind: movement.load,
+                group: None,
                 note: None,
                 sets: vec![target; exercise.target_sets],
             })

@@ -89,6 +89,7 @@ async fn count(mut page: Athlete, mut ended: oneshot::Receiver<()>) -> anyhow::R
                     | ServerFrame::Snapshot(_)
                     | ServerFrame::Events(_)
                     | ServerFrame::Signal(_)
+                    | ServerFrame::Revoked(_)
                     | ServerFrame::GoAway(_) => {}
                 }
                 seen.frames += 1;

@@ -16,8 +16,9 @@ pub use inbox::{
 };
 pub use room::{Dismiss, Hide, Pin, RoomCommand, RoomCommandKind, Show, Unpin};
 pub use session::{
-    Amend, Complete, Fail, Finish, Note, Pause, Place, Reopen, Rest, Resume, SessionCommand,
-    SessionCommandKind, Skip, Start, Void,
+    Abandon, ActOnCue, Add, Amend, Complete, Cue, DeliverCue, DropSets, Fail, Finish, Movement, Note, Pain,
+    Patch, Pause, Place, Readiness, Reopen, Reorder, Rest, Resume, SeeCue, SessionCommand,
+    SessionCommandKind, Skip, Slot, Start, Swap, Void,
 };
 
 /// Any command of any entity; the name alone says which kind of entity it is for.

@@ -92,6 +92,14 @@ codes! {
     WrongPhase = "wrong_phase", Permanent, "the session is not in that phase";
     /// Over thirty days after the start.
     Closed = "closed", Permanent, "the session began more than thirty days ago";
+    /// The plan has changed since the version that a patch is based on; `head` is the version now.
+    Outdated = "outdated", Permanent, "the plan has changed meanwhile: look at it again";
+    /// The session is not silent for long enough.
+    NotYet = "not_yet", Temporary, "it is too early for that";
+    /// The session has no such cue.
+    UnknownCue = "unknown_cue", Permanent, "the session has no such cue";
+    /// The session has no such exercise.
+    UnknownExercise = "unknown_exercise", Permanent, "the session has no such exercise";
     // The inbox
     /// A message to oneself.
     ToOneself = "to_oneself", Permanent, "a message goes to somebody else";

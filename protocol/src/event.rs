@@ -17,9 +17,10 @@ pub use room::{
     AthleteHidden, AthletePinned, AthleteShown, AthleteUnpinned, BadgeDismissed, RoomEvent, RoomEventKind,
 };
 pub use session::{
-    Actual, ExerciseAdded, Finished, Noted, Paused, PlannedExercise, PlannedSet, Pr, PrKind, PrWithdrawn,
-    Reopened, Rested, Resumed, SessionEvent, SessionEventKind, SetAdded, SetAmended, SetCompleted, SetFailed,
-    SetSkipped, SetVoided, Started,
+    Abandoned, Actual, CueActed, CueDelivered, CueSeen, Cued, ExerciseAdded, ExerciseSwapped, Finished,
+    Noted, PainNoted, Paused, PlanPatched, PlannedExercise, PlannedSet, Pr, PrKind, PrWithdrawn,
+    ReadinessNoted, Reopened, Reordered, Rested, Resumed, SessionEvent, SessionEventKind, SetAdded,
+    SetAmended, SetCompleted, SetFailed, SetSkipped, SetVoided, SetsAdded, SetsDropped, Started,
 };
 
 /// Any event of any entity.

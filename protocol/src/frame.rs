@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::scan::{FRAME_BYTES_MAX, SERVER_FRAME_BYTES_MAX};
 use crate::{
     Address, ClientId, Codec, Command, CommandId, DecodeError, EntityView, Event, Fault, InboxEvent, Millis,
-    Role, RoomEvent, SessionEvent, SessionId, Tile, Timestamp, UserId, Version, View, Vocabulary,
+    Role, RoomEvent, SessionEvent, SessionId, SignalKey, Tile, Timestamp, UserId, Version, View, Vocabulary,
 };
 
 macro_rules! frames {
@@ -86,7 +86,9 @@ frames! {
         /// Changed tiles of a room.
         Tiles(TilesFrame) = "tiles",
         /// Soft news, not journaled.
-        Signal(Signal) = "signal",
+        Signal(SignalFrame) = "signal",
+        /// A subscription ended: the right to it is gone.
+        Revoked(Revoked) = "revoked",
         /// The server will close this socket.
         GoAway(GoAway) = "go_away",
         /// I am.
@@ -164,12 +166,12 @@ pub struct Unsubscribe {
 }
 
 /// Soft news about an entity: latest per key, lost under load.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signal {
     /// The entity.
     pub to: Address,
     /// What kind of news.
-    pub key: String,
+    pub key: SignalKey,
     /// The value, in units the key defines.
     pub value: i64,
 }
@@ -384,6 +386,29 @@ pub struct TilesFrame {
     /// Athletes who left the wall.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gone: Vec<UserId>,
+}
+
+/// Soft news about a followed entity. Replaces what the same person sent under the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalFrame {
+    /// The entity.
+    pub to: Address,
+    /// What kind of news.
+    pub key: SignalKey,
+    /// The value, in units the key defines.
+    pub value: i64,
+    /// Who sent it.
+    pub by: UserId,
+    /// When the server received it.
+    pub at: Timestamp,
+}
+
+/// A subscription ended, because the right to see the entity is gone. What was sent of it before still counts;
+/// nothing follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// The entity.
+    pub to: Address,
 }
 
 /// The server will close this socket.

@@ -1,10 +1,13 @@
 //! What a wall shows of an athlete: a tile, made of presence and a glance at the newest live session.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::Actual;
 use crate::{
-    LoadKind, Millis, Name, Phase, SessionId, SetStatus, SetType, Target, Timestamp, Title, UserId, Version,
+    CueGroupId, CueId, LoadKind, Millis, Name, PainLevel, Phase, SessionId, SetStatus, SetType, Site, Target,
+    Timestamp, Title, UserId, Version,
 };
 
 /// A session at a glance, computed from its state alone. Each names the version it shows.
@@ -32,6 +35,12 @@ pub struct Glance {
     /// The rest under way or over, until the next set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<RestGlance>,
+    /// The newest pain that is not gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pain: Option<PainGlance>,
+    /// The newest cue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cue: Option<CueGlance>,
     /// What the last set deserves to be noticed for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub badges: Vec<Badge>,
@@ -74,10 +83,57 @@ pub struct RestGlance {
     pub duration_ms: Millis,
 }
 
+/// A pain on a tile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PainGlance {
+    /// How bad it is.
+    pub level: PainLevel,
+    /// Where.
+    pub site: Site,
+    /// When it was told.
+    pub at: Timestamp,
+    /// The session's version that rang an alarm for it; 0 when it came late, or where an older server does not say.
+    #[serde(default)]
+    pub v: Version,
+}
+
+/// A cue on a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CueGlance {
+    /// The cue.
+    pub cue: CueId,
+    /// The cue to many sessions that this is one of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<CueGroupId>,
+    /// How far it got.
+    pub state: CueState,
+    /// When it was sent.
+    pub at: Timestamp,
+    /// When it means nothing any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// How far a cue got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CueState {
+    /// Sent.
+    Sent,
+    /// It reached a device.
+    Delivered,
+    /// It was seen.
+    Seen,
+    /// It was done.
+    Acted,
+}
+
 /// Something a coach should notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Badge {
+    /// Something hurts.
+    Pain,
     /// The last set was missed.
     Failed,
     /// The last set was harder than asked for by RPE 1.5 or more.
@@ -112,6 +168,8 @@ pub enum Attention {
     Overshoot,
     /// Missed a set.
     Failed,
+    /// Something hurts.
+    Pain,
 }
 
 /// Whether a person is connected.
@@ -145,4 +203,11 @@ pub struct Tile {
     /// The newest live session; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glance: Option<Glance>,
+}
+
+impl Tile {
+    /// What tiles are sorted by: the first is shown first.
+    pub const fn place(&self) -> impl Ord + use<> {
+        (Reverse(self.pinned), Reverse(self.attention), self.since, self.athlete)
+    }
 }

@@ -44,6 +44,10 @@ uuid_ids! {
     SetId;
     /// A workout; its content is named by id and revision together.
     WorkoutId;
+    /// A cue; made by the coach's client.
+    CueId;
+    /// One cue to many sessions.
+    CueGroupId;
     /// A message; the same in the sender's and the recipient's inbox.
     MessageId;
     /// A command. A repeat carries the same id.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CommandKind, Event, InboxCommandKind, InboxEvent, RoomCommandKind, RoomEvent, SessionCommandKind,
-    SessionEvent,
+    SessionEvent, SignalKey,
 };
 
 /// What a user is in the gym.
@@ -98,12 +98,20 @@ pub const fn rule(command: CommandKind) -> Rule {
             | S::Amend
             | S::Void
             | S::Note
+            | S::Pain
             | S::Rest
             | S::Pause
             | S::Resume
             | S::Finish
             | S::Reopen,
         ) => Rule { owner: ANYONE, coach: Some(LinkPermission::LogSets) },
+        CommandKind::Session(S::Add | S::DropSets | S::Swap | S::Reorder) => {
+            Rule { owner: ANYONE, coach: Some(LinkPermission::EditPlans) }
+        }
+        CommandKind::Session(S::Readiness | S::SeeCue | S::ActOnCue) => Rule { owner: ANYONE, coach: None },
+        CommandKind::Session(S::Cue) => Rule { owner: &[], coach: Some(LinkPermission::Message) },
+        CommandKind::Session(S::Patch) => Rule { owner: &[], coach: Some(LinkPermission::EditPlans) },
+        CommandKind::Session(S::DeliverCue | S::Abandon) => SERVER_ONLY,
         CommandKind::Inbox(I::Message | I::Read | I::ReadNotifications) => {
             Rule { owner: ANYONE, coach: None }
         }
@@ -111,6 +119,44 @@ pub const fn rule(command: CommandKind) -> Rule {
         CommandKind::Room(R::Hide | R::Show | R::Pin | R::Unpin | R::Dismiss) => {
             Rule { owner: COACHES, coach: None }
         }
+    }
+}
+
+/// Who may send a signal about an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// Its owner, when in one of the roles.
+    Owner(&'static [Role]),
+    /// Whoever may write messages to its owner.
+    Correspondent,
+    /// No one.
+    Nobody,
+}
+
+/// The row of a signal: what an athlete wears or lifts speaks for the athlete alone.
+pub const fn speaker_of(key: SignalKey) -> Speaker {
+    match key {
+        SignalKey::HeartRate | SignalKey::Velocity => Speaker::Owner(ANYONE),
+        SignalKey::Typing => Speaker::Correspondent,
+        SignalKey::Unknown => Speaker::Nobody,
+    }
+}
+
+/// The roles in which anybody of a gym may send a command to what belongs to the gym itself: its shared room,
+/// whose owner is the gym's id.
+pub const fn gym_rule(command: CommandKind) -> &'static [Role] {
+    match command {
+        CommandKind::Room(_) => &[Role::GymOwner],
+        CommandKind::Session(_) | CommandKind::Inbox(_) => &[],
+    }
+}
+
+/// The widest view of their gym's shared room that somebody has. Whoever coaches may watch everybody there, and
+/// sees of nobody what is between athletes and their own coaches.
+pub const fn gym_room_view(role: Role) -> Option<View> {
+    match role {
+        Role::Coach | Role::GymOwner => Some(View::Operator),
+        Role::Athlete | Role::Admin => None,
     }
 }
 
@@ -124,7 +170,7 @@ pub enum View {
     Coach,
     /// A screen in the room: names and sets, no remarks.
     Tv,
-    /// The gym owner's, without a link: names and sets, no remarks.
+    /// Of somebody who runs the floor without a link: names and sets, no remarks, pain or cues.
     Operator,
 }
 
@@ -146,7 +192,15 @@ pub const fn view_for(role: Role, linked: bool) -> Option<View> {
 /// Whether a view shows an event. One it does not show is sent as `hidden`, with its version.
 pub const fn shows(view: View, event: &Event) -> bool {
     match event {
-        Event::Session(SessionEvent::Noted(_)) => matches!(view, View::Athlete | View::Coach),
+        Event::Session(
+            SessionEvent::Noted(_)
+            | SessionEvent::ReadinessNoted(_)
+            | SessionEvent::PainNoted(_)
+            | SessionEvent::Cued(_)
+            | SessionEvent::CueDelivered(_)
+            | SessionEvent::CueSeen(_)
+            | SessionEvent::CueActed(_),
+        ) => matches!(view, View::Athlete | View::Coach),
         Event::Session(
             SessionEvent::Started(_)
             | SessionEvent::ExerciseAdded(_)
@@ -162,7 +216,13 @@ pub const fn shows(view: View, event: &Event) -> bool {
             | SessionEvent::Finished(_)
             | SessionEvent::Reopened(_)
             | SessionEvent::Pr(_)
-            | SessionEvent::PrWithdrawn(_),
+            | SessionEvent::PrWithdrawn(_)
+            | SessionEvent::SetsAdded(_)
+            | SessionEvent::SetsDropped(_)
+            | SessionEvent::ExerciseSwapped(_)
+            | SessionEvent::Reordered(_)
+            | SessionEvent::PlanPatched(_)
+            | SessionEvent::Abandoned(_),
         )
         | Event::Inbox(
             InboxEvent::MessageSent(_)

@@ -18,6 +18,69 @@ pub enum Unit {
     Lb,
 }
 
+/// Exercises of one group are done in rounds: the k-th set of each is round k. 1 to 26, shown as A to Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct Group(u8);
+
+impl TryFrom<u8> for Group {
+    type Error = &'static str;
+
+    fn try_from(number: u8) -> Result<Self, Self::Error> {
+        (1..=26).contains(&number).then_some(Self(number)).ok_or("a group is 1 to 26")
+    }
+}
+
+impl From<Group> for u8 {
+    fn from(group: Group) -> Self {
+        group.0
+    }
+}
+
+/// One answer of a readiness check-in: 1 to 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct Answer(u8);
+
+impl TryFrom<u8> for Answer {
+    type Error = &'static str;
+
+    fn try_from(number: u8) -> Result<Self, Self::Error> {
+        (1..=5).contains(&number).then_some(Self(number)).ok_or("an answer is 1 to 5")
+    }
+}
+
+impl From<Answer> for u8 {
+    fn from(answer: Answer) -> Self {
+        answer.0
+    }
+}
+
+/// How an athlete feels before training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feeling {
+    /// How well they slept.
+    pub sleep: Answer,
+    /// How much energy they have.
+    pub energy: Answer,
+    /// How good their mood is.
+    pub mood: Answer,
+    /// How sore they are: more is worse.
+    pub soreness: Answer,
+    /// How stressed they are: more is worse.
+    pub stress: Answer,
+}
+
+impl Feeling {
+    /// The mean of the five answers in tenths, 10 to 50, with soreness and stress turned round (6 − x), halves up.
+    /// Never a diagnosis.
+    pub const fn score_tenths(self) -> u8 {
+        let sum = self.sleep.0 + self.energy.0 + self.mood.0 + (6 - self.soreness.0) + (6 - self.stress.0);
+        // Ten times the mean of five is twice the sum: never a half.
+        sum * 2
+    }
+}
+
 /// A load as it was typed, with its exact unit. Serialised as `{typed, unit, g}`, where `typed` counts
 /// thousandths of the unit and `g` whole grams; `g` is computed, and ignored when read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -137,6 +200,8 @@ macro_rules! bounded {
 }
 
 bounded! {
+    /// How bad a pain is: 0 (gone) to 10.
+    PainLevel(u8) <= 10, "pain is told from 0 to 10";
     /// Repetitions, 0 to 1,000.
     Reps(u16) <= 1_000, "more than 1,000 repetitions";
     /// Whole seconds of timed work, 0 to 86,400.

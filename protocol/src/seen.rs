@@ -8,21 +8,86 @@ use crate::{Attention, Badge, Glance, LastSet, Tile, TilesFrame, Timestamp, View
 impl TilesFrame {
     /// The frame as `view` shows it.
     ///
-    /// A screen in the room shows who trains, what they lift, how long they rest and their records. What a coach
+    /// An operator, who coaches none of them, sees neither pain nor cues. A screen in the room shows who trains, what they lift, how long they rest and their records. What a coach
     /// should notice is left out, and with it all it could be told from: targets, efforts, and the order of the
     /// tiles, which is by athlete.
     pub fn seen_in(&self, view: View) -> Cow<'_, Self> {
         match view {
-            View::Athlete | View::Coach | View::Operator => Cow::Borrowed(self),
+            View::Athlete | View::Coach => Cow::Borrowed(self),
+            View::Operator => {
+                let mut tiles: Vec<Tile> = self.tiles.iter().map(to_operator).collect();
+                tiles.sort_by_key(Tile::place);
+                Cow::Owned(self.with(tiles))
+            }
             View::Tv => {
-                let Self { to, activation, tick, full, tiles, gone } = self;
-                let mut tiles: Vec<Tile> = tiles.iter().map(on_screen).collect();
+                let mut tiles: Vec<Tile> = self.tiles.iter().map(on_screen).collect();
                 tiles.sort_by_key(|tile| tile.athlete);
-                let (to, activation, tick, full, gone) = (*to, *activation, *tick, *full, gone.clone());
-                Cow::Owned(Self { to, activation, tick, full, tiles, gone })
+                Cow::Owned(self.with(tiles))
             }
         }
     }
+
+    fn with(&self, tiles: Vec<Tile>) -> Self {
+        let Self { to, activation, tick, full, tiles: _, gone } = self;
+        Self { to: *to, activation: *activation, tick: *tick, full: *full, tiles, gone: gone.clone() }
+    }
+}
+
+fn to_operator(tile: &Tile) -> Tile {
+    let Tile { athlete, presence, pinned, stale, attention, since, glance } = tile;
+    let glance = glance.as_ref().map(glance_to_operator);
+    let (attention, since) = match (attention, &glance) {
+        // What stands behind the pain; that the rest goes on as well is told by the rest.
+        (Attention::Pain, Some(glance)) => (loudest(&glance.badges), glance.active_at),
+        _ => (*attention, *since),
+    };
+    let (athlete, presence, pinned, stale) = (*athlete, *presence, *pinned, *stale);
+    Tile { athlete, presence, pinned, stale, attention, since, glance }
+}
+
+fn glance_to_operator(glance: &Glance) -> Glance {
+    let Glance {
+        session,
+        v,
+        title,
+        phase,
+        started_at,
+        active_at,
+        done,
+        total,
+        last,
+        rest,
+        pain: _,
+        cue: _,
+        badges,
+    } = glance;
+    Glance {
+        session: *session,
+        v: *v,
+        title: title.clone(),
+        phase: *phase,
+        started_at: *started_at,
+        active_at: *active_at,
+        done: *done,
+        total: *total,
+        last: last.clone(),
+        rest: *rest,
+        pain: None,
+        cue: None,
+        badges: badges.iter().copied().filter(|badge| *badge != Badge::Pain).collect(),
+    }
+}
+
+fn loudest(badges: &[Badge]) -> Attention {
+    let attention = |badge: &Badge| match badge {
+        Badge::Pain => Attention::Pain,
+        Badge::Failed => Attention::Failed,
+        Badge::Overshoot => Attention::Overshoot,
+        Badge::Stalled => Attention::Stalled,
+        Badge::Pr => Attention::Pr,
+        Badge::MissedReps | Badge::OffPlan | Badge::Late => Attention::Working,
+    };
+    badges.iter().map(attention).max().unwrap_or(Attention::Working)
 }
 
 fn on_screen(tile: &Tile) -> Tile {
@@ -37,19 +102,11 @@ fn on_screen(tile: &Tile) -> Tile {
 }
 
 fn glance_on_screen(glance: &Glance) -> Glance {
-    let Glance { session, v, title, phase, started_at, active_at, done, total, last, rest, badges } = glance;
+    let seen = glance_to_operator(glance);
     Glance {
-        session: *session,
-        v: *v,
-        title: title.clone(),
-        phase: *phase,
-        started_at: *started_at,
-        active_at: *active_at,
-        done: *done,
-        total: *total,
-        last: last.as_ref().map(set_on_screen),
-        rest: *rest,
-        badges: badges.iter().copied().filter(|badge| is_on_screen(*badge)).collect(),
+        last: seen.last.as_ref().map(set_on_screen),
+        badges: seen.badges.iter().copied().filter(|badge| is_on_screen(*badge)).collect(),
+        ..seen
     }
 }
 
@@ -80,7 +137,8 @@ fn set_on_screen(set: &LastSet) -> LastSet {
 const fn is_on_screen(badge: Badge) -> bool {
     match badge {
         Badge::Pr => true,
-        Badge::Failed
+        Badge::Pain
+        | Badge::Failed
         | Badge::Overshoot
         | Badge::MissedReps
         | Badge::OffPlan
@@ -128,6 +186,9 @@ mod tests {
         for private in [
             "presence",
             "here",
+            "pain",
+            "site",
+            "cue",
             "pinned",
             "target",
             "effort",
@@ -149,9 +210,22 @@ mod tests {
     #[test]
     fn whoever_coaches_sees_the_frame_as_it_is() {
         let frame = a_full_frame();
-        for view in [View::Athlete, View::Coach, View::Operator] {
+        for view in [View::Athlete, View::Coach] {
             assert_eq!(*frame.seen_in(view), frame);
         }
+    }
+
+    #[test]
+    fn an_operator_sees_neither_pain_nor_cues_and_no_attention_for_them() {
+        let frame = a_full_frame();
+        let hurting = Tile { attention: Attention::Pain, ..frame.tiles[0].clone() };
+        let frame = TilesFrame { tiles: vec![hurting], ..frame };
+        let seen = frame.seen_in(View::Operator);
+
+        let glance = seen.tiles[0].glance.as_ref().unwrap();
+        assert_eq!((&glance.pain, &glance.cue), (&None, &None));
+        assert!(!glance.badges.contains(&Badge::Pain) && glance.badges.contains(&Badge::Stalled));
+        assert_eq!(seen.tiles[0].attention, Attention::Failed, "what stands behind the pain");
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub type Title = Text<160>;
 pub type Reason = Text<500>;
 /// A free note on a session or a set.
 pub type NoteText = Text<2000>;
+/// Where something hurts.
+pub type Site = Text<80>;
 /// What a message says.
 pub type MessageText = Text<2000>;
 

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Actual, BadgeDismissed, Notice};
 use crate::{
-    Address, Bests, ExerciseId, Grams, InstanceId, LoadKind, MessageId, MessageText, Millis, Name, NoteText,
-    PrKind, Reason, SetId, SetType, Target, Timestamp, Title, UserId, Version, WorkoutRef,
+    Address, Bests, CueGroupId, CueId, ExerciseId, Feeling, Grams, Group, InstanceId, LoadKind, MessageId,
+    MessageText, Millis, Name, NoteText, PainLevel, PrKind, Reason, SetId, SetType, Site, Target, Timestamp,
+    Title, UserId, Version, WorkoutRef,
 };
 
 /// Where a session stands.
@@ -21,6 +22,8 @@ pub enum Phase {
     Paused,
     /// Ended.
     Finished,
+    /// Given up after hours of silence.
+    Abandoned,
 }
 
 /// What became of a set. Never inferred from filled values.
@@ -80,6 +83,96 @@ pub struct SessionView {
     pub total: u16,
     /// Repetitions times external load over performed sets that are not warm-ups; per-hand loads count twice.
     pub volume_g: u64,
+    /// How the athlete felt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<ReadinessView>,
+    /// What hurt, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pains: Vec<PainView>,
+    /// What coaches told the athlete, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cues: Vec<CueView>,
+    /// Prescribed sets that were performed, and prescribed sets.
+    #[serde(default)]
+    pub adherence: Adherence,
+    /// Prescribed sets that were missed, or performed with fewer repetitions than the least asked for.
+    #[serde(default)]
+    pub missed_targets: u16,
+    /// The version of the last change of the plan: the least that a patch may be based on.
+    #[serde(default)]
+    pub plan_v: Version,
+}
+
+/// How much of what was prescribed was done: performed working sets among prescribed working sets (all but
+/// warm-ups). Sets that the athlete skipped or dropped stay prescribed; those that a coach took out do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adherence {
+    /// Performed.
+    pub performed: u16,
+    /// Prescribed.
+    pub prescribed: u16,
+}
+
+/// How the athlete felt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadinessView {
+    /// The answers.
+    #[serde(flatten)]
+    pub feeling: Feeling,
+    /// See [`Feeling::score_tenths`].
+    pub score_tenths: u8,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Something that hurt, or at level 0 no longer did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PainView {
+    /// How bad it was.
+    pub level: PainLevel,
+    /// Where.
+    pub site: Site,
+    /// The set in which it was felt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<SetId>,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Reason>,
+    /// Who said it.
+    pub by: UserId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A cue with its receipts. One that was acted on has been seen, and one that was seen delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CueView {
+    /// The cue.
+    pub cue: CueId,
+    /// What it says.
+    pub text: NoteText,
+    /// The cue to many sessions that this is one of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<CueGroupId>,
+    /// The set it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<SetId>,
+    /// When it means nothing any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// The coach.
+    pub by: UserId,
+    /// When it was sent.
+    pub at: Timestamp,
+    /// When it reached a device of the athlete's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_at: Option<Timestamp>,
+    /// When the athlete saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<Timestamp>,
+    /// When the athlete had done it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acted_at: Option<Timestamp>,
 }
 
 /// A rest.
@@ -105,6 +198,9 @@ pub struct ExerciseView {
     pub name: Name,
     /// What the load means.
     pub load_kind: LoadKind,
+    /// The group it is done in rounds with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
     /// The athlete's bests before this session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bests: Option<Bests>,

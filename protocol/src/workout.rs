@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Effort, ExerciseId, Grams, Load, LoadKind, Metres, Millis, Name, NoteText, RepRange, Seconds, SetType,
-    Title, WorkoutId,
+    Effort, ExerciseId, Grams, Group, Load, LoadKind, Metres, Millis, Name, NoteText, RepRange, Seconds,
+    SetType, Title, WorkoutId,
 };
 
 /// Place of an event in one entity's journal. The first is 1; 0 is an entity without events.
@@ -58,6 +58,9 @@ pub struct PrescribedExercise {
     pub name: Name,
     /// What the load means.
     pub load_kind: LoadKind,
+    /// The group it is done in rounds with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
     /// The coach's remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<NoteText>,

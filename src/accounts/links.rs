@@ -58,6 +58,54 @@ impl Accounts {
         }
         Ok(tx.commit().await?)
     }
+
+    /// Changes what an active link allows.
+    ///
+    /// # Errors
+    /// [`AccountError::UnknownUser`], or [`AccountError::NotLinked`] when no active link joins the two.
+    pub async fn set_permissions(
+        &self,
+        gym: &Gym,
+        coach: &Email,
+        athlete: &Email,
+        permissions: &Permissions,
+    ) -> Result<(), AccountError> {
+        self.change_link(gym, coach, athlete, "active", Some(permissions)).await
+    }
+
+    /// Ends an active link: what it allowed is over within a second, on sockets that are open too.
+    ///
+    /// # Errors
+    /// [`AccountError::UnknownUser`], or [`AccountError::NotLinked`] when no active link joins the two.
+    pub async fn end_link(&self, gym: &Gym, coach: &Email, athlete: &Email) -> Result<(), AccountError> {
+        self.change_link(gym, coach, athlete, "ended", None).await
+    }
+
+    async fn change_link(
+        &self,
+        gym: &Gym,
+        coach: &Email,
+        athlete: &Email,
+        state: &str,
+        permissions: Option<&Permissions>,
+    ) -> Result<(), AccountError> {
+        let (by, of) = (self.user_by_email(gym, coach).await?, self.user_by_email(gym, athlete).await?);
+        let changed = sqlx::query(
+            "UPDATE links SET state = $1, permissions = coalesce($2, permissions)
+             WHERE coach = $3 AND athlete = $4 AND gym = $5 AND state = 'active'",
+        )
+        .bind(state)
+        .bind(permissions.map(ToString::to_string))
+        .bind(&by.id.0.as_bytes()[..])
+        .bind(&of.id.0.as_bytes()[..])
+        .bind(&gym.id.0.as_bytes()[..])
+        .execute(&self.db.writer)
+        .await?;
+        match changed.rows_affected() {
+            0 => Err(AccountError::NotLinked(coach.clone(), athlete.clone())),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +141,25 @@ mod tests {
         let rows = sqlx::query("SELECT permissions FROM links").fetch_all(&db.reader).await.unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].get::<String, _>("permissions"), "view_sessions");
+    }
+
+    #[tokio::test]
+    async fn an_ended_link_can_neither_change_nor_end_again_and_can_be_made_anew() {
+        let (_dir, db, accounts, gym) = a_coach_and_an_athlete().await;
+        let (cleo, ada) = ("cleo@example.com".parse().unwrap(), "ada@example.com".parse().unwrap());
+        accounts.add_links(&gym, &[link("cleo", "ada", "message")], NOW).await.unwrap();
+
+        accounts.set_permissions(&gym, &cleo, &ada, &"log_sets".parse().unwrap()).await.unwrap();
+        accounts.end_link(&gym, &cleo, &ada).await.unwrap();
+
+        let ended = accounts.end_link(&gym, &cleo, &ada).await;
+        assert!(matches!(ended, Err(AccountError::NotLinked(..))));
+        let changed = accounts.set_permissions(&gym, &cleo, &ada, &Permissions::default()).await;
+        assert!(matches!(changed, Err(AccountError::NotLinked(..))));
+        let row = sqlx::query("SELECT state, permissions FROM links").fetch_one(&db.reader).await.unwrap();
+        assert_eq!([row.get::<String, _>(0), row.get(1)], ["ended", "log_sets"]);
+        accounts.add_links(&gym, &[link("cleo", "ada", "message")], NOW).await.unwrap();
+        accounts.end_link(&gym, &cleo, &ada).await.unwrap();
     }
 
     #[tokio::test]

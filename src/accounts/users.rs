@@ -22,6 +22,9 @@ pub struct User {
     pub role: Role,
     /// Where they train or coach.
     pub gym: Gym,
+    /// How often the password was set anew: a token made before the last time is no longer good.
+    #[serde(skip)]
+    pub generation: u32,
 }
 
 /// An account to be added.
@@ -49,7 +52,7 @@ pub struct UserRow {
 macro_rules! select_users {
     ($condition:literal) => {
         concat!(
-            "SELECT u.id, u.name, u.email, u.role, u.password_hash, ",
+            "SELECT u.id, u.name, u.email, u.role, u.password_hash, u.generation, ",
             "g.id AS gym_id, g.slug AS gym_slug, g.name AS gym_name ",
             "FROM users u JOIN gyms g ON g.id = u.gym WHERE ",
             $condition
@@ -71,13 +74,14 @@ impl Accounts {
         let mut added = Vec::with_capacity(users.len());
         let mut tx = self.db.write().await?;
         for NewUser { email, name, role, password_hash } in users {
-            let user = User { id: UserId(new_id(now)), name, email, role, gym: gym.clone() };
+            let (id, gym) = (UserId(new_id(now)), gym.clone());
+            let user = User { id, name, email, role, gym, generation: 0 };
             let inserted = sqlx::query(
                 "INSERT INTO users (id, gym, email, name, role, password_hash, created_at)
                  VALUES ($1, $2, $3, $4, $5, $6, $7)",
             )
             .bind(&user.id.0.as_bytes()[..])
-            .bind(&gym.id.0.as_bytes()[..])
+            .bind(&user.gym.id.0.as_bytes()[..])
             .bind(user.email.as_str())
             .bind(user.name.as_str())
             .bind(user.role.as_str())
@@ -142,8 +146,20 @@ impl Accounts {
         Ok(row.map(|row| user_row(&row)).transpose()?)
     }
 
-    /// Sets a password and ends every sign-in of the account: who knew the old one must sign in anew once
-    /// their access token runs out.
+    /// Makes the account's user something else in the gym. Tokens that say otherwise are no longer good.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn set_role(&self, user: &User, role: Role) -> Result<(), AccountError> {
+        sqlx::query("UPDATE users SET role = $1 WHERE id = $2")
+            .bind(role.as_str())
+            .bind(&user.id.0.as_bytes()[..])
+            .execute(&self.db.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Sets a password and ends every sign-in of the account: no token made before is good any more.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -169,6 +185,7 @@ fn user_row(row: &SqliteRow) -> Result<UserRow, sqlx::Error> {
         email: db::parsed(row, "email")?,
         role: names::role_of(row, "role")?,
         gym: gym_of(row)?,
+        generation: row.try_get("generation")?,
     };
     Ok(UserRow { user, password_hash: row.try_get("password_hash")? })
 }

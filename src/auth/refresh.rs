@@ -5,6 +5,7 @@ use spotter_protocol::{Millis, Timestamp, UserId};
 use sqlx::{Row, Sqlite, Transaction};
 use uuid::Uuid;
 
+use crate::accounts::User;
 use crate::db::{self, Db};
 use crate::digest::{hex, sha256};
 
@@ -25,15 +26,23 @@ impl RefreshTokens {
         Self { db, ttl: i64::from(ttl_s) * Millis(1000).micros() }
     }
 
-    /// Makes the first token of a new family.
+    /// Makes the first token of a new family; `None` when the user's password was changed since they were read.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn issue(&self, user: UserId, now: Timestamp) -> Result<String, sqlx::Error> {
+    pub async fn issue(&self, user: &User, now: Timestamp) -> Result<Option<String>, sqlx::Error> {
         let mut tx = self.db.write().await?;
-        let token = self.insert(&mut tx, Uuid::new_v4(), user, now).await?;
+        let stands: Option<i64> = sqlx::query_scalar("SELECT 1 FROM users WHERE id = $1 AND generation = $2")
+            .bind(&user.id.0.as_bytes()[..])
+            .bind(user.generation)
+            .fetch_optional(&mut *tx)
+            .await?;
+        if stands.is_none() {
+            return Ok(None);
+        }
+        let token = self.insert(&mut tx, Uuid::new_v4(), user.id, now).await?;
         tx.commit().await?;
-        Ok(token)
+        Ok(Some(token))
     }
 
     /// Exchanges a token for the next of its family; `None` when it is unknown, expired or was used before.
@@ -42,6 +51,14 @@ impl RefreshTokens {
     /// When the database does not answer.
     pub async fn rotate(&self, token: &str, now: Timestamp) -> Result<Option<(UserId, String)>, sqlx::Error> {
         let hash = sha256(token.as_bytes());
+        // Who guesses does not hold up those who write.
+        let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM refresh_tokens WHERE hash = $1")
+            .bind(&hash[..])
+            .fetch_optional(&self.db.reader)
+            .await?;
+        if known.is_none() {
+            return Ok(None);
+        }
         let mut tx = self.db.write().await?;
         let row = sqlx::query("SELECT family, user, expires_at, used_at FROM refresh_tokens WHERE hash = $1")
             .bind(&hash[..])
@@ -108,31 +125,40 @@ mod tests {
 
     use super::*;
 
-    async fn some_tokens() -> (tempfile::TempDir, RefreshTokens, UserId) {
+    async fn some_tokens() -> (tempfile::TempDir, RefreshTokens, User) {
         let (dir, db) = a_db().await;
         let accounts = Accounts::new(db.clone());
         let gym = a_gym(&accounts, "north").await;
         let user = a_user(&accounts, &gym, "ada", Role::Athlete).await;
-        (dir, RefreshTokens::new(db, 3600), user.id)
+        (dir, RefreshTokens::new(db, 3600), user)
     }
 
     #[tokio::test]
     async fn a_token_is_exchanged_once_for_the_next() {
         let (_dir, tokens, user) = some_tokens().await;
-        let first = tokens.issue(user, NOW).await.unwrap();
+        let first = tokens.issue(&user, NOW).await.unwrap().unwrap();
 
         let (whose, second) = tokens.rotate(&first, NOW).await.unwrap().unwrap();
 
-        assert_eq!(whose, user);
+        assert_eq!(whose, user.id);
         assert_eq!(second.len(), 64);
         assert!(tokens.rotate(&second, NOW).await.unwrap().is_some());
     }
 
     #[tokio::test]
+    async fn a_password_changed_while_it_was_compared_signs_nobody_in() {
+        let (_dir, tokens, user) = some_tokens().await;
+
+        Accounts::new(tokens.db.clone()).set_password(&user, "hash").await.unwrap();
+
+        assert_eq!(tokens.issue(&user, NOW).await.unwrap(), None);
+    }
+
+    #[tokio::test]
     async fn using_a_token_twice_ends_its_family_and_no_other() {
         let (_dir, tokens, user) = some_tokens().await;
-        let other = tokens.issue(user, NOW).await.unwrap();
-        let first = tokens.issue(user, NOW).await.unwrap();
+        let other = tokens.issue(&user, NOW).await.unwrap().unwrap();
+        let first = tokens.issue(&user, NOW).await.unwrap().unwrap();
         let (_, second) = tokens.rotate(&first, NOW).await.unwrap().unwrap();
 
         assert_eq!(tokens.rotate(&first, NOW).await.unwrap(), None);
@@ -144,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn two_exchanges_at_once_have_one_winner_at_most() {
         let (_dir, tokens, user) = some_tokens().await;
-        let token = tokens.issue(user, NOW).await.unwrap();
+        let token = tokens.issue(&user, NOW).await.unwrap().unwrap();
 
         let (one, two) = tokio::join!(tokens.rotate(&token, NOW), tokens.rotate(&token, NOW));
 
@@ -154,11 +180,11 @@ mod tests {
     #[tokio::test]
     async fn an_expired_token_is_not_exchanged_and_goes_with_the_next_sign_in() {
         let (_dir, tokens, user) = some_tokens().await;
-        let token = tokens.issue(user, NOW).await.unwrap();
+        let token = tokens.issue(&user, NOW).await.unwrap().unwrap();
         let later = NOW.shifted(3_600_000_000);
 
         assert_eq!(tokens.rotate(&token, later).await.unwrap(), None);
-        tokens.issue(user, later).await.unwrap();
+        tokens.issue(&user, later).await.unwrap().unwrap();
 
         let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM refresh_tokens")
             .fetch_one(&tokens.db.reader)

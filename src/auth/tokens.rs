@@ -47,6 +47,9 @@ struct Claims {
     sub: UserId,
     gym: GymId,
     role: Role,
+    /// Absent in tokens of earlier builds, made when nobody's password had been counted.
+    #[serde(default)]
+    generation: u32,
     iat: i64,
     exp: i64,
 }
@@ -80,6 +83,7 @@ impl Tokens {
             sub: user.id,
             gym: user.gym.id,
             role: user.role,
+            generation: user.generation,
             iat,
             exp: iat + i64::from(self.ttl_s),
         };
@@ -104,7 +108,8 @@ impl Tokens {
             return Err(TokenError::Expired);
         }
         let expires_at = Timestamp(claims.exp.saturating_mul(MICROS_PER_S));
-        Ok(Caller { user: claims.sub, gym: claims.gym, role: claims.role, expires_at })
+        let Claims { sub: user, gym, role, generation, .. } = claims;
+        Ok(Caller { user, gym, role, generation, expires_at })
     }
 
     /// The claims of a token whose key we know by name, signed by it with the one algorithm we use.
@@ -146,6 +151,7 @@ mod tests {
             name: Name::clipped("Ada"),
             email: "ada@example.com".parse().unwrap(),
             role: Role::Coach,
+            generation: 3,
             gym: Gym { id: GymId(Uuid::from_u128(2)), slug, name: Name::clipped("North") },
         }
     }
@@ -158,6 +164,7 @@ mod tests {
             sub: a_user().id,
             gym: a_user().gym.id,
             role: Role::Coach,
+            generation: 3,
             iat,
             exp: iat + 900,
         }
@@ -184,6 +191,7 @@ mod tests {
                 user: a_user().id,
                 gym: a_user().gym.id,
                 role: Role::Coach,
+                generation: 3,
                 expires_at: NOW.shifted(900 * MICROS_PER_S),
             }
         );

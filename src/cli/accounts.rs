@@ -54,6 +54,21 @@ Example:
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Change what an account's user is in the gym; sockets and tokens of the old role end within a second
+    #[command(
+        after_help = "Example:\n  spotter user role --gym iron-temple --email ada@example.com --role coach"
+    )]
+    Role {
+        /// The gym's slug
+        #[arg(long)]
+        gym: String,
+        /// The account's e-mail
+        #[arg(long)]
+        email: Email,
+        /// What they are from now on
+        #[arg(long, value_enum)]
+        role: GymRole,
+    },
     /// List a gym's accounts: e-mail, role, name, id, and whether a password is set
     #[command(after_help = "Example:\n  spotter user list --gym iron-temple --role coach")]
     List {
@@ -101,6 +116,37 @@ Examples:
 
 The file begins with the line coach,athlete; both are e-mails. On an error nothing of the file is added.")]
     Add(LinkAdd),
+    /// Change what an active link allows; takes effect within a second
+    #[command(after_help = "\
+Example:
+  spotter link set --gym iron-temple --coach cleo@example.com --athlete ada@example.com --permissions view_sessions
+
+An empty list leaves the link active and allows nothing.")]
+    Set {
+        #[command(flatten)]
+        which: WhichLink,
+        /// What the coach may from now on: view_sessions, message, log_sets, edit_plans, edit_goals
+        #[arg(long, value_name = "LIST")]
+        permissions: Permissions,
+    },
+    /// End an active link; the coach loses sight of the athlete within a second
+    #[command(after_help = "\
+Example:
+  spotter link end --gym iron-temple --coach cleo@example.com --athlete ada@example.com")]
+    End(WhichLink),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WhichLink {
+    /// The gym's slug
+    #[arg(long)]
+    gym: String,
+    /// The coach's e-mail
+    #[arg(long)]
+    coach: Email,
+    /// The athlete's e-mail
+    #[arg(long)]
+    athlete: Email,
 }
 
 #[derive(Debug, Args)]
@@ -181,6 +227,12 @@ pub(super) async fn user(command: UserCommand, config: &Config) -> anyhow::Resul
             accounts.set_password(&user, &hash).await?;
             println!("{email} has a new password; earlier sign-ins have ended");
         }
+        UserCommand::Role { gym, email, role } => {
+            let user = accounts.user_by_email(&accounts.gym(&gym).await?, &email).await?;
+            let role = Role::from(role);
+            accounts.set_role(&user, role).await?;
+            println!("{email} is {} now", role.as_str());
+        }
         UserCommand::List { gym, role } => {
             let gym = accounts.gym(&gym).await?;
             let mut out = stdout().lock();
@@ -202,15 +254,30 @@ pub(super) async fn user(command: UserCommand, config: &Config) -> anyhow::Resul
 }
 
 pub(super) async fn link(command: LinkCommand, config: &Config) -> anyhow::Result<()> {
-    let LinkCommand::Add(args) = command;
     let accounts = Accounts::new(open_db(config).await?);
-    let gym: Gym = accounts.gym(&args.gym).await?;
-    let links = args.links()?;
-    accounts.add_links(&gym, &links, SystemClock.now()).await?;
-    println!(
-        "{} active",
-        if links.len() == 1 { "the link is".to_owned() } else { format!("{} links are", links.len()) }
-    );
+    match command {
+        LinkCommand::Add(args) => {
+            let gym: Gym = accounts.gym(&args.gym).await?;
+            let links = args.links()?;
+            accounts.add_links(&gym, &links, SystemClock.now()).await?;
+            match links.len() {
+                1 => println!("the link is active"),
+                several => println!("{several} links are active"),
+            }
+        }
+        LinkCommand::Set { which: WhichLink { gym, coach, athlete }, permissions } => {
+            let gym = accounts.gym(&gym).await?;
+            accounts.set_permissions(&gym, &coach, &athlete, &permissions).await?;
+            match permissions.to_string().as_str() {
+                "" => println!("the link allows nothing now"),
+                permissions => println!("the link allows {permissions} now"),
+            }
+        }
+        LinkCommand::End(WhichLink { gym, coach, athlete }) => {
+            accounts.end_link(&accounts.gym(&gym).await?, &coach, &athlete).await?;
+            println!("the link has ended");
+        }
+    }
     Ok(())
 }
 

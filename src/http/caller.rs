@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use super::Api;
 use super::problem::{Problem, ProblemKind};
 use crate::auth::{Caller, TokenError};
+use crate::policy::Standing;
 
 /// Who sent the request.
 pub(super) struct Authenticated(pub(super) Caller);
@@ -27,6 +28,11 @@ impl FromRequestParts<Arc<Api>> for Authenticated {
             TokenError::Expired => Problem::new(ProblemKind::TokenExpired),
             TokenError::Invalid => Problem::new(ProblemKind::Unauthenticated),
         })?;
-        Ok(Self(caller))
+        match api.policy.standing(&caller).await? {
+            Standing::Good => Ok(Self(caller)),
+            // The refresh token still brings one that says what is so now.
+            Standing::OtherRole => Err(Problem::new(ProblemKind::TokenExpired)),
+            Standing::SignedOut => Err(Problem::new(ProblemKind::Unauthenticated)),
+        }
     }
 }

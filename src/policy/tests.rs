@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use spotter_protocol::{
-    Address, CommandKind, EntityKind, LinkPermission, Name, Role, SessionId, UserId, View, rule,
+    Address, CommandKind, EntityKind, LinkPermission, Name, Role, SessionId, SignalKey, UserId, View, rule,
 };
 use uuid::Uuid;
 
@@ -122,7 +122,7 @@ impl Stage {
             Tie::LinkEnded => self.linked(&user, "ended", &LinkPermission::ALL).await,
             Tie::LinkInvited => self.linked(&user, "invited", &LinkPermission::ALL).await,
         };
-        (Caller { user: user.id, gym: self.gym.id, role, expires_at: NOW }, owner)
+        (Caller { user: user.id, gym: self.gym.id, role, generation: 0, expires_at: NOW }, owner)
     }
 }
 
@@ -152,6 +152,31 @@ async fn every_command_is_allowed_exactly_where_the_table_says() {
                 let expected = if expected { Ok(()) } else { Err(Denied::NotFound) };
                 assert_eq!(judged, expected, "{role:?} {tie:?} {command:?}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signal_comes_from_who_wears_the_sensor_or_writes_the_message() {
+    let stage = Stage::new().await;
+    for role in ROLES {
+        for tie in ties() {
+            let (caller, owner) = stage.pair(role, tie).await;
+            let session = Address::session(owner, SessionId(Uuid::from_u128(7)));
+            for key in [SignalKey::HeartRate, SignalKey::Velocity] {
+                let judged = stage.policy.may_signal(&caller, session, key).await;
+
+                let own = tie == Tie::Own && role != Role::Admin;
+                assert_eq!(judged.is_ok(), own, "{role:?} {tie:?} {key:?}");
+                for elsewhere in [Address::room(owner), Address::inbox(owner)] {
+                    let judged = stage.policy.may_signal(&caller, elsewhere, key).await;
+                    assert_eq!(judged, Err(Denied::NotFound));
+                }
+            }
+            let typing = SignalKey::Typing;
+            let judged = stage.policy.may_signal(&caller, Address::inbox(owner), typing).await;
+            assert_eq!(judged, stage.policy.may_message(&caller, owner).await, "{role:?} {tie:?}");
+            assert_eq!(stage.policy.may_signal(&caller, session, typing).await, Err(Denied::NotFound));
         }
     }
 }
@@ -222,6 +247,54 @@ async fn a_room_is_seen_by_its_coach_alone() {
 }
 
 #[tokio::test]
+async fn a_gym_s_room_is_watched_by_who_coaches_there_and_chosen_in_by_its_owner() {
+    let stage = Stage::new().await;
+    for role in ROLES {
+        let (caller, _) = stage.pair(role, Tie::NotLinked).await;
+        let room = Address::shared_room(stage.gym.id);
+        let coaches = matches!(role, Role::Coach | Role::GymOwner);
+
+        let views = [None, Some(View::Operator), Some(View::Tv), Some(View::Coach), Some(View::Athlete)];
+        for wanted in views {
+            let allowed = coaches && !matches!(wanted, Some(View::Coach | View::Athlete));
+            let expected = if allowed { Ok(wanted.unwrap_or(View::Operator)) } else { Err(Denied::NotFound) };
+            assert_eq!(stage.policy.may_view(&caller, room, wanted).await, expected, "{role:?} {wanted:?}");
+        }
+        for command in commands() {
+            let of_a_room = matches!(command, CommandKind::Room(_));
+            let expected = if of_a_room && role == Role::GymOwner { Ok(()) } else { Err(Denied::NotFound) };
+            let judged = stage.policy.may_command(&caller, room, command).await;
+            assert_eq!(judged, expected, "{role:?} {command:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_gym_s_room_is_not_there() {
+    let stage = Stage::new().await;
+    for role in ROLES {
+        let (caller, _) = stage.pair(role, Tie::NotLinked).await;
+        let room = Address::shared_room(stage.other_gym.id);
+
+        assert_eq!(stage.policy.may_view(&caller, room, None).await, Err(Denied::NotFound), "{role:?}");
+        for command in commands() {
+            let judged = stage.policy.may_command(&caller, room, command).await;
+            assert_eq!(judged, Err(Denied::NotFound), "{role:?} {command:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_a_room_belongs_to_a_gym() {
+    let stage = Stage::new().await;
+    let (owner, _) = stage.pair(Role::GymOwner, Tie::NotLinked).await;
+    let gym = UserId(stage.gym.id.0);
+    for address in [Address::session(gym, SessionId(Uuid::from_u128(7))), Address::inbox(gym)] {
+        assert_eq!(stage.policy.may_view(&owner, address, None).await, Err(Denied::NotFound), "{address}");
+    }
+}
+
+#[tokio::test]
 async fn a_command_never_reaches_another_kind_of_entity() {
     let stage = Stage::new().await;
     let (coach, own) = stage.pair(Role::Coach, Tie::Own).await;
@@ -249,7 +322,8 @@ async fn people_are_those_one_is_linked_with_and_a_gym_owner_sees_the_gym() {
     stage.link(&coach, &former, "ended", &permissions).await;
 
     let seen = async |user: &User| {
-        let caller = Caller { user: user.id, gym: user.gym.id, role: user.role, expires_at: NOW };
+        let caller =
+            Caller { user: user.id, gym: user.gym.id, role: user.role, generation: 0, expires_at: NOW };
         let people = stage.policy.visible_people(&caller).await.unwrap();
         people
             .into_iter()

@@ -2,31 +2,34 @@
 //! its send queue without waiting for it.
 
 use std::collections::HashMap;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::num::NonZeroU32;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
-use futures_util::SinkExt;
+use futures_util::{Sink, SinkExt};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use spotter_actors::{Answer, Ask, Here, ReplyTo};
+use spotter_actors::{Answer, Ask, Here, Publication, ReplyTo, SignalNews};
 use spotter_protocol::{
     Ack, Address, ClientFrame, ClientId, CloseCode, Codec, CommandFrame, DecodeError, ErrorCode, Fault,
-    Hello, Limits, LiveSession, Millis, Ping, Pong, Reply, ServerFrame, SessionId, Subscribe, Token,
-    Unsubscribe, Version, Welcome,
+    Hello, Limits, LiveSession, Millis, Ping, Pong, Reply, Revoked, ServerFrame, SessionId, Signal,
+    SignalFrame, SignalKey, Subscribe, Token, Unsubscribe, Version, View, Welcome,
 };
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::queue::{Due, SendQueue};
+use super::queue::{SendQueue, Shows};
 use super::registry::Registered;
 use super::subscription::Subscription;
 use super::{Edge, Limited};
 use crate::auth::{Caller, TokenError};
-use crate::policy::Denied;
+use crate::policy::{Denied, Standing};
 
 /// How long a new socket may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,6 +41,8 @@ const TOKEN_GRACE: Millis = Millis(30_000);
 const PING_AFTER: Duration = Duration::from_secs(20);
 /// How often a connection looks at the time.
 const TICK: Duration = Duration::from_secs(5);
+/// Signals of one key a second that are passed on.
+const SIGNALS_PER_S: NonZeroU32 = NonZeroU32::new(5).unwrap();
 /// How long a client waits that has too many commands under way.
 const IN_FLIGHT_RETRY: Millis = Millis(100);
 
@@ -48,14 +53,36 @@ struct Connection {
     /// Server minus device clock, in microseconds.
     offset: i64,
     queue: Arc<SendQueue>,
-    subscriptions: HashMap<Address, Subscription>,
+    subscriptions: HashMap<Address, Followed>,
     rate: DefaultDirectRateLimiter,
+    signal_rates: SignalRates,
     in_flight: Arc<AtomicU32>,
     same_incarnation: bool,
     heard: Instant,
     pinged: bool,
     _here: Here,
-    _registered: Registered,
+    registered: Registered,
+}
+
+/// How many signals of each key came of late; a limiter is made with the first of its key.
+#[derive(Default)]
+struct SignalRates(Vec<(SignalKey, DefaultDirectRateLimiter)>);
+
+impl SignalRates {
+    fn lets_through(&mut self, key: SignalKey) -> bool {
+        let place = self.0.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+            self.0.push((key, RateLimiter::direct(Quota::per_second(SIGNALS_PER_S))));
+            self.0.len() - 1
+        });
+        self.0[place].1.check().is_ok()
+    }
+}
+
+/// An entity that is followed.
+struct Followed {
+    subscription: Subscription,
+    /// The view that was asked for; none for the widest.
+    wanted: Option<View>,
 }
 
 /// Serves one socket until it is closed.
@@ -117,7 +144,9 @@ async fn welcome(hello: Hello, edge: &Arc<Edge>, codec: Codec) -> Result<Connect
         TokenError::Invalid => CloseCode::Forbidden,
     })?;
     let queue = Arc::new(SendQueue::new(codec, edge.limits.send_queue_bytes));
-    let registered = edge.registry.admit(&queue).ok_or(CloseCode::Overloaded)?;
+    let registered = edge.registry.admit(caller.gym, &queue).ok_or(CloseCode::Overloaded)?;
+    // Only now: a change that comes after this look finds the socket in the registry.
+    stands(edge, &caller).await?;
     let journal = edge.engine.journal();
     let running = journal.running(caller.gym, &[caller.user]).await.map_err(|error| {
         info!(%error, "no welcome without the store");
@@ -125,7 +154,7 @@ async fn welcome(hello: Hello, edge: &Arc<Edge>, codec: Codec) -> Result<Connect
     })?;
     let session = |(address, v): (Address, Version)| LiveSession { session: SessionId(address.id), v };
     let incarnation = journal.incarnation();
-    queue.send(&ServerFrame::Welcome(Welcome {
+    let welcome = Welcome {
         user: caller.user,
         gym: caller.gym,
         role: caller.role,
@@ -133,7 +162,8 @@ async fn welcome(hello: Hello, edge: &Arc<Edge>, codec: Codec) -> Result<Connect
         clock: now,
         limits: edge.limits.told(),
         sessions: running.into_iter().map(session).collect(),
-    }));
+    };
+    queue.send(Shows::Nothing, &ServerFrame::Welcome(welcome));
     debug!(user = %caller.user, client = %hello.client, "socket welcomed");
     Ok(Connection {
         edge: Arc::clone(edge),
@@ -141,24 +171,37 @@ async fn welcome(hello: Hello, edge: &Arc<Edge>, codec: Codec) -> Result<Connect
         queue,
         subscriptions: HashMap::new(),
         rate: RateLimiter::direct(edge.limits.quota()),
+        signal_rates: SignalRates::default(),
         in_flight: Arc::default(),
         same_incarnation: hello.incarnation == Some(incarnation),
         heard: Instant::now(),
         pinged: false,
         _here: edge.engine.people().arrive(caller.user),
-        _registered: registered,
+        registered,
         caller,
     })
+}
+
+/// Whether the account is still what the token says; the code to close with when it is not.
+async fn stands(edge: &Edge, caller: &Caller) -> Result<(), CloseCode> {
+    match edge.policy.standing(caller).await {
+        Ok(Standing::Good) => Ok(()),
+        Ok(Standing::OtherRole) => Err(CloseCode::TokenExpired),
+        Ok(Standing::SignedOut) => Err(CloseCode::Forbidden),
+        Err(Denied::Unavailable | Denied::NotFound) => Err(CloseCode::Overloaded),
+    }
 }
 
 impl Connection {
     /// Reads, writes and keeps time until the socket ends; answers the code to close it with.
     async fn run(mut self, socket: &mut WebSocket) -> Option<CloseCode> {
         let queue = Arc::clone(&self.queue);
+        let judge = self.registered.judge();
         let mut tick = pin!(tokio::time::sleep(TICK));
         loop {
             let next = tokio::select! {
-                due = queue.due() => write(socket, due, queue.codec()).await,
+                () = judge.notified() => Box::pin(self.judge_again()).await,
+                () = queue.due() => self.write(socket, &judge).await,
                 message = socket.recv() => match message {
                     Some(Ok(message)) => {
                         self.heard = Instant::now();
@@ -182,6 +225,80 @@ impl Connection {
                 return code;
             }
         }
+    }
+
+    /// Writes what is due with one flush. Rights that change meanwhile are judged first, so that what a reader who
+    /// does not read must not see is taken back and not kept for later.
+    async fn write(&mut self, socket: &mut WebSocket, judge: &Notify) -> Result<(), Option<CloseCode>> {
+        let queue = Arc::clone(&self.queue);
+        let mut written = pin!(tokio::time::timeout(FLUSH_TIMEOUT, flush(socket, &queue)));
+        loop {
+            tokio::select! {
+                biased;
+                () = judge.notified() => Box::pin(self.judge_again()).await?,
+                written = &mut written => return match written {
+                    Ok(Ok(())) => queue.closing().map_or(Ok(()), |code| Err(Some(code))),
+                    Ok(Err(_)) => Err(None),
+                    Err(_) => Err(Some(CloseCode::TooSlow)),
+                },
+            }
+        }
+    }
+
+    /// Judges again, by the rights there are now, whatever was judged before. An error closes the socket: also
+    /// when the rights cannot be read, for nothing is shown on rights that nobody knows.
+    async fn judge_again(&mut self) -> Result<(), Option<CloseCode>> {
+        stands(&self.edge, &self.caller).await.map_err(Some)?;
+        let shown = self.subscriptions.iter().map(|(to, followed)| (*to, followed.wanted));
+        for (to, wanted) in shown.collect::<Vec<_>>() {
+            match self.view_now(to, wanted).await {
+                Ok(view) => self.show_in(to, view, wanted).await?,
+                Err(Denied::NotFound) => self.revoke(to),
+                Err(Denied::Unavailable) => return Err(Some(CloseCode::Overloaded)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The view the caller may have of what they follow: the one they wanted, or the widest below it.
+    async fn view_now(&self, to: Address, wanted: Option<View>) -> Result<View, Denied> {
+        match self.edge.policy.may_view(&self.caller, to, wanted).await {
+            Err(Denied::NotFound) if wanted.is_some() => {
+                self.edge.policy.may_view(&self.caller, to, None).await
+            }
+            judged => judged,
+        }
+    }
+
+    /// Goes on showing an entity, from its state on when it is shown in another view than before.
+    async fn show_in(
+        &mut self,
+        to: Address,
+        view: View,
+        wanted: Option<View>,
+    ) -> Result<(), Option<CloseCode>> {
+        let Some(followed) = self.subscriptions.get_mut(&to) else { return Ok(()) };
+        if followed.subscription.view() == view {
+            followed.subscription.tile_anew();
+            return Ok(());
+        }
+        self.subscriptions.remove(&to);
+        self.queue.discard(to);
+        match Subscription::begin(&self.edge.engine, &self.queue, self.caller.gym, to, None, view).await {
+            Ok((subscription, _)) => {
+                self.subscriptions.insert(to, Followed { subscription, wanted });
+                Ok(())
+            }
+            Err(_) => Err(Some(CloseCode::Overloaded)),
+        }
+    }
+
+    /// Ends a subscription and takes back what waits of it.
+    fn revoke(&mut self, to: Address) {
+        self.subscriptions.remove(&to);
+        self.queue.discard(to);
+        metrics::counter!("spotter_ws_revoked_total").increment(1);
+        self.queue.send(Shows::Nothing, &ServerFrame::Revoked(Revoked { to }));
     }
 
     async fn keep_time(&mut self, socket: &mut WebSocket) -> Result<(), Option<CloseCode>> {
@@ -224,13 +341,13 @@ impl Connection {
                 self.reply(Reply::ok(req, Version(0)));
             }
             ClientFrame::Ack(ack) => self.acknowledged(&ack),
-            ClientFrame::Token(token) => return self.renew(&token),
+            ClientFrame::Token(token) => return self.renew(&token).await,
             ClientFrame::Ping(Ping { clock }) => {
                 let now = self.edge.engine.clock().now();
                 self.offset = now.micros_since(clock);
-                self.queue.send(&ServerFrame::Pong(Pong { clock: now }));
+                self.queue.send(Shows::Nothing, &ServerFrame::Pong(Pong { clock: now }));
             }
-            ClientFrame::Signal(_) => self.refuse(None, Fault::new(ErrorCode::Unsupported)),
+            ClientFrame::Signal(signal) => self.signal(signal).await,
             ClientFrame::Hello(_) => return Err(Some(CloseCode::Policy)),
         }
         Ok(())
@@ -247,9 +364,9 @@ impl Connection {
         if self.in_flight.load(Ordering::Relaxed) >= self.edge.limits.in_flight {
             return self.refuse(Some(req), Fault::retry(ErrorCode::Busy, IN_FLIGHT_RETRY));
         }
-        if frame.client == ClientId::SERVER {
-            return self
-                .refuse(Some(req), Fault::saying(ErrorCode::BadFrame, "that client id is the server's own"));
+        if frame.client == ClientId::SERVER || frame.n == 0 {
+            let text = "the nil client and the number 0 are the server's own";
+            return self.refuse(Some(req), Fault::saying(ErrorCode::BadFrame, text));
         }
         if let Err(denied) = self.edge.policy.may_send(&self.caller, frame.to, &frame.command).await {
             return self.refuse(Some(req), fault_of(denied));
@@ -261,10 +378,11 @@ impl Connection {
         let reply = ReplyTo::new(move |answer: Answer| {
             in_flight.fetch_sub(1, Ordering::Relaxed);
             metrics::histogram!("spotter_op_ack_duration_seconds", "op" => kind).record(begun.elapsed());
-            queue.send(&ServerFrame::Reply(match answer {
+            let reply = match answer {
                 Ok(done) => Reply { repeat: done.repeat, ..Reply::ok(req, done.version) },
                 Err(fault) => Reply::refused(Some(req), fault),
-            }));
+            };
+            queue.send(Shows::Nothing, &ServerFrame::Reply(reply));
         });
         self.edge.engine.dispatch(Ask::new(
             self.caller.gym,
@@ -283,7 +401,8 @@ impl Connection {
             return self
                 .refuse(Some(req), Fault::saying(ErrorCode::Busy, "too many subscriptions on this socket"));
         }
-        let view = match self.edge.policy.may_view(&self.caller, to, view).await {
+        let wanted = view;
+        let view = match self.edge.policy.may_view(&self.caller, to, wanted).await {
             Ok(view) => view,
             Err(denied) => return self.refuse(Some(req), fault_of(denied)),
         };
@@ -292,27 +411,49 @@ impl Connection {
         let since = since.filter(|_| self.same_incarnation);
         match Subscription::begin(&self.edge.engine, &self.queue, self.caller.gym, to, since, view).await {
             Ok((subscription, version)) => {
-                self.subscriptions.insert(to, subscription);
+                self.subscriptions.insert(to, Followed { subscription, wanted });
                 self.reply(Reply::ok(req, version));
             }
             Err(fault) => self.refuse(Some(req), fault),
         }
     }
 
-    /// Notes how far the client is behind what was sent to it.
+    /// Passes a signal on to whoever follows the entity now. Over the rate it is dropped: the next replaces it.
+    async fn signal(&mut self, Signal { to, key, value }: Signal) {
+        if !key.about().is_some_and(|(_, values)| values.contains(&value)) {
+            let text = "there is no signal of this key with this value";
+            return self.refuse(None, Fault::saying(ErrorCode::BadFrame, text));
+        }
+        if let Err(denied) = self.edge.policy.may_signal(&self.caller, to, key).await {
+            return self.refuse(None, fault_of(denied));
+        }
+        if !self.signal_rates.lets_through(key) {
+            metrics::counter!("spotter_ratelimited_total", "scope" => "signal").increment(1);
+            return;
+        }
+        let (by, at) = (self.caller.user, self.edge.engine.clock().now());
+        let news = SignalNews::new(SignalFrame { to, key, value, by, at });
+        self.edge.engine.backplane().publish(to.owner, Arc::new(Publication::Signal(news)));
+    }
+
+    /// Notes how far the client is behind what was sent to it, and what of it has arrived.
     fn acknowledged(&self, ack: &Ack) {
         for (address, seen) in &ack.seen {
-            if let Some(sent) = self.subscriptions.get(address).and_then(Subscription::sent) {
+            let Some(Followed { subscription, .. }) = self.subscriptions.get(address) else { continue };
+            if let Some(sent) = subscription.sent() {
                 let behind = sent.0.saturating_sub(seen.0);
                 metrics::histogram!("spotter_ws_ack_behind_versions").record(behind as f64);
             }
+            subscription.acknowledged(self.caller.user, *seen);
         }
     }
 
-    fn renew(&mut self, Token { req, token }: &Token) -> Result<(), Option<CloseCode>> {
+    async fn renew(&mut self, Token { req, token }: &Token) -> Result<(), Option<CloseCode>> {
         match self.edge.tokens.verify(token, self.edge.engine.clock().now()) {
             Ok(caller) if caller.user == self.caller.user && caller.gym == self.caller.gym => {
+                // It may speak in another role than the last.
                 self.caller = caller;
+                self.judge_again().await?;
                 self.reply(Reply::ok(*req, Version(0)));
                 Ok(())
             }
@@ -325,7 +466,7 @@ impl Connection {
     }
 
     fn reply(&self, reply: Reply) {
-        self.queue.send(&ServerFrame::Reply(reply));
+        self.queue.send(Shows::Nothing, &ServerFrame::Reply(reply));
     }
 
     fn refuse(&self, req: Option<u64>, fault: Fault) {
@@ -333,19 +474,15 @@ impl Connection {
     }
 }
 
-/// Writes what is due with one flush.
-async fn write(socket: &mut WebSocket, due: Due, codec: Codec) -> Result<(), Option<CloseCode>> {
-    let all = async {
-        for frame in due.frames {
-            socket.feed(message(frame, codec)).await?;
-        }
-        socket.flush().await
-    };
-    match tokio::time::timeout(FLUSH_TIMEOUT, all).await {
-        Ok(Ok(())) => due.close.map_or(Ok(()), |code| Err(Some(code))),
-        Ok(Err(_)) => Err(None),
-        Err(_) => Err(Some(CloseCode::TooSlow)),
+/// Hands the frames that wait to the socket, and those alone: a reader of a busy entity is listened to as well.
+/// A frame leaves the queue when the socket has room for it, so that those behind it can still be taken back.
+async fn flush(socket: &mut WebSocket, queue: &SendQueue) -> Result<(), axum::Error> {
+    for _ in 0..queue.waiting() {
+        poll_fn(|context| Pin::new(&mut *socket).poll_ready(context)).await?;
+        let Some(frame) = queue.take() else { break };
+        Pin::new(&mut *socket).start_send(message(frame, queue.codec()))?;
     }
+    SinkExt::flush(socket).await
 }
 
 fn message(frame: Bytes, codec: Codec) -> Message {

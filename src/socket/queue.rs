@@ -1,11 +1,15 @@
-//! What waits to be written to one socket, bounded in bytes.
+//! What waits to be written to one socket, bounded in bytes, and what of it is taken back when the right to see
+//! it ends.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use spotter_protocol::{CloseCode, Codec, ServerFrame};
+use spotter_protocol::{Address, CloseCode, Codec, ServerFrame, SignalFrame, SignalKey, UserId};
 use tokio::sync::Notify;
+
+/// Signals that wait for one socket; one of yet another entity, key or person is dropped.
+const SIGNALS_MAX: usize = 64;
 
 /// Frames on their way to one socket. Anyone may push; the connection's task writes.
 pub(crate) struct SendQueue {
@@ -17,17 +21,35 @@ pub(crate) struct SendQueue {
 
 #[derive(Default)]
 struct State {
-    frames: VecDeque<Bytes>,
+    frames: VecDeque<Waiting>,
     bytes: usize,
+    /// Latest of each, beside the bound in bytes: they go when nothing else waits.
+    signals: Vec<(Told, Bytes)>,
     close: Option<CloseCode>,
 }
 
-/// What the connection's task writes next.
-pub(crate) struct Due {
-    /// Frames, oldest first.
-    pub(crate) frames: VecDeque<Bytes>,
-    /// To be closed with, after the frames.
-    pub(crate) close: Option<CloseCode>,
+struct Waiting {
+    shows: Shows,
+    frame: Bytes,
+}
+
+/// What a frame lets its reader see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shows {
+    /// Nothing of an entity: answers and goodbyes.
+    Nothing,
+    /// State or events of this entity.
+    Entity(Address),
+    /// Tiles of this room.
+    Tiles(Address),
+}
+
+/// What a signal is of: a later one of the same takes its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    to: Address,
+    key: SignalKey,
+    by: UserId,
 }
 
 impl SendQueue {
@@ -40,13 +62,13 @@ impl SendQueue {
     }
 
     /// Adds a frame of this connection alone.
-    pub(crate) fn send(&self, frame: &ServerFrame) {
-        self.push(frame.encode(self.codec).into());
+    pub(crate) fn send(&self, shows: Shows, frame: &ServerFrame) {
+        self.push(shows, frame.encode(self.codec).into());
     }
 
     /// Adds an encoded frame. Over the bound the socket is closed as too slow, and what waited is dropped:
     /// its reader resumes from the versions it has.
-    pub(crate) fn push(&self, frame: Bytes) {
+    pub(crate) fn push(&self, shows: Shows, frame: Bytes) {
         let mut state = self.lock();
         if state.close.is_some() {
             return;
@@ -56,7 +78,23 @@ impl SendQueue {
             *state = State { close: Some(CloseCode::TooSlow), ..State::default() };
             metrics::counter!("spotter_ws_slow_consumer_total").increment(1);
         } else {
-            state.frames.push_back(frame);
+            state.frames.push_back(Waiting { shows, frame });
+        }
+        drop(state);
+        self.ready.notify_one();
+    }
+
+    /// Adds a signal, in the place of the one that waits of the same entity, key and person.
+    pub(crate) fn signal(&self, signal: &SignalFrame, frame: Bytes) {
+        let told = Told { to: signal.to, key: signal.key, by: signal.by };
+        let mut state = self.lock();
+        if state.close.is_some() {
+            return;
+        }
+        if let Some((_, waiting)) = state.signals.iter_mut().find(|(waiting, _)| *waiting == told) {
+            *waiting = frame;
+        } else if state.signals.len() < SIGNALS_MAX {
+            state.signals.push((told, frame));
         }
         drop(state);
         self.ready.notify_one();
@@ -68,19 +106,57 @@ impl SendQueue {
         self.ready.notify_one();
     }
 
-    /// Takes everything that waits; waits while nothing does.
-    pub(crate) async fn due(&self) -> Due {
+    /// Takes back everything of an entity that waits. What was handed to the socket before is not undone.
+    pub(crate) fn discard(&self, address: Address) {
+        let mut state = self.lock();
+        state.discard(|shows| matches!(shows, Shows::Entity(of) | Shows::Tiles(of) if of == address));
+        state.signals.retain(|(told, _)| told.to != address);
+    }
+
+    /// Takes back the tiles of a room that wait; answers whether there were any.
+    pub(crate) fn discard_tiles(&self, room: Address) -> bool {
+        self.lock().discard(|shows| shows == Shows::Tiles(room)) > 0
+    }
+
+    /// Comes when something waits to be written, or the socket is to be closed.
+    pub(crate) async fn due(&self) {
         loop {
             let ready = self.ready.notified();
-            {
-                let mut state = self.lock();
-                if !state.frames.is_empty() || state.close.is_some() {
-                    state.bytes = 0;
-                    return Due { frames: std::mem::take(&mut state.frames), close: state.close };
-                }
+            if self.lock().is_due() {
+                return;
             }
             ready.await;
         }
+    }
+
+    /// How many frames wait.
+    pub(crate) fn waiting(&self) -> usize {
+        let state = self.lock();
+        state.frames.len() + state.signals.len()
+    }
+
+    /// Takes the next frame: the oldest, and signals last.
+    pub(crate) fn take(&self) -> Option<Bytes> {
+        let mut state = self.lock();
+        if let Some(Waiting { frame, .. }) = state.frames.pop_front() {
+            state.bytes -= frame.len();
+            if state.frames.is_empty() {
+                // An idle socket keeps no room for a burst that is over.
+                state.frames = VecDeque::new();
+            }
+            return Some(frame);
+        }
+        let frame = (!state.signals.is_empty()).then(|| state.signals.remove(0).1);
+        if state.signals.is_empty() {
+            state.signals = Vec::new();
+        }
+        frame
+    }
+
+    /// The code to close with, once everything before it is taken.
+    pub(crate) fn closing(&self) -> Option<CloseCode> {
+        let state = self.lock();
+        state.close.filter(|_| state.frames.is_empty())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -88,31 +164,124 @@ impl SendQueue {
     }
 }
 
+impl State {
+    fn is_due(&self) -> bool {
+        !self.frames.is_empty() || !self.signals.is_empty() || self.close.is_some()
+    }
+
+    fn discard(&mut self, taken_back: impl Fn(Shows) -> bool) -> usize {
+        let before = self.frames.len();
+        self.frames.retain(|waiting| !taken_back(waiting.shows));
+        self.bytes = self.frames.iter().map(|waiting| waiting.frame.len()).sum();
+        let discarded = before - self.frames.len();
+        metrics::counter!("spotter_ws_frames_discarded_total").increment(discarded as u64);
+        discarded
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use spotter_protocol::{SessionId, Timestamp};
+    use uuid::Uuid;
+
     use super::*;
+
+    const ANA: UserId = UserId(Uuid::from_u128(1));
+    const BEA: UserId = UserId(Uuid::from_u128(2));
+
+    const fn session(owner: UserId) -> Address {
+        Address::session(owner, SessionId(Uuid::from_u128(7)))
+    }
+
+    fn heart_rate(of: UserId, value: i64) -> SignalFrame {
+        SignalFrame { to: session(of), key: SignalKey::HeartRate, value, by: of, at: Timestamp(0) }
+    }
+
+    fn drain(queue: &SendQueue) -> Vec<Bytes> {
+        std::iter::from_fn(|| queue.take()).collect()
+    }
 
     #[tokio::test]
     async fn a_reader_that_falls_behind_is_closed_and_costs_nothing_more() {
         let queue = SendQueue::new(Codec::MsgPack, 100);
         for _ in 0..50 {
-            queue.push(Bytes::from_static(&[0; 40]));
+            queue.push(Shows::Nothing, Bytes::from_static(&[0; 40]));
         }
 
-        let due = queue.due().await;
+        queue.due().await;
 
-        assert_eq!((due.frames.len(), due.close), (0, Some(CloseCode::TooSlow)));
+        assert_eq!((queue.waiting(), queue.closing()), (0, Some(CloseCode::TooSlow)));
     }
 
-    #[tokio::test]
-    async fn frames_pushed_before_a_close_are_written_first() {
+    #[test]
+    fn what_was_taken_makes_room() {
         let queue = SendQueue::new(Codec::MsgPack, 100);
-        queue.push(Bytes::from_static(b"last words"));
+        for _ in 0..50 {
+            queue.push(Shows::Nothing, Bytes::from_static(&[0; 40]));
+            assert!(queue.take().is_some());
+        }
+        assert_eq!(queue.closing(), None);
+    }
+
+    #[test]
+    fn frames_pushed_before_a_close_are_written_first() {
+        let queue = SendQueue::new(Codec::MsgPack, 100);
+        queue.push(Shows::Nothing, Bytes::from_static(b"last words"));
         queue.close(CloseCode::Restart);
-        queue.push(Bytes::from_static(b"too late"));
+        queue.push(Shows::Nothing, Bytes::from_static(b"too late"));
 
-        let due = queue.due().await;
+        assert_eq!(queue.closing(), None);
+        assert_eq!(drain(&queue), ["last words"]);
+        assert_eq!(queue.closing(), Some(CloseCode::Restart));
+    }
 
-        assert_eq!((due.frames.len(), due.close), (1, Some(CloseCode::Restart)));
+    #[test]
+    fn what_is_taken_back_is_gone_and_the_rest_keeps_its_order() {
+        let queue = SendQueue::new(Codec::MsgPack, 20);
+        queue.push(Shows::Entity(session(ANA)), Bytes::from_static(b"ana"));
+        queue.push(Shows::Nothing, Bytes::from_static(b"reply"));
+        queue.push(Shows::Entity(session(BEA)), Bytes::from_static(b"bea"));
+        queue.signal(&heart_rate(ANA, 120), Bytes::from_static(b"heart"));
+
+        queue.discard(session(ANA));
+
+        queue.push(Shows::Nothing, Bytes::from_static(b"room for 12!"));
+        assert_eq!(drain(&queue), ["reply", "bea", "room for 12!"]);
+    }
+
+    #[test]
+    fn the_tiles_of_a_room_are_taken_back_without_its_events() {
+        let queue = SendQueue::new(Codec::MsgPack, 100);
+        let room = Address::room(ANA);
+        queue.push(Shows::Tiles(room), Bytes::from_static(b"tiles"));
+        queue.push(Shows::Entity(room), Bytes::from_static(b"events"));
+
+        assert!(queue.discard_tiles(room));
+
+        assert_eq!(drain(&queue), ["events"]);
+        assert!(!queue.discard_tiles(room));
+    }
+
+    #[test]
+    fn a_signal_replaces_the_one_before_and_waits_behind_everything() {
+        let queue = SendQueue::new(Codec::MsgPack, 10);
+        for beat in 0..1000 {
+            queue.signal(&heart_rate(ANA, beat), Bytes::from(beat.to_string()));
+        }
+        queue.signal(&heart_rate(BEA, 90), Bytes::from_static(b"bea"));
+        queue.push(Shows::Nothing, Bytes::from_static(b"reply"));
+
+        assert_eq!(drain(&queue), ["reply", "999", "bea"]);
+        assert_eq!(queue.closing(), None, "signals never make a reader too slow");
+    }
+
+    #[test]
+    fn signals_of_more_sources_than_the_bound_are_dropped() {
+        let queue = SendQueue::new(Codec::MsgPack, 10);
+        for n in 0..1000 {
+            let of = UserId(Uuid::from_u128(n));
+            queue.signal(&heart_rate(of, 90), Bytes::from_static(b"beat"));
+        }
+        assert_eq!(queue.waiting(), SIGNALS_MAX);
     }
 }

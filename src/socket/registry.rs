@@ -1,13 +1,15 @@
-//! The sockets that are open: counted against a limit, and told to go away when the server stops.
+//! The sockets that are open: counted against a limit, told to judge their rights again when those of their gym
+//! have changed, and to go away when the server stops.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rand::RngExt;
-use spotter_protocol::{CloseCode, GoAway, Millis, ServerFrame};
+use spotter_protocol::{CloseCode, GoAway, GymId, Millis, ServerFrame};
+use tokio::sync::Notify;
 
-use super::queue::SendQueue;
+use super::queue::{SendQueue, Shows};
 
 /// The open sockets of a node.
 pub(crate) struct Registry {
@@ -18,13 +20,28 @@ pub(crate) struct Registry {
 #[derive(Default)]
 struct Open {
     next: u64,
-    queues: HashMap<u64, Weak<SendQueue>>,
+    sockets: HashMap<u64, Socket>,
+}
+
+struct Socket {
+    gym: GymId,
+    queue: Weak<SendQueue>,
+    judge: Arc<Notify>,
 }
 
 /// A place among the open sockets, given back when dropped.
 pub(super) struct Registered {
     registry: Arc<Registry>,
     number: u64,
+    judge: Arc<Notify>,
+}
+
+impl Registered {
+    /// Comes when rights of the gym have changed since the last time: whatever was judged before is to be judged
+    /// again.
+    pub(super) fn judge(&self) -> Arc<Notify> {
+        Arc::clone(&self.judge)
+    }
 }
 
 impl Registry {
@@ -33,31 +50,41 @@ impl Registry {
     }
 
     /// Takes a place; none is left at the limit.
-    pub(super) fn admit(self: &Arc<Self>, queue: &Arc<SendQueue>) -> Option<Registered> {
+    pub(super) fn admit(self: &Arc<Self>, gym: GymId, queue: &Arc<SendQueue>) -> Option<Registered> {
         let mut open = self.lock();
-        if open.queues.len() >= self.connections_max {
+        if open.sockets.len() >= self.connections_max {
             return None;
         }
         open.next += 1;
         let number = open.next;
-        open.queues.insert(number, Arc::downgrade(queue));
-        Some(Registered { registry: Arc::clone(self), number })
+        let judge = Arc::new(Notify::new());
+        let socket = Socket { gym, queue: Arc::downgrade(queue), judge: Arc::clone(&judge) };
+        open.sockets.insert(number, socket);
+        Some(Registered { registry: Arc::clone(self), number, judge })
+    }
+
+    /// Has every socket of a gym judge its rights again.
+    pub(crate) fn judge_again(&self, gym: GymId) {
+        let open = self.lock();
+        open.sockets.values().filter(|socket| socket.gym == gym).for_each(|socket| socket.judge.notify_one());
     }
 
     /// Tells every socket to come back, each after its own delay within `window`, and closes it.
     pub(crate) fn send_away(&self, window: Duration) {
         let window = u32::try_from(window.as_millis()).unwrap_or(u32::MAX);
-        let queues: Vec<_> = self.lock().queues.values().filter_map(Weak::upgrade).collect();
+        let queues: Vec<_> =
+            self.lock().sockets.values().filter_map(|socket| socket.queue.upgrade()).collect();
         for queue in queues {
             let delay_ms = Millis(rand::rng().random_range(0..=window));
-            queue.send(&ServerFrame::GoAway(GoAway { delay_ms, reason: "server restarts".to_owned() }));
+            let go_away = GoAway { delay_ms, reason: "server restarts".to_owned() };
+            queue.send(Shows::Nothing, &ServerFrame::GoAway(go_away));
             queue.close(CloseCode::Restart);
         }
     }
 
     /// How many sockets are open.
     pub(crate) fn count(&self) -> usize {
-        self.lock().queues.len()
+        self.lock().sockets.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -67,6 +94,6 @@ impl Registry {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.registry.lock().queues.remove(&self.number);
+        self.registry.lock().sockets.remove(&self.number);
     }
 }

@@ -4,14 +4,19 @@
 //! through what comes after the version it reached. A gap, which a publication lost on its way leaves, is
 //! filled from the journal the same way.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use spotter_actors::{CatchUp, Engine, EventNews, Listener, Listening, Publication, Watch, events_frame};
+use spotter_actors::{
+    Ask, CatchUp, Engine, EventNews, Listener, Listening, Publication, ReplyTo, Watch, events_frame,
+};
 use spotter_protocol::{
-    Address, CloseCode, EntityKind, Fault, GymId, ServerFrame, SnapshotFrame, Version, View,
+    Address, CloseCode, CommandId, EntityKind, Event, Fault, GymId, Persistence, PublishedEvent, ServerFrame,
+    SnapshotFrame, UserId, Version, View,
 };
 
-use super::queue::SendQueue;
+use super::queue::{SendQueue, Shows};
+use super::receipts::Unacknowledged;
+use crate::clock::new_id;
 
 /// Publications held while a subscriber catches up; past it the socket is closed and resumes.
 const HELD_MAX: usize = 1024;
@@ -22,7 +27,7 @@ pub(crate) struct Subscription {
     engine: Arc<Engine>,
     listening: Listening,
     /// A room's tiles come beside its events.
-    _watch: Option<Watch>,
+    watch: Option<Watch>,
 }
 
 struct Following {
@@ -30,9 +35,11 @@ struct Following {
     address: Address,
     view: View,
     queue: Arc<SendQueue>,
-    engine: std::sync::Weak<Engine>,
-    itself: std::sync::Weak<Following>,
+    engine: Weak<Engine>,
+    itself: Weak<Following>,
     stage: Mutex<Stage>,
+    /// What its owner's own device has not acknowledged; nobody else's acknowledgement says anything.
+    unacknowledged: Option<Mutex<Unacknowledged>>,
 }
 
 enum Stage {
@@ -40,6 +47,8 @@ enum Stage {
     CatchingUp { held: Vec<Arc<Publication>> },
     /// It has everything up to `sent`.
     Live { sent: Version },
+    /// Nothing more is sent, whatever is still on its way.
+    Ended,
 }
 
 impl Subscription {
@@ -60,28 +69,70 @@ impl Subscription {
             engine: Arc::downgrade(engine),
             itself: itself.clone(),
             stage: Mutex::new(Stage::CatchingUp { held: Vec::new() }),
+            unacknowledged: (view == View::Athlete).then(Mutex::default),
         });
         let listening = engine.backplane().listen(address.owner, Arc::clone(&following) as Arc<dyn Listener>);
-        let mut subscription = Self { following, engine: Arc::clone(engine), listening, _watch: None };
+        let mut subscription = Self { following, engine: Arc::clone(engine), listening, watch: None };
         let version = subscription.following.catch_up(engine, since).await?;
         if address.kind == EntityKind::Room {
-            let listener = Arc::clone(&subscription.following) as Arc<dyn Listener>;
-            subscription._watch = Some(engine.watch(gym, address.owner, listener));
+            subscription.watch_anew();
         }
         Ok((subscription, version))
+    }
+
+    /// The view in which the entity is shown.
+    pub(crate) fn view(&self) -> View {
+        self.following.view
+    }
+
+    /// Takes back the tiles that wait to be sent, in favour of all tiles there are now.
+    pub(crate) fn tile_anew(&mut self) {
+        if self.watch.is_some() && self.following.queue.discard_tiles(self.following.address) {
+            self.watch_anew();
+        }
+    }
+
+    fn watch_anew(&mut self) {
+        let Following { gym, address, .. } = *self.following;
+        let listener = Arc::clone(&self.following) as Arc<dyn Listener>;
+        self.watch = Some(self.engine.watch(gym, address.owner, listener));
+    }
+
+    /// The device has everything up to `seen`. The server says so, as commands of its own in the name of `reader`,
+    /// to the entity of whatever awaited that.
+    pub(crate) fn acknowledged(&self, reader: UserId, seen: Version) {
+        let Some(mut waiting) = self.following.unacknowledged() else { return };
+        let receipts = waiting.acknowledged(seen);
+        drop(waiting);
+        for (v, receipt) in receipts {
+            let (following, again) = (Weak::clone(&self.following.itself), receipt.clone());
+            let reply = ReplyTo::new(move |answer| {
+                let failed = answer.is_err_and(|fault| fault.kind == Persistence::Temporary);
+                if let Some(following) = following.upgrade().filter(|_| failed)
+                    && let Some(mut waiting) = following.unacknowledged()
+                {
+                    waiting.again(v, again);
+                }
+            });
+            let (gym, to, now) = (self.following.gym, self.following.address, self.engine.clock().now());
+            let id = CommandId(new_id(now));
+            self.engine.dispatch(Ask::of_server(gym, reader, id, now, to, receipt, now, reply));
+        }
     }
 
     /// The version everything up to which is sent; `None` while it catches up.
     pub(crate) fn sent(&self) -> Option<Version> {
         match &*self.following.lock() {
             Stage::Live { sent } => Some(*sent),
-            Stage::CatchingUp { .. } => None,
+            Stage::CatchingUp { .. } | Stage::Ended => None,
         }
     }
 }
 
 impl Drop for Subscription {
+    /// From here on nothing of the entity enters the send queue, not even what is being published just now.
     fn drop(&mut self) {
+        *self.following.lock() = Stage::Ended;
         self.engine.backplane().leave(self.following.address.owner, self.listening);
     }
 }
@@ -92,9 +143,9 @@ impl Following {
         loop {
             let caught_up = engine.catch_up(self.gym, self.address, since, self.view).await?;
             let mut sent = caught_up.version();
-            self.send(caught_up);
             let mut stage = self.lock();
             let Stage::CatchingUp { held } = &mut *stage else { return Ok(sent) };
+            self.send(caught_up);
             let held = std::mem::take(held);
             let gap = held.iter().any(|publication| {
                 let Publication::Events(news) = &**publication else { return false };
@@ -112,15 +163,16 @@ impl Following {
         match caught_up {
             CatchUp::Current(_) => {}
             CatchUp::Events(events) => {
-                self.queue.push(events_frame(self.address, &events, self.queue.codec(), self.view));
+                self.note(&events);
+                let frame = events_frame(self.address, &events, self.queue.codec(), self.view);
+                self.queue.push(Shows::Entity(self.address), frame);
             }
             CatchUp::Snapshot(v, state) => {
-                self.queue.send(&ServerFrame::Snapshot(SnapshotFrame {
-                    to: self.address,
-                    v,
-                    view: self.view,
-                    state,
-                }));
+                if let Some(mut waiting) = self.unacknowledged() {
+                    waiting.snapshot(v, &state);
+                }
+                let snapshot = SnapshotFrame { to: self.address, v, view: self.view, state };
+                self.queue.send(Shows::Entity(self.address), &ServerFrame::Snapshot(snapshot));
             }
         }
     }
@@ -133,9 +185,21 @@ impl Following {
         if news.first != sent.next() || news.events.is_empty() {
             return false;
         }
-        self.queue.push(news.frame(self.queue.codec(), self.view));
+        self.note(&news.events);
+        self.queue.push(Shows::Entity(self.address), news.frame(self.queue.codec(), self.view));
         *sent = news.last;
         true
+    }
+
+    /// Notes events as forwarded.
+    fn note(&self, events: &[PublishedEvent<Event>]) {
+        if let Some(mut waiting) = self.unacknowledged() {
+            events.iter().for_each(|event| waiting.forwarded(event));
+        }
+    }
+
+    fn unacknowledged(&self) -> Option<MutexGuard<'_, Unacknowledged>> {
+        self.unacknowledged.as_ref().map(|waiting| waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn lock(&self) -> MutexGuard<'_, Stage> {
@@ -169,12 +233,27 @@ impl Listener for Following {
                             self.fill_gap(since);
                         }
                     }
+                    Stage::Ended => {}
                 }
             }
             Publication::Tiles(news) if news.frame.to == self.address => {
-                self.queue.push(news.frame(self.queue.codec(), self.view));
+                let stage = self.lock();
+                if !matches!(*stage, Stage::Ended) {
+                    self.queue.push(Shows::Tiles(self.address), news.frame(self.queue.codec(), self.view));
+                }
             }
-            Publication::Events(_) | Publication::Tiles(_) | Publication::Presence(..) => {}
+            Publication::Signal(news)
+                if news.frame.to == self.address && news.frame.key.is_shown_to(self.view) =>
+            {
+                let stage = self.lock();
+                if !matches!(*stage, Stage::Ended) {
+                    self.queue.signal(&news.frame, news.frame(self.queue.codec()));
+                }
+            }
+            Publication::Events(_)
+            | Publication::Tiles(_)
+            | Publication::Presence(..)
+            | Publication::Signal(_) => {}
         }
     }
 }

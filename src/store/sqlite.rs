@@ -238,6 +238,7 @@ fn migrations() -> Migrator {
         migration(2, "accounts", include_str!("../../migrations/sqlite/0002_accounts.sql")),
         migration(3, "sets by movement", include_str!("../../migrations/sqlite/0003_sets_by_movement.sql")),
         migration(4, "letters", include_str!("../../migrations/sqlite/0004_letters.sql")),
+        migration(6, "policy version", include_str!("../../migrations/sqlite/0006_policy_version.sql")),
     ])
 }
 

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use spotter_protocol::UserId;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -76,7 +76,8 @@ impl Server {
         (self.people(gym, "athlete").await, coach)
     }
 
-    async fn people(&self, gym: &str, role: &str) -> Vec<Person> {
+    /// Everyone of a role in a gym, by e-mail.
+    pub async fn people(&self, gym: &str, role: &str) -> Vec<Person> {
         let printed = self.tool(&["token", "--gym", gym, "--role", role], "").await;
         let person = |line: &str| {
             let mut fields = line.split('\t').map(str::to_owned);
@@ -84,6 +85,22 @@ impl Server {
             Person { email: field(), user: field().parse().expect("a user id"), token: field() }
         };
         printed.lines().map(person).collect()
+    }
+
+    /// The id of the running process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).expect("the server runs")
+    }
+
+    /// The sum of a metric over its labels; 0 when nothing was counted.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = self.get(self.admin_port, "/metrics").await.expect("the metrics are served");
+        let value = |line: &str| {
+            let (labelled, value) = line.rsplit_once(' ')?;
+            let (found, _) = labelled.split_once('{').unwrap_or((labelled, ""));
+            (found == name).then(|| value.parse::<f64>().expect("a number"))
+        };
+        text.lines().filter_map(value).sum()
     }
 
     /// Starts the server and waits until it is ready.
@@ -98,13 +115,16 @@ impl Server {
     }
 
     async fn is_ready(&self) -> bool {
-        use tokio::io::AsyncReadExt;
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await else { return false };
-        let request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        let mut answer = Vec::new();
-        stream.write_all(request).await.is_ok()
-            && stream.read_to_end(&mut answer).await.is_ok()
-            && answer.starts_with(b"HTTP/1.1 200")
+        self.get(self.port, "/readyz").await.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    }
+
+    async fn get(&self, port: u16, path: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
     }
 
     /// Kills the process as a power cut would, and waits until it is gone.

@@ -48,6 +48,14 @@ impl Wire {
         Ok(Self { stream, codec })
     }
 
+    /// The port this side of the socket has.
+    pub fn port(&self) -> u16 {
+        let MaybeTlsStream::Plain(stream) = self.stream.get_ref() else {
+            unreachable!("nothing is encrypted")
+        };
+        stream.local_addr().unwrap().port()
+    }
+
     pub async fn send(&mut self, frame: ClientFrame) -> Result<(), Closed> {
         let bytes = frame.encode(self.codec);
         self.send_raw(match self.codec {

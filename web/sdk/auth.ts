@@ -4,7 +4,7 @@
  */
 
 import { type AccessToken, SignedOut, type TokenSource } from './socket';
-import type { LinkPermission, Role, Uuid } from './types';
+import type { LinkPermission, MessageView, Role, Uuid, Version } from './types';
 
 const KEY = 'spotter.sign-in';
 const LOCK = 'spotter.refresh';
@@ -27,6 +27,15 @@ export interface Person {
   name: string;
   role: Role;
   permissions: LinkPermission[];
+}
+
+/** An entry of the catalogue, with what these pages use of it. */
+export interface CatalogueEntry {
+  /** A slug: what the wire calls an exercise. */
+  id: string;
+  name: string;
+  measurementType: string;
+  loading: string;
 }
 
 /** A refusal by the HTTP API: problem details with a stable code. */
@@ -84,6 +93,16 @@ export class Account implements TokenSource {
   /** The caller, those on active links with the caller, and for a gym owner the whole gym. */
   async people(): Promise<Person[]> {
     return (await this.#authed<{ people: Person[] }>('/people')).people;
+  }
+
+  /** Every exercise that there is; the browser keeps it. */
+  async exercises(): Promise<CatalogueEntry[]> {
+    return (await this.#authed<{ exercises: CatalogueEntry[] }>('/exercises')).exercises;
+  }
+
+  /** A page of a conversation's history, newest first; `next_before` is absent on the last one. */
+  async messages(other: Uuid, before: Version): Promise<{ messages: MessageView[]; next_before?: Version }> {
+    return this.#authed(`/messages/${other}?before=${before}`);
   }
 
   async access(refused?: string): Promise<AccessToken> {

@@ -4,7 +4,7 @@
  */
 
 import { decode, encode } from '@msgpack/msgpack';
-import type { ClientFrame, ServerFrame } from './types';
+import type { ClientFrame, EntityKind, ServerFrame } from './types';
 import { uuidBytes, uuidText } from './uuid';
 
 /** The WebSocket subprotocol these frames belong to. */
@@ -15,8 +15,11 @@ export class DecodeError extends Error {
   override name = 'DecodeError';
 }
 
-/** The fields whose text is an id. A remark that happens to look like one stays text. */
-const ID_FIELDS = new Set(['set', 'instance', 'client', 'id', 'incarnation', 'athlete', 'after']);
+/** The fields whose text, or list of texts, is an id. A remark that happens to look like one stays text. */
+const ID_FIELDS = new Set([
+  'set', 'sets', 'instance', 'client', 'id', 'incarnation', 'athlete', 'after', 'cue', 'group', 'session', 'to', 'with', 'from',
+]);
+const KINDS = new Set<unknown>(['session', 'room', 'inbox'] satisfies EntityKind[]);
 
 /** Writes a frame of a client. Throws on a number that is not an integer a double holds exactly. */
 export function encodeFrame(frame: ClientFrame): Uint8Array<ArrayBuffer> {
@@ -45,7 +48,7 @@ function written(value: unknown, field: string): unknown {
   }
   if (Array.isArray(value)) {
     if (isAddress(value)) return [value[0], uuidBytes(value[1]), uuidBytes(value[2])];
-    return value.map((entry) => written(entry, ''));
+    return value.map((entry) => written(entry, field));
   }
   if (typeof value === 'object' && value !== null) {
     return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, written(inner, name)]));
@@ -54,7 +57,7 @@ function written(value: unknown, field: string): unknown {
 }
 
 function isAddress(list: unknown[]): list is [string, string, string] {
-  return list.length === 3 && (list[0] === 'session' || list[0] === 'room');
+  return list.length === 3 && KINDS.has(list[0]);
 }
 
 function read(value: unknown): unknown {

@@ -5,7 +5,8 @@
  */
 
 import type {
-  Address, EventsFrame, Fault, PublishedEvent, Reply, SnapshotFrame, Subscribe, TilesFrame, Uuid, Version, View,
+  Address, EventsFrame, Fault, PublishedEvent, Reply, ShownSignal, SnapshotFrame, Subscribe, TilesFrame, Uuid, Version,
+  View,
 } from './types';
 
 /** Who is told of an entity. */
@@ -20,7 +21,9 @@ export interface Follower {
   current?(v: Version): void;
   /** What was held belongs to another history: a server restored from a backup, say. */
   forget?(): void;
-  /** The server does not show this entity; it will not be asked again on this connection. */
+  /** A live value that nobody keeps. */
+  signal?(signal: ShownSignal): void;
+  /** The server does not show this entity, or not any more (`revoked`); it will not be asked again on this connection. */
   refused?(fault: Fault): void;
 }
 
@@ -28,6 +31,8 @@ export interface Follower {
 export interface FollowPort {
   subscribe(body: Omit<Subscribe, 'req'>): number | undefined;
   unsubscribe(to: Address): number | undefined;
+  /** Everything up to `v` has been told. */
+  seen(to: Address, v: Version): void;
   /** Calls `then` after `fault.retry_after_ms`, or a back-off, unless the connection ends first. */
   later(fault: Fault, then: () => void): void;
 }
@@ -86,6 +91,7 @@ export class Follows {
     if (followed === undefined) return;
     followed.since = frame.v;
     followed.follower.snapshot(frame);
+    this.#port.seen(frame.to, frame.v);
   }
 
   events(frame: EventsFrame): void {
@@ -102,10 +108,24 @@ export class Follows {
     }
     followed.since = news[news.length - 1]!.v;
     followed.follower.events(news);
+    this.#port.seen(frame.to, followed.since);
   }
 
   tiles(frame: TilesFrame): void {
     this.#of(frame.to)?.follower.tiles?.(frame);
+  }
+
+  signal(signal: ShownSignal): void {
+    this.#of(signal.to)?.follower.signal?.(signal);
+  }
+
+  /** The right to follow has ended. */
+  revoked(to: Address): void {
+    const followed = this.#of(to);
+    if (followed === undefined) return;
+    followed.since = undefined;
+    followed.req = undefined;
+    followed.follower.refused?.({ code: 'revoked', text: 'you may not see this any more', kind: 'permanent' });
   }
 
   /** Takes the answer to a subscription; false when the request is none of these. */
@@ -124,6 +144,7 @@ export class Follows {
     } else {
       followed.since ??= 0;
       followed.follower.current?.(followed.since);
+      this.#port.seen(followed.to, followed.since);
     }
     return true;
   }

@@ -3,15 +3,18 @@
  * as it was, so what a page holds on to never changes under it.
  */
 
+import { begun, isPrescribed, patched, reordered, swapped, withExercise, withSets, withoutSets } from './plan';
 import type {
-  Bests, ExerciseView, Grams, LoadKind, PlannedExercise, PrKind, PublishedEvent, SessionEvents, SessionView,
-  SetStatus, SetView, Timestamp,
+  CueView, ExerciseView, Grams, LoadKind, PrKind, PublishedEvent, SessionEvents, SessionView, SetStatus, SetView,
+  Timestamp, Uuid,
 } from './types';
 
 /** The order in which a set lists its records. */
 const PR_ORDER: PrKind[] = ['heaviest', 'rep_max', 'e1rm'];
 /** The most repetitions from which a one-repetition maximum is estimated. */
 const E1RM_REPS_MAX = 12;
+/** Cues kept of one session. */
+const CUES_MAX = 64;
 /** A set that reached the server this much later than it was done is marked late, in microseconds. */
 const LATE_AFTER_US = 120_000_000;
 
@@ -19,9 +22,26 @@ const LATE_AFTER_US = 120_000_000;
 type Fold<Body> = (view: SessionView, body: Body, event: PublishedEvent) => SessionView;
 
 const FOLDS: { [Name in Exclude<keyof SessionEvents, 'started'>]: Fold<SessionEvents[Name]> } = {
-  exercise_added: (view, { exercise, bests }) => ({
+  // Without sets it is a place for one that was logged outside the plan: no plan that anybody edits has changed.
+  exercise_added: (view, { exercise, bests, place, prescribed = false }, { v }) => ({
     ...view,
-    exercises: [...view.exercises, begun(exercise, bests)],
+    ...(exercise.sets.length > 0 && { plan_v: v }),
+    exercises: withExercise(view.exercises, begun(exercise, bests, prescribed), place),
+  }),
+  sets_added: (view, { instance, sets, prescribed = false }, { v }) => ({
+    ...view, plan_v: v, exercises: withSets(view.exercises, instance, sets, prescribed),
+  }),
+  sets_dropped: (view, { sets, instance }, { v }) => ({
+    ...view,
+    plan_v: v,
+    exercises: withoutSets(view.exercises, sets).filter((held) => held.instance !== instance || held.sets.length > 0),
+  }),
+  exercise_swapped: (view, { instance, exercise, bests }, { v }) => ({
+    ...view, plan_v: v, exercises: swapped(view.exercises, instance, begun(exercise, bests, false)),
+  }),
+  reordered: (view, { order }, { v }) => ({ ...view, plan_v: v, exercises: reordered(view.exercises, order) }),
+  plan_patched: (view, { exercises, withdrawn = [], bests = [] }, { v }) => ({
+    ...view, plan_v: v, exercises: patched(view.exercises, exercises, withdrawn, bests),
   }),
   set_added: (view, { set, instance, type }) => ({
     ...view,
@@ -60,6 +80,16 @@ const FOLDS: { [Name in Exclude<keyof SessionEvents, 'started'>]: Fold<SessionEv
       const left = prs?.filter((kind) => kind !== record) ?? [];
       return left.length > 0 ? { ...held, prs: left } : held;
     }),
+  readiness_noted: (view, readiness, { at }) => ({ ...view, readiness: { ...readiness, at } }),
+  pain_noted: (view, pain, { at, by }) => ({
+    ...view, pains: [...(view.pains ?? []), { ...pain, by, at }].sort((a, b) => a.at - b.at),
+  }),
+  cued: (view, cue, { at, by }) => ({ ...view, cues: [...withRoom(view.cues ?? [], at), { ...cue, by, at }] }),
+  cue_delivered: (view, { cue }, { at }) => withCue(view, cue, (held) => ({ delivered_at: at, ...held })),
+  cue_seen: (view, { cue }, { at }) => withCue(view, cue, (held) => ({ delivered_at: at, seen_at: at, ...held })),
+  cue_acted: (view, { cue }, { at }) =>
+    withCue(view, cue, (held) => ({ delivered_at: at, seen_at: at, acted_at: at, ...held })),
+  abandoned: ({ rest: _, ...view }) => ({ ...view, phase: 'abandoned' }),
 };
 
 /**
@@ -67,17 +97,20 @@ const FOLDS: { [Name in Exclude<keyof SessionEvents, 'started'>]: Fold<SessionEv
  * newer server, change nothing here: see {@link isKnown}.
  */
 export function applyEvent(view: SessionView | undefined, event: PublishedEvent): SessionView | undefined {
-  if ('started' in event.ev) return derived(started(event.ev.started, event.at));
+  if ('started' in event.ev) return derived(started(event.ev.started, event), 0);
   const [name, body] = Object.entries(event.ev)[0] ?? [];
   if (view === undefined || name === undefined || !Object.hasOwn(FOLDS, name)) return view;
   const fold = FOLDS[name as keyof typeof FOLDS] as Fold<unknown>;
-  return derived(fold(view, body, event));
+  const next = fold(view, body, event);
+  // What an athlete drops stays prescribed; what a coach takes out does not.
+  const drop = 'sets_dropped' in event.ev && event.ev.sets_dropped.withdrawn !== true;
+  return derived(next, view.adherence.prescribed - work(drop ? next : view).length);
 }
 
 /** Whether this build knows the event. If not, the view is outdated and only a newer page can show it. */
 export function isKnown(event: PublishedEvent): boolean {
   const name = Object.keys(event.ev)[0] ?? '';
-  return Object.hasOwn(FOLDS, name) || ['started', 'hidden', 'athlete_hidden', 'athlete_shown'].includes(name);
+  return Object.hasOwn(FOLDS, name) || name === 'started' || name === 'hidden';
 }
 
 /** Epley: load × (1 + reps / 30) in whole grams, halves up; the load itself for one repetition. */
@@ -90,24 +123,33 @@ export function isLate(set: { at?: Timestamp; received_at?: Timestamp }): boolea
   return set.at !== undefined && set.received_at !== undefined && set.received_at - set.at > LATE_AFTER_US;
 }
 
-function started(body: SessionEvents['started'], at: Timestamp): SessionView {
+function started(body: SessionEvents['started'], { at, v }: PublishedEvent): SessionView {
   return {
     phase: 'live',
     title: body.title,
     ...given({ workout: body.workout }),
     started_at: at,
     exercises: body.exercises.map((exercise) =>
-      begun(exercise, body.bests.find((bests) => bests.exercise === exercise.exercise)),
+      begun(exercise, body.bests.find((bests) => bests.exercise === exercise.exercise), true),
     ),
     done: 0,
     total: 0,
     volume_g: 0,
+    adherence: { performed: 0, prescribed: 0 },
+    missed_targets: 0,
+    plan_v: v,
   };
 }
 
-function begun({ sets, ...exercise }: PlannedExercise, bests: Bests | undefined): ExerciseView {
-  const planned = sets.map(({ set, target }): SetView => ({ set, type: target.type, target, status: 'planned' }));
-  return { ...exercise, ...given({ bests }), sets: planned };
+/** Cues with a place for one more: the first that is answered or expired by then makes it. */
+function withRoom(cues: CueView[], at: Timestamp): CueView[] {
+  if (cues.length < CUES_MAX) return cues;
+  const over = cues.findIndex(({ acted_at, expires_at = Infinity }) => acted_at !== undefined || expires_at <= at);
+  return cues.filter((_, i) => i !== over);
+}
+
+function withCue(view: SessionView, cue: Uuid, change: (held: CueView) => CueView): SessionView {
+  return { ...view, cues: (view.cues ?? []).map((held) => (held.cue === cue ? change(held) : held)) };
 }
 
 function withSet(view: SessionView, set: string, change: (held: SetView) => SetView): SessionView {
@@ -120,16 +162,19 @@ function withSet(view: SessionView, set: string, change: (held: SetView) => SetV
 }
 
 /** The set as the plan has it. */
-function unlogged({ set, type, target, prs }: SetView, status: SetStatus): SetView {
-  return { set, type, ...given({ target }), status, ...given({ prs }) };
+function unlogged({ set, type, target, own, prs }: SetView, status: SetStatus): SetView {
+  return { set, type, ...given({ target, own }), status, ...given({ prs }) };
 }
 
 function logged(held: SetView, status: SetStatus, { at, received_at, by }: PublishedEvent): SetView {
   return { ...unlogged(held, status), at, received_at, by };
 }
 
-/** Fills in what follows from the sets: estimates, progress and volume. */
-function derived(view: SessionView): SessionView {
+/**
+ * Fills in what follows from the sets: estimates, progress, volume and how the plan was kept. `dropped` are the
+ * prescribed sets, warm-ups apart, that the athlete took out.
+ */
+function derived(view: SessionView, dropped: number): SessionView {
   const exercises = view.exercises.map((exercise) => ({
     ...exercise,
     sets: exercise.sets.map(({ e1rm_g: _, ...set }) => ({ ...set, ...given({ e1rm_g: estimate(exercise, set) }) })),
@@ -139,9 +184,25 @@ function derived(view: SessionView): SessionView {
     ...view,
     exercises,
     done: sets.filter(({ status }) => ['performed', 'failed', 'skipped'].includes(status)).length,
-    total: sets.filter(({ status, target }) => status !== 'voided' || target !== undefined).length,
+    total: sets.filter((set) => set.status !== 'voided' || isPrescribed(set)).length,
     volume_g: exercises.reduce((sum, exercise) => sum + volume(exercise), 0),
+    adherence: {
+      performed: work(view).filter(({ status }) => status === 'performed').length,
+      prescribed: work(view).length + dropped,
+    },
+    missed_targets: sets.filter((set) => isPrescribed(set) && isMissed(set)).length,
   };
+}
+
+/** The prescribed sets, without warm-ups. */
+function work({ exercises }: SessionView): SetView[] {
+  return exercises.flatMap(({ sets }) => sets).filter((set) => isPrescribed(set) && set.type !== 'warmup');
+}
+
+/** Failed, or with fewer repetitions than the least asked for. */
+function isMissed({ status, target, actual }: SetView): boolean {
+  const short = (actual?.reps ?? Infinity) < (target?.reps?.min ?? 0);
+  return status === 'failed' || (status === 'performed' && short);
 }
 
 /** Performed sets that are not warm-ups, with 1 to 12 repetitions of an external load. */

@@ -358,6 +358,37 @@ describe('following', () => {
     expect(told).toEqual(['not_found']);
   });
 
+  it('says when it may not be seen any more, and asks again on the next connection only', async () => {
+    const { told } = followRoom();
+    let socket = await opened();
+    socket.reply({ req: 1, v: 0 });
+    socket.tell('revoked', { to: ROOM });
+    expect(told).toEqual(['revoked']);
+    expect(socket.bodies('subscribe')).toHaveLength(1);
+    socket.onclose?.({ code: 1006, reason: '' });
+    await vi.advanceTimersByTimeAsync(250);
+    socket = await welcomed();
+    expect(socket.bodies('subscribe')).toHaveLength(1);
+  });
+
+  it('passes on values of the moment', async () => {
+    const values: number[] = [];
+    connection.follow(ROOM, { snapshot: () => {}, events: () => {}, signal: ({ value }) => values.push(value) });
+    const socket = await opened();
+    socket.tell('signal', { to: ROOM, key: 'velocity', value: 420, by: COACH, at: 1 });
+    expect(values).toEqual([420]);
+  });
+
+  it('tells the server how far it is with what is the user’s own, at most once a second', async () => {
+    const inbox: Address = ['inbox', COACH, COACH];
+    connection.follow(inbox, { snapshot: () => {}, events: () => {} });
+    const socket = await opened();
+    for (const v of [1, 2, 3]) socket.tell('events', { to: inbox, events: [event(v)] });
+    expect(socket.bodies('ack')).toEqual([{ seen: [[inbox, 1]] }]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(socket.bodies('ack').slice(1)).toEqual([{ seen: [[inbox, 3]] }]);
+  });
+
   it('ends when nobody listens any more', async () => {
     const { stop } = followRoom();
     const socket = await opened();
@@ -369,6 +400,7 @@ describe('following', () => {
 it('commands given before the welcome are sent with it', async () => {
   const done = connection.command(ROOM, { hide: { athlete: COACH } });
   const socket = await opened();
+  await vi.advanceTimersByTimeAsync(0);
   expect(socket.bodies('command')).toMatchObject([{ req: 1, n: 1, to: ROOM }]);
   socket.reply({ req: 1, v: 1 });
   await expect(done).resolves.toBe(1);

@@ -6,9 +6,13 @@
 import { backoff } from './backoff';
 import { FORBIDDEN, TOKEN_EXPIRED, reconnects } from './close';
 import { SUBPROTOCOL, decodeFrame, encodeFrame } from './codec';
+import { Acks } from './acks';
 import { CommandQueue } from './commands';
 import { type Follower, Follows } from './follow';
-import type { Address, ClientFrame, Command, Fault, ServerFrame, Timestamp, Version, View, Welcome } from './types';
+import type { Kept, Outbox } from './outbox';
+import type {
+  Address, ClientFrame, Command, Fault, ServerFrame, Signal, Timestamp, Uuid, Version, View, Welcome,
+} from './types';
 
 /** From the opening of a socket to its welcome; then the attempt has failed. */
 const WELCOME_TIMEOUT_MS = 10_000;
@@ -59,6 +63,12 @@ export interface ConnectionOptions {
   tokens: TokenSource;
   onState?: (state: ConnectionState) => void;
   onWelcome?: (welcome: Welcome) => void;
+  /** Where commands wait; in memory by default. Called once, before the first socket is opened. */
+  outbox?: () => Promise<Outbox>;
+  /** More or fewer commands wait; see {@link Connection.pending}. */
+  onPending?: () => void;
+  /** A command of an earlier page was refused for good. */
+  onRefusedLater?: (kept: Kept, fault: Fault) => void;
   /** Opens a socket; a `WebSocket` by default. */
   transport?: (url: string, subprotocol: string) => Transport;
   /** Anywhere in 0 to 1, one excluded. */
@@ -68,11 +78,13 @@ export interface ConnectionOptions {
 type Timer = ReturnType<typeof setTimeout>;
 
 export class Connection {
-  #options: Required<ConnectionOptions>;
+  #options: Required<Omit<ConnectionOptions, 'outbox'>>;
   #state: ConnectionState = { name: 'closed', code: 1000, reason: 'not begun' };
   #transport: Transport | undefined;
   #follows: Follows;
   #commands: CommandQueue;
+  #acks: Acks;
+  #client: Uuid = '';
   /** Server minus device clock, in microseconds; 0 before the first welcome. */
   #offset = 0;
   #request = 0;
@@ -91,19 +103,31 @@ export class Connection {
     this.#options = {
       onState: () => {},
       onWelcome: () => {},
+      onPending: () => {},
+      onRefusedLater: () => {},
       transport: (url, subprotocol) => new WebSocket(url, subprotocol) as Transport,
       chance: Math.random,
       ...options,
     };
-    const chance = this.#options.chance;
-    this.#commands = new CommandQueue({
-      sendCommand: (body) => this.#ask((req) => ({ kind: 'command', body: { req, ...body } })),
-      now: deviceClock,
-      chance,
+    const { chance, onPending, onRefusedLater } = this.#options;
+    this.#commands = new CommandQueue(
+      {
+        sendCommand: (body) => this.#ask((req) => ({ kind: 'command', body: { req, ...body } })),
+        now: deviceClock,
+        chance,
+        changed: onPending,
+        refusedLater: onRefusedLater,
+      },
+      options.outbox,
+    );
+    this.#acks = new Acks({
+      ack: (seen) => this.#send({ kind: 'ack', body: { seen } }),
+      later: (then, wait) => this.#later(then, wait),
     });
     this.#follows = new Follows({
       subscribe: (body) => this.#ask((req) => ({ kind: 'subscribe', body: { req, ...body } })),
       unsubscribe: (to) => this.#ask((req) => ({ kind: 'unsubscribe', body: { req, to } })),
+      seen: (to, v) => this.#acks.seen(to, v),
       later: (fault, then) => this.#later(then, waitOf(fault, chance())),
     });
   }
@@ -142,6 +166,26 @@ export class Connection {
     return this.#commands.push(to, command);
   }
 
+  /** Shows a value of this moment to whoever watches; lost when there is no connection. */
+  signal(signal: Signal): void {
+    if (this.#state.name === 'open') this.#send({ kind: 'signal', body: signal });
+  }
+
+  /** The commands for an entity that have no final answer yet, in order. */
+  pending(to: Address): readonly Kept[] {
+    return this.#commands.pending(to);
+  }
+
+  /** How many commands have no final answer yet. */
+  get waiting(): number {
+    return this.#commands.waiting;
+  }
+
+  /** Whether commands outlive the page; `undefined` until that is known. */
+  get durable(): boolean | undefined {
+    return this.#commands.durable;
+  }
+
   async #connect(): Promise<void> {
     clearTimeout(this.#retry);
     this.#become({ name: 'connecting' });
@@ -154,6 +198,7 @@ export class Connection {
       else this.#wait();
       return;
     }
+    this.#client = await this.#commands.client();
     if (this.#state !== attempt) return;
     this.#refusedToken = undefined;
 
@@ -173,7 +218,7 @@ export class Connection {
       kind: 'hello',
       body: {
         token,
-        client: this.#commands.client,
+        client: this.#client,
         clock: deviceClock(),
         ...(incarnation === undefined ? {} : { incarnation }),
       },
@@ -200,7 +245,8 @@ export class Connection {
       case 'tiles': return this.#follows.tiles(frame.body);
       case 'pong': return this.#setClock(frame.body.clock);
       case 'go_away': return void (this.#delay = frame.body.delay_ms);
-      case 'signal':
+      case 'signal': return this.#follows.signal(frame.body);
+      case 'revoked': return this.#follows.revoked(frame.body.to);
     }
   }
 
@@ -212,8 +258,9 @@ export class Connection {
     this.#later(() => (this.#failures = 0), STABLE_MS);
     this.#keepToken();
     this.#options.onWelcome(welcome);
+    this.#acks.connected(welcome.user);
     this.#follows.connected(welcome.incarnation);
-    this.#commands.connected(welcome.limits.in_flight);
+    void this.#commands.connected(welcome.limits.in_flight);
   }
 
   /**

@@ -20,8 +20,8 @@ export type OneOf<Bodies> = { [Name in keyof Bodies]: { [N in Name]: Bodies[Name
 /** A body without fields. */
 export type Bare = Record<string, never>;
 
-export type EntityKind = 'session' | 'room';
-/** `[kind, owner, id]`; a room's id equals its owner. */
+export type EntityKind = 'session' | 'room' | 'inbox';
+/** `[kind, owner, id]`; the id of a room and of an inbox equals its owner. */
 export type Address = readonly [kind: EntityKind, owner: Uuid, id: Uuid];
 
 export type Role = 'athlete' | 'coach' | 'gym_owner' | 'admin';
@@ -102,6 +102,23 @@ export interface Place {
   type: SetType;
 }
 
+/** A movement, and the place it has in a session. */
+export interface Movement {
+  instance: Uuid;
+  exercise: string;
+  name: string;
+  load_kind: LoadKind;
+}
+
+/** How somebody feels before a session, each from 1 to 5; 5 is much of it. */
+export interface Readiness {
+  sleep: number;
+  energy: number;
+  mood: number;
+  soreness: number;
+  stress: number;
+}
+
 export interface SessionCommands {
   /** Exactly one of `workout` and `title` is given. */
   start: { workout?: WorkoutRef; title?: string };
@@ -116,28 +133,62 @@ export interface SessionCommands {
   resume: Bare;
   finish: Bare;
   reopen: Bare;
+  /** `place` is an index in the order; last by default. Sets are appended to an instance that is there. */
+  add: { exercise: PlannedExercise; place?: number };
+  /** Exactly one of `sets` and `instance` is given. */
+  drop: { sets?: Uuid[]; instance?: Uuid };
+  swap: { instance: Uuid; with: Movement };
+  /** Those named come first, in this order; one named without `group` leaves its group. */
+  reorder: { order: { instance: Uuid; group?: number }[] };
+  readiness: Readiness;
+  /** 0 to 10; 0 says that it is gone. */
+  pain: { level: number; site: string; set?: Uuid; text?: string };
+  cue: { cue: Uuid; text: string; group?: Uuid; set?: Uuid; expires_ms?: Millis };
+  cue_seen: { cue: Uuid };
+  cue_acted: { cue: Uuid };
+  /** The whole remaining plan; sets without a log that it leaves out are withdrawn. */
+  patch: { based_on: Version; exercises: PlannedExercise[] };
 }
 export interface RoomCommands {
   hide: { athlete: Uuid };
   show: { athlete: Uuid };
+  pin: { athlete: Uuid };
+  unpin: { athlete: Uuid };
+  /** Not to be shown again for what happened up to version `v` of the session. */
+  dismiss: { athlete: Uuid; session: Uuid; badge: Badge; v: Version };
 }
-export type Command = OneOf<SessionCommands> | OneOf<RoomCommands>;
+export interface InboxCommands {
+  message: { to: Uuid; id: Uuid; text: string; about?: Address };
+  /** Everything with this person up to a version of the inbox. */
+  read: { with: Uuid; through: Version };
+  read_notifications: { through: Version };
+}
+export type Command = OneOf<SessionCommands> | OneOf<RoomCommands> | OneOf<InboxCommands>;
 
 // Events
 
 export type PrKind = 'heaviest' | 'rep_max' | 'e1rm';
 
-export interface PlannedExercise {
-  instance: Uuid;
-  exercise: string;
-  name: string;
-  load_kind: LoadKind;
-  sets: { set: Uuid; target: Target }[];
+export interface PlannedSet {
+  set: Uuid;
+  target: Target;
+}
+export interface PlannedExercise extends Movement {
+  /** Exercises of one group are done in rounds: the k-th set of each is round k. */
+  group?: number;
+  sets: PlannedSet[];
 }
 
 export interface SessionEvents {
   started: { workout?: WorkoutRef; title: string; exercises: PlannedExercise[]; bests: Bests[] };
-  exercise_added: { exercise: PlannedExercise; bests?: Bests };
+  /** `prescribed`: a coach asks for its sets. */
+  exercise_added: { exercise: PlannedExercise; bests?: Bests; place?: number; prescribed?: boolean };
+  sets_added: { instance: Uuid; sets: PlannedSet[]; prescribed?: boolean };
+  /** `instance` had no sets. `withdrawn`: a coach took them out, and they are no longer prescribed. */
+  sets_dropped: { sets: Uuid[]; instance?: Uuid; withdrawn?: boolean };
+  /** `exercise` has the sets that moved to it. */
+  exercise_swapped: { instance: Uuid; exercise: PlannedExercise; bests?: Bests };
+  reordered: { order: { instance: Uuid; group?: number }[] };
   set_added: { set: Uuid; instance: Uuid; type: SetType };
   set_completed: { set: Uuid; actual: Actual };
   set_failed: { set: Uuid; actual: Actual };
@@ -153,13 +204,41 @@ export interface SessionEvents {
   reopened: Bare;
   pr: { set: Uuid; exercise: string; record: PrKind; g: Grams; previous_g: Grams };
   pr_withdrawn: { set: Uuid; record: PrKind };
+  readiness_noted: Readiness & { score_tenths: number };
+  pain_noted: { level: number; site: string; set?: Uuid; text?: string };
+  cued: { cue: Uuid; text: string; group?: Uuid; set?: Uuid; expires_at?: Timestamp };
+  cue_delivered: { cue: Uuid };
+  cue_seen: { cue: Uuid };
+  cue_acted: { cue: Uuid };
+  /** `exercises` is the remaining plan; `withdrawn` are the sets it took out. */
+  plan_patched: { exercises: PlannedExercise[]; withdrawn?: Uuid[]; bests?: Bests[] };
+  abandoned: Bare;
 }
 export interface RoomEvents {
   athlete_hidden: { athlete: Uuid };
   athlete_shown: { athlete: Uuid };
+  athlete_pinned: { athlete: Uuid };
+  athlete_unpinned: { athlete: Uuid };
+  badge_dismissed: Dismissed;
+}
+/** Something a user should know of; a newer server may name other kinds. */
+export interface Notice {
+  kind: 'linked' | 'unlinked' | 'abandoned';
+  with?: Uuid;
+  session?: Uuid;
+}
+export interface InboxEvents {
+  message_sent: { to: Uuid; id: Uuid; text: string; about?: Address };
+  message_received: { from: Uuid; id: Uuid; text: string; about?: Address; sent_at: Timestamp; sent_v: Version };
+  messages_delivered: { through: Version };
+  messages_read: { with: Uuid; through: Version };
+  /** `through` is a version of this inbox: every message of mine up to it. */
+  receipt_received: { with: Uuid; kind: 'delivered' | 'read'; through: Version };
+  notified: { notice: Notice };
+  notifications_read: { through: Version };
 }
 /** What a subscriber is shown of an event; `hidden` says that there was one. A newer server may send other names. */
-export type Shown = OneOf<SessionEvents> | OneOf<RoomEvents> | { hidden: Bare };
+export type Shown = OneOf<SessionEvents> | OneOf<RoomEvents> | OneOf<InboxEvents> | { hidden: Bare };
 
 export interface PublishedEvent {
   v: Version;
@@ -172,7 +251,7 @@ export interface PublishedEvent {
 
 // States
 
-export type Phase = 'planned' | 'live' | 'paused' | 'finished';
+export type Phase = 'planned' | 'live' | 'paused' | 'finished' | 'abandoned';
 /** What became of a set. Never inferred from filled values. */
 export type SetStatus = 'planned' | 'performed' | 'skipped' | 'failed' | 'voided';
 
@@ -181,6 +260,8 @@ export interface SetView {
   type: SetType;
   /** Absent outside the plan. */
   target?: Target;
+  /** The athlete planned it: nobody prescribed it. */
+  own?: boolean;
   status: SetStatus;
   /** While it is performed or failed. */
   actual?: Actual;
@@ -201,6 +282,8 @@ export interface ExerciseView {
   name: string;
   load_kind: LoadKind;
   bests?: Bests;
+  /** Exercises of one group are done in rounds. */
+  group?: number;
   sets: SetView[];
 }
 
@@ -217,6 +300,32 @@ export interface NoteView {
   at: Timestamp;
 }
 
+export interface PainView {
+  level: number;
+  site: string;
+  set?: Uuid;
+  text?: string;
+  by: Uuid;
+  at: Timestamp;
+}
+
+/** How far a cue has got. */
+export type CueState = 'sent' | 'delivered' | 'seen' | 'acted';
+
+export interface CueView {
+  cue: Uuid;
+  text: string;
+  by: Uuid;
+  at: Timestamp;
+  /** The same for one cue to many sessions. */
+  group?: Uuid;
+  set?: Uuid;
+  expires_at?: Timestamp;
+  delivered_at?: Timestamp;
+  seen_at?: Timestamp;
+  acted_at?: Timestamp;
+}
+
 export interface SessionView {
   phase: Phase;
   title: string;
@@ -231,18 +340,71 @@ export interface SessionView {
   /** Sets in all, without voided sets outside the plan. */
   total: number;
   volume_g: Grams;
+  readiness?: Readiness & { score_tenths: number; at: Timestamp };
+  pains?: PainView[];
+  cues?: CueView[];
+  /** Of the prescribed sets without warm-ups; those that the athlete dropped stay prescribed. */
+  adherence: { performed: number; prescribed: number };
+  /** Prescribed sets that failed, or fell short of the least repetitions. */
+  missed_targets: number;
+  /** The version of the last change of the plan: the least that a patch may be based on. */
+  plan_v: Version;
 }
 
+export interface MessageView {
+  /** Its version in this inbox. */
+  v: Version;
+  id: Uuid;
+  /** Absent when somebody else sent it. */
+  mine?: boolean;
+  text: string;
+  about?: Address;
+  /** When it was sent. */
+  at: Timestamp;
+}
+export interface ConversationView {
+  with: Uuid;
+  /** The newest, oldest first. */
+  messages: MessageView[];
+  /** Messages received and not read. */
+  unread: number;
+  /** The version up to which the owner has read. */
+  read: Version;
+  /** The version up to which the owner's messages reached the other side. */
+  delivered_there: Version;
+  read_there: Version;
+}
+export interface NotificationView {
+  v: Version;
+  notice: Notice;
+  at: Timestamp;
+}
+export interface InboxView {
+  /** The one with the newest message first. */
+  conversations: ConversationView[];
+  /** Newest first. */
+  notifications?: NotificationView[];
+  notifications_read: Version;
+}
+
+export interface Dismissed {
+  athlete: Uuid;
+  session: Uuid;
+  badge: Badge;
+  v: Version;
+}
 export interface RoomView {
   hidden: Uuid[];
+  pinned?: Uuid[];
+  dismissed?: Dismissed[];
 }
-export type EntityView = { session: SessionView } | { room: RoomView };
+export type EntityView = { session: SessionView } | { room: RoomView } | { inbox: InboxView };
 
 // Tiles
 
-export type Badge = 'failed' | 'overshoot' | 'missed_reps' | 'pr' | 'off_plan' | 'late' | 'stalled';
+export type Badge = 'failed' | 'overshoot' | 'missed_reps' | 'pr' | 'off_plan' | 'late' | 'stalled' | 'pain';
 /** How much a tile needs the coach. */
-export type Attention = 'away' | 'working' | 'resting' | 'pr' | 'stalled' | 'overshoot' | 'failed';
+export type Attention = 'away' | 'working' | 'resting' | 'pr' | 'stalled' | 'overshoot' | 'failed' | 'pain';
 
 export interface LastSet {
   exercise: string;
@@ -270,6 +432,10 @@ export interface Glance {
   last?: LastSet;
   rest?: { start: Timestamp; duration_ms: Millis };
   badges?: Badge[];
+  /** The newest, while it lasts. */
+  pain?: { level: number; site: string; at: Timestamp };
+  /** The newest. */
+  cue?: { cue: Uuid; group?: Uuid; state: CueState; at: Timestamp; expires_at?: Timestamp };
 }
 
 export interface Tile {
@@ -280,6 +446,9 @@ export interface Tile {
   since: Timestamp;
   /** Absent without a live session. */
   glance?: Glance;
+  pinned?: boolean;
+  /** It may not be current: the athlete's device is away while the session runs. */
+  stale?: boolean;
 }
 
 // Frames
@@ -354,6 +523,10 @@ export interface Reply {
   repeat?: boolean;
   error?: Fault;
 }
+export interface ShownSignal extends Signal {
+  by: Uuid;
+  at: Timestamp;
+}
 export interface SnapshotFrame {
   to: Address;
   v: Version;
@@ -391,7 +564,9 @@ export interface ServerFrames {
   snapshot: SnapshotFrame;
   events: EventsFrame;
   tiles: TilesFrame;
-  signal: Signal;
+  signal: ShownSignal;
+  /** You may not see it any more; nothing follows. */
+  revoked: { to: Address };
   go_away: { delay_ms: Millis; reason: string };
   pong: { clock: Timestamp };
 }

@@ -9,7 +9,7 @@ export interface Wall {
 }
 
 /** Least in need of the coach first. */
-const ATTENTION: readonly Attention[] = ['away', 'working', 'resting', 'pr', 'stalled', 'overshoot', 'failed'];
+const ATTENTION: readonly Attention[] = ['away', 'working', 'resting', 'pr', 'stalled', 'overshoot', 'failed', 'pain'];
 
 /**
  * The wall after one more frame; `undefined` before the first full one. Changes that belong to an earlier tick,
@@ -30,10 +30,11 @@ export function foldTiles(wall: Wall | undefined, frame: TilesFrame): Wall | und
   return { activation, tick, tiles };
 }
 
-/** The tiles in the order a coach needs them: by attention, then who waits longest, then by athlete. */
+/** The tiles in the order a coach needs them: pinned ones, by attention, then who waits longest, then by athlete. */
 export function ordered(tiles: Iterable<Tile>): Tile[] {
   return [...tiles].sort(
     (a, b) =>
+      Number(b.pinned === true) - Number(a.pinned === true) ||
       ATTENTION.indexOf(b.attention) - ATTENTION.indexOf(a.attention) ||
       a.since - b.since ||
       (a.athlete < b.athlete ? -1 : 1),

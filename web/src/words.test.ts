@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Actual, Load, SetStatus, Target } from '../sdk/types';
-import { actual, age, countdown, kilograms, load, place, reps, target, verdict } from './words';
+import {
+  actual, age, commandWord, countdown, cueState, kilograms, load, momentOf, place, refusalText, reps, signalText, target,
+  timeOfDay, verdict,
+} from './words';
 
 const kg = (n: number): Load => ({ typed: n * 1000, unit: 'kg', g: n * 1000 });
 const pounds: Load = { typed: 225_000, unit: 'lb', g: 102_058 };
@@ -69,3 +72,34 @@ it.each([[92e6, '1:32'], [0, '0:00'], [-20e6, '+0:20'], [400_000, '0:01'], [-400
 );
 
 it('volume is in whole kilograms', () => expect(kilograms(4_480_400)).toBe('4,480 kg'));
+
+describe('what came back from the server', () => {
+  it('is said with what to do about it', () => {
+    expect(refusalText({ code: 'queue_full', kind: 'permanent', text: '' })).toMatch(/connect/);
+    expect(refusalText({ code: 'new_code', kind: 'permanent', text: 'too odd' })).toBe('the server refused it (too odd)');
+  });
+
+  it('names a command that somebody gave a while ago', () => {
+    expect(commandWord({ skip: { set: 'x' } })).toBe('A skipped set');
+    expect(commandWord({ pin: { athlete: 'x' } })).toBe('pin');
+  });
+
+  it('shows live values in their units', () => {
+    expect(signalText('heart_rate', 142)).toBe('142 bpm');
+    expect(signalText('velocity', 420)).toBe('0.42 m/s');
+    expect(signalText('later', 1)).toBe('');
+  });
+
+  it('shows a date only where it is another day', () => {
+    const noon = Date.UTC(2026, 4, 5, 12) * 1000;
+    expect(momentOf(noon, noon + 60e6)).toBe(timeOfDay(noon));
+    expect(momentOf(noon, noon + 5 * 86_400e6)).toContain(timeOfDay(noon));
+    expect(momentOf(noon, noon + 5 * 86_400e6)).not.toBe(timeOfDay(noon));
+  });
+});
+
+it.each([
+  [{}, 'sent'], [{ delivered_at: 1 }, 'delivered'], [{ delivered_at: 1, seen_at: 2 }, 'seen'], [{ acted_at: 3 }, 'acted'],
+] as const)('a cue with %o is %s', (times, state) => {
+  expect(cueState({ cue: '', text: '', by: '', at: 0, ...times })).toBe(state);
+});

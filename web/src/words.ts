@@ -1,6 +1,9 @@
 /** Numbers as a coach reads them. Pure; loads are shown as they were typed. */
 
-import type { Actual, Attention, Badge, Effort, Grams, LastSet, Load, LoadKind, RepRange, SetStatus, SetType, Target, Timestamp } from '../sdk/types';
+import type {
+  Actual, Attention, Badge, Command, CueState, CueView, Effort, Fault, Grams, LastSet, Load, LoadKind, Notice, RepRange,
+  SetStatus, SetType, Target, Timestamp,
+} from '../sdk/types';
 
 export type Tone = 'bad' | 'warn' | 'notice' | 'good' | 'calm';
 
@@ -11,6 +14,7 @@ export interface Verdict {
 }
 
 export const ATTENTION_WORDS: Record<Attention, string> = {
+  pain: 'Pain',
   failed: 'Failed set',
   overshoot: 'Overshoot',
   stalled: 'Stalled',
@@ -21,6 +25,7 @@ export const ATTENTION_WORDS: Record<Attention, string> = {
 };
 
 export const BADGES: Record<Badge, Verdict> = {
+  pain: { word: 'pain', tone: 'bad' },
   failed: { word: 'failed', tone: 'bad' },
   overshoot: { word: 'overshoot', tone: 'warn' },
   missed_reps: { word: 'missed reps', tone: 'warn' },
@@ -128,6 +133,78 @@ export function countdown(left: number): string {
 /** The hour and minute where the page is read. */
 export function timeOfDay(at: Timestamp): string {
   return new Date(at / 1000).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+}
+
+/** What a command was, to somebody who gave it a while ago. */
+export function commandWord(command: Command): string {
+  const name = Object.keys(command)[0] ?? '';
+  return COMMANDS[name] ?? name.replaceAll('_', ' ');
+}
+
+const COMMANDS: Record<string, string> = {
+  complete: 'A logged set', fail: 'A failed set', skip: 'A skipped set', amend: 'A correction', void: 'A set taken back',
+  note: 'A remark', start: 'The start of a session', finish: 'The end of a session', pain: 'A report of pain',
+  cue: 'A cue', cue_seen: 'An answer to a cue', cue_acted: 'An answer to a cue', message: 'A message',
+  patch: 'A change of plan', add: 'An added exercise', drop: 'A dropped set', readiness: 'How you feel',
+};
+
+/** Why something was refused and what to do about it. */
+export function refusalText({ code, text }: Fault): string {
+  return REFUSALS[code] ?? `the server refused it (${text})`;
+}
+
+const REFUSALS: Record<string, string> = {
+  already_logged: 'this set is logged already; take that back first to log it anew',
+  already_started: 'this session has begun already',
+  closed: 'sessions are closed thirty days after their start',
+  empty: 'enter repetitions, seconds or metres',
+  full: 'there is no room for more here',
+  no_change: 'it is so already',
+  not_found: 'it is gone, or you may not do this',
+  not_kept: 'this device has no room to keep it; free some space and try again',
+  not_logged: 'nothing is logged for this set',
+  not_on_roster: 'this athlete is not on your roster any more',
+  not_running: 'this session is over; reopen it first',
+  outdated: 'the plan changed in the meantime',
+  queue_full: 'too much waits to be sent; connect to the gym’s network first',
+  unknown_set: 'this set has left the plan',
+  wrong_phase: 'the session is at another point by now',
+};
+
+/** How far a cue has got. */
+export function cueState({ delivered_at, seen_at, acted_at }: CueView): CueState {
+  if (acted_at !== undefined) return 'acted';
+  if (seen_at !== undefined) return 'seen';
+  return delivered_at === undefined ? 'sent' : 'delivered';
+}
+
+export const CUE_WORDS: Record<CueState, Verdict> = {
+  sent: { word: 'sent', tone: 'calm' },
+  delivered: { word: 'delivered', tone: 'calm' },
+  seen: { word: 'seen', tone: 'notice' },
+  acted: { word: 'acted', tone: 'good' },
+};
+
+/** What a notification says of the person or the session it names. */
+export function noticeText({ kind }: Notice, name: string): string {
+  const words: Record<Notice['kind'], string> = {
+    linked: `You and ${name} are linked, or may do other things for each other now.`,
+    unlinked: `You and ${name} are not linked any more.`,
+    abandoned: 'A session was given up after twelve hours without a word. Finish it to put that right.',
+  };
+  return words[kind] ?? 'Something happened that only a newer page can show. Reload it.';
+}
+
+/** The time of day, with the date when that is another day than `now`. */
+export function momentOf(at: Timestamp, now: Timestamp): string {
+  const day = (micros: Timestamp): string => new Date(micros / 1000).toLocaleDateString(undefined, { day: 'numeric', month: 'short' });
+  return day(at) === day(now) ? timeOfDay(at) : `${day(at)} ${timeOfDay(at)}`;
+}
+
+/** A live value as it is read: `142 bpm`, `0.42 m/s`. Empty for one this build does not know. */
+export function signalText(key: string, value: number): string {
+  if (key === 'heart_rate') return `${value} bpm`;
+  return key === 'velocity' ? `${(value / 1000).toFixed(2)} m/s` : '';
 }
 
 function rpe({ scale, tenths }: Effort): number {

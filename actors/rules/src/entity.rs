@@ -43,6 +43,11 @@ pub trait Rules:
     /// as with a snapshot, the rows of the entity itself. Absolute values, one per key.
     fn rows(&self, id: uuid::Uuid, head: Version, events: &[Recorded<Self::Event>]) -> Vec<ReadRow>;
 
+    /// When the entity wants to be asked whether something is due; absent when nothing will be.
+    fn reminder(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// What an event of the entity at `address` has to tell inboxes. Written in the statement that journals
     /// the event, and carried from there exactly once.
     fn letters(_address: Address, _event: &Recorded<Self::Event>) -> Vec<Letter> {

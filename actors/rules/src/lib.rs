@@ -21,5 +21,7 @@ pub use letter::Letter;
 pub use presence::{Connected, GRACE};
 pub use room::Room;
 pub use rows::{MessageRow, ReadRow, SessionRow, SetRow};
-pub use session::{EXERCISES_MAX, NOTES_MAX, OPEN_DAYS, REST_MAX, SETS_MAX, Session};
+pub use session::{
+    ABANDON_AFTER, CUES_MAX, EXERCISES_MAX, NOTES_MAX, OPEN_DAYS, PAINS_MAX, REST_MAX, SETS_MAX, Session,
+};
 pub use wall::Wall;

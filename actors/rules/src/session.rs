@@ -5,21 +5,23 @@
 //! stored; only the records that were announced are, because a correction has to withdraw them.
 
 mod apply;
+mod care;
 mod decide;
 mod derive;
 mod glance;
 mod log;
+mod plan;
 mod record;
 mod view;
 
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
-    EntityKind, EntityView, ErrorCode, Glance, Millis, Recorded, SessionCommand, SessionEvent, SessionId,
-    Timestamp, Version, View,
+    Address, EntityKind, EntityView, ErrorCode, Glance, Millis, Notice, Notify, Recorded, SessionCommand,
+    SessionEvent, SessionId, Timestamp, Version, View,
 };
 use uuid::Uuid;
 
-use crate::{Ask, Brief, Needs, ReadRow, Rules};
+use crate::{Ask, Brief, Letter, Needs, ReadRow, Rules};
 use log::Log;
 
 /// Exercises in one session; more are refused as `full`.
@@ -28,6 +30,12 @@ pub const EXERCISES_MAX: usize = 100;
 pub const SETS_MAX: usize = 500;
 /// Remarks on one session and its sets; more are refused as `full`.
 pub const NOTES_MAX: usize = 500;
+/// Cues kept of one session; when as many wait for an answer, more are refused as `full`.
+pub const CUES_MAX: usize = 64;
+/// Pains told of one session; more are refused as `full`.
+pub const PAINS_MAX: usize = 100;
+/// How long a running session may be silent before it is given up, twelve hours.
+pub const ABANDON_AFTER: Millis = Millis(12 * 60 * 60 * 1000);
 /// The longest rest, six hours; a longer one is a mistake of the phone and refused as `bad_frame`.
 pub const REST_MAX: Millis = Millis(6 * 60 * 60 * 1000);
 /// How long after its start a session's sets and remarks may still be received, in days.
@@ -80,15 +88,25 @@ impl Rules for Session {
     fn apply(&mut self, recorded: &Recorded<SessionEvent>) {
         match (&mut self.log, &recorded.event) {
             (log, SessionEvent::Started(started)) => {
-                *log = Some(Box::new(Log::started(started, recorded.stamp.at)));
+                *log = Some(Box::new(Log::started(started, &recorded.stamp, recorded.version)));
             }
-            (Some(log), event) => log.apply(event, recorded.version, &recorded.stamp),
+            (Some(log), _) => log.apply(recorded),
             (None, _) => {}
         }
     }
 
     fn rows(&self, id: Uuid, head: Version, events: &[Recorded<SessionEvent>]) -> Vec<ReadRow> {
         self.log.as_deref().map_or_else(Vec::new, |log| log.rows(SessionId(id), head, events))
+    }
+
+    fn reminder(&self) -> Option<Timestamp> {
+        self.log.as_deref().and_then(Log::abandon_at)
+    }
+
+    fn letters(address: Address, recorded: &Recorded<SessionEvent>) -> Vec<Letter> {
+        let tell = |notice| Letter { to: address.owner, command: Notify { notice }.into() };
+        let is_abandoned = matches!(recorded.event, SessionEvent::Abandoned(_));
+        is_abandoned.then(|| tell(Notice::abandoned(SessionId(address.id)))).into_iter().collect()
     }
 
     fn view(&self, view: View) -> Option<EntityView> {

@@ -7,11 +7,10 @@
 
 mod look;
 
-use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use spotter_protocol::{Glance, Phase, SessionId, Tile, Timestamp, UserId, Version};
+use spotter_protocol::{Badge, Glance, Phase, SessionId, Tile, Timestamp, UserId, Version};
 
 use crate::{Connected, Room};
 use look::Look;
@@ -135,7 +134,7 @@ impl Wall {
 }
 
 fn in_order(mut tiles: Vec<Tile>) -> Vec<Tile> {
-    tiles.sort_by_key(|tile| (Reverse(tile.pinned), Reverse(tile.attention), tile.since, tile.athlete));
+    tiles.sort_by_key(Tile::place);
     tiles
 }
 
@@ -152,7 +151,7 @@ impl Seat {
             active_at: glance.active_at,
             live: match glance.phase {
                 Phase::Live | Phase::Paused => Some(glance),
-                Phase::Planned | Phase::Finished => None,
+                Phase::Planned | Phase::Finished | Phase::Abandoned => None,
             },
         };
         match place {
@@ -178,8 +177,17 @@ impl Seat {
     /// The tile at a moment, and when silence changes it next.
     fn tile(&self, athlete: UserId, room: &Room, now: Timestamp) -> (Tile, Option<Timestamp>) {
         let look = Look::at(now, self.shown(), self.connected, |glance, badge| {
-            let logged = glance.last.as_ref().map_or(glance.v, |last| last.v);
-            room.has_dismissed(athlete, glance.session, badge, logged)
+            let brought_by = match badge {
+                Badge::Pain => glance.pain.as_ref().map(|pain| pain.v),
+                Badge::Failed
+                | Badge::Overshoot
+                | Badge::MissedReps
+                | Badge::Pr
+                | Badge::OffPlan
+                | Badge::Late
+                | Badge::Stalled => glance.last.as_ref().map(|last| last.v),
+            };
+            room.has_dismissed(athlete, glance.session, badge, brought_by.unwrap_or(glance.v))
         });
         let glance = self.shown().map(|glance| Glance { badges: look.badges, ..glance.clone() });
         let tile = Tile {

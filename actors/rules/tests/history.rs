@@ -11,11 +11,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use spotter_protocol::{
-    Actual, Address, Amend, Bests, ClientId, CommandId, Complete, Effort, EffortScale, EntityView, Event,
-    EventsFrame, ExerciseId, Fail, Finish, Grams, InstanceId, Load, LoadKind, Name, Note, NoteText, Pause,
-    Place, PrescribedExercise, PublishedEvent, Reason, Reopen, RepRange, Reps, Rest, Resume, SessionCommand,
-    SessionId, SetId, SetType, Skip, SnapshotFrame, Start, Target, Timestamp, Title, Unit, UserId, View,
-    Void, Workout, WorkoutId, WorkoutRef,
+    Abandon, ActOnCue, Actual, Add, Address, Amend, Answer, Bests, ClientId, CommandId, Complete, Cue,
+    CueGroupId, CueId, DeliverCue, DropSets, Effort, EffortScale, EntityView, Event, EventsFrame, ExerciseId,
+    Fail, Feeling, Finish, Grams, Group, InstanceId, Load, LoadKind, Movement, Name, Note, NoteText, Pain,
+    PainLevel, Patch, Pause, Place, PlannedExercise, PlannedSet, PrescribedExercise, PublishedEvent,
+    Readiness, Reason, Reopen, Reorder, RepRange, Reps, Rest, Resume, SeeCue, SessionCommand, SessionId,
+    SetId, SetType, Site, Skip, Slot, SnapshotFrame, Start, Swap, Target, Timestamp, Title, Unit, UserId,
+    Version, View, Void, Workout, WorkoutId, WorkoutRef,
 };
 use spotter_rules::{Ask, Brief, Entity, Rules, Session, Verdict};
 use uuid::Uuid;
@@ -23,6 +25,7 @@ use uuid::Uuid;
 const MINUTE: i64 = 60_000_000;
 const START: i64 = 1_760_000_000_000_000;
 const ANA: UserId = UserId(Uuid::from_u128(0x0199_c82c_c000_7000_8000_00a1_0000_00a1));
+const COACH: UserId = UserId(Uuid::from_u128(0x0199_c82c_c000_7000_8000_00c0_0000_00c0));
 const SESSION: SessionId = SessionId(Uuid::from_u128(0x0199_c82c_c000_7000_8000_005e_0000_005e));
 
 fn uuid(n: u128) -> Uuid {
@@ -53,6 +56,7 @@ fn squats() -> Workout {
         exercise: movement(slug),
         name: Name::clipped(name),
         load_kind,
+        group: None,
         note: None,
         sets,
     };
@@ -128,6 +132,36 @@ fn script() -> Vec<(i64, i64, SessionCommand)> {
             .into(),
         ),
         (22, 0, Void { set: extra, reason: None }.into()),
+        (22, 0, Readiness { feeling: feeling() }.into()),
+        (
+            22,
+            0,
+            Pain { level: level(6), site: Site::clipped("left knee"), set: Some(extra), text: None }.into(),
+        ),
+        (
+            22,
+            0,
+            Cue {
+                cue: cue(1),
+                text: NoteText::clipped("chest up"),
+                group: None,
+                set: None,
+                expires_ms: None,
+            }
+            .into(),
+        ),
+        (22, 0, cue_to_many().into()),
+        (22, 0, DeliverCue { cue: cue(1) }.into()),
+        (23, 0, SeeCue { cue: cue(1) }.into()),
+        (23, 0, ActOnCue { cue: cue(2) }.into()),
+        (23, 0, Add { exercise: planned(70, "bent-over-row", &[71, 72]), place: Some(1) }.into()),
+        (23, 0, Add { exercise: planned(70, "bent-over-row", &[73]), place: None }.into()),
+        (23, 0, complete(SetId(uuid(72)), kg(60, 8)).into()),
+        (23, 0, DropSets { sets: vec![SetId(uuid(73))], instance: None }.into()),
+        (23, 0, Swap { instance: InstanceId(uuid(70)), with: pendlay() }.into()),
+        (23, 0, Reorder { order: order() }.into()),
+        (23, 0, patch().into()),
+        (23, 0, Abandon {}.into()),
         (24, 0, Finish {}.into()),
         (25, 0, Reopen {}.into()),
         (8, 20, Note { set: None, text: NoteText::clipped("written in the basement") }.into()),
@@ -137,6 +171,68 @@ fn script() -> Vec<(i64, i64, SessionCommand)> {
         (32, 0, Skip { set: set(1, 0), reason: Some(Reason::clipped("knee")) }.into()),
         (33, 0, Finish {}.into()),
     ]
+}
+
+fn feeling() -> Feeling {
+    let answer = |number: u8| Answer::try_from(number).unwrap();
+    Feeling { sleep: answer(4), energy: answer(3), mood: answer(5), soreness: answer(2), stress: answer(1) }
+}
+
+fn level(level: u32) -> PainLevel {
+    PainLevel::new(level).unwrap()
+}
+
+fn cue(number: u128) -> CueId {
+    CueId(uuid(80 + number))
+}
+
+fn cue_to_many() -> Cue {
+    Cue {
+        cue: cue(2),
+        text: NoteText::clipped("last one"),
+        group: Some(CueGroupId(uuid(90))),
+        set: Some(SetId::planned(SESSION, 1, 1)),
+        expires_ms: Some(spotter_protocol::Millis(600_000)),
+    }
+}
+
+fn planned(instance: u128, id: &str, sets: &[u128]) -> PlannedExercise {
+    let target = Target { load: kg(60, 1).load, ..Target::default() };
+    let set = |set: &u128| PlannedSet { set: SetId(uuid(*set)), target: target.clone() };
+    PlannedExercise {
+        instance: InstanceId(uuid(instance)),
+        exercise: movement(id),
+        name: Name::clipped(id),
+        load_kind: LoadKind::External,
+        group: None,
+        sets: sets.iter().map(set).collect(),
+    }
+}
+
+fn pendlay() -> Movement {
+    let PlannedExercise { instance, exercise, name, load_kind, .. } = planned(75, "pendlay-row", &[]);
+    Movement { instance, exercise, name, load_kind }
+}
+
+fn order() -> Vec<Slot> {
+    let group = Group::try_from(1).ok();
+    [InstanceId(uuid(75)), InstanceId::planned(SESSION, 0)].map(|instance| Slot { instance, group }).to_vec()
+}
+
+/// One more lunge, another row, and nothing else: the rows that are not logged go.
+fn patch() -> Patch {
+    let lunges =
+        PlannedExercise { instance: InstanceId::planned(SESSION, 1), ..planned(0, "dumbbell-lunges", &[77]) };
+    Patch { based_on: Version(99), exercises: vec![lunges, planned(76, "cable-row", &[78])] }
+}
+
+/// Who asks: most of it the athlete.
+fn author(command: &SessionCommand) -> (UserId, ClientId) {
+    match command {
+        SessionCommand::Cue(_) | SessionCommand::Patch(_) => (COACH, ClientId(uuid(4))),
+        SessionCommand::DeliverCue(_) | SessionCommand::Abandon(_) => (ANA, ClientId::SERVER),
+        _ => (ANA, ClientId(uuid(2))),
+    }
 }
 
 fn history() -> Value {
@@ -152,15 +248,18 @@ fn history() -> Value {
     let mut frames = Vec::new();
     for (n, (minute, late, command)) in (1..).zip(script()) {
         let at = Timestamp(START + minute * MINUTE);
+        let (author, client) = author(&command);
+        // Given up only after hours of silence; what follows comes from a phone that was away.
+        let late = if matches!(command, SessionCommand::Abandon(_)) { 13 * 60 } else { late };
         let ask = Ask {
             owner: ANA,
             id: SESSION.0,
             command: &command,
             command_id: CommandId(uuid(100 + u128::from(n))),
-            author: ANA,
-            client: ClientId(uuid(2)),
+            author,
+            client,
             n,
-            after: n - 1,
+            after: 0,
             device_at: at,
             offset: 0,
             received_at: at.shifted(late * MINUTE + 250_000),

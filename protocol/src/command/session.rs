@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Actual;
+use crate::event::{Actual, PlannedExercise};
 use crate::vocabulary::vocabulary;
 use crate::{
-    ExerciseId, InstanceId, LoadKind, Millis, Name, NoteText, Reason, SetId, SetType, Timestamp, Title,
-    WorkoutRef,
+    CueGroupId, CueId, ExerciseId, Feeling, Group, InstanceId, LoadKind, Millis, Name, NoteText, PainLevel,
+    Reason, SetId, SetType, Site, Timestamp, Title, Version, WorkoutRef,
 };
 
 vocabulary! {
@@ -36,6 +36,30 @@ vocabulary! {
         Finish = "finish",
         /// Undo the end.
         Reopen = "reopen",
+        /// Add an exercise with sets, or sets to one.
+        Add = "add",
+        /// Take sets that are not logged out of the session.
+        DropSets = "drop",
+        /// Do another movement in place of one.
+        Swap = "swap",
+        /// Change the order and the groups.
+        Reorder = "reorder",
+        /// How the athlete feels.
+        Readiness = "readiness",
+        /// Something hurts, or no longer does.
+        Pain = "pain",
+        /// Tell the athlete something.
+        Cue = "cue",
+        /// The athlete has seen a cue.
+        SeeCue = "cue_seen",
+        /// The athlete has done what a cue asks.
+        ActOnCue = "cue_acted",
+        /// A cue has reached a device of the athlete's. The server's own.
+        DeliverCue = "cue_delivered",
+        /// Replace what remains of the plan.
+        Patch = "patch",
+        /// Give up a session that has been silent for hours. The server's own.
+        Abandon = "abandon",
     }
 }
 
@@ -145,6 +169,138 @@ pub struct Rest {
     pub duration_ms: Millis,
 }
 
+/// Adds an exercise, or sets to one that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Add {
+    /// The exercise with the sets to add. An instance that is there keeps its movement, name and group.
+    pub exercise: PlannedExercise,
+    /// Its place in the order, from 0; last when absent or beyond the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u16>,
+}
+
+/// Takes sets out of the session that are not logged. Exactly one of `sets` and `instance` is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropSets {
+    /// These sets, 1 to 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<SetId>,
+    /// Every set of this exercise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceId>,
+}
+
+/// Does another movement in place of one. Sets that have a log stay where they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swap {
+    /// What is not done any more.
+    pub instance: InstanceId,
+    /// What is done instead.
+    pub with: Movement,
+}
+
+/// A movement at a new place of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Movement {
+    /// The new exercise instance.
+    pub instance: InstanceId,
+    /// The movement.
+    pub exercise: ExerciseId,
+    /// Its name, as the athlete sees it.
+    pub name: Name,
+    /// What the load means.
+    #[serde(default)]
+    pub load_kind: LoadKind,
+}
+
+/// Changes order and groups. Exercises that are not named keep their order behind the others, and their group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reorder {
+    /// The exercises, first to last.
+    pub order: Vec<Slot>,
+}
+
+/// An exercise in an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The exercise.
+    pub instance: InstanceId,
+    /// The group it is done in rounds with; absent for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
+}
+
+/// Says how the athlete feels; sent again, it replaces the answers before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// The answers.
+    #[serde(flatten)]
+    pub feeling: Feeling,
+}
+
+/// Says that something hurts; level 0, that it no longer does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pain {
+    /// How bad it is.
+    pub level: PainLevel,
+    /// Where.
+    pub site: Site,
+    /// The set in which it was felt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<SetId>,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Reason>,
+}
+
+/// Tells the athlete something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cue {
+    /// The cue's id, made by the client.
+    pub cue: CueId,
+    /// What it says.
+    pub text: NoteText,
+    /// The cue to many sessions that this is one of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<CueGroupId>,
+    /// The set it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<SetId>,
+    /// How long after its own time it means nothing any more; for ever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<Millis>,
+}
+
+/// Says that the athlete has seen a cue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeeCue {
+    /// Which.
+    pub cue: CueId,
+}
+
+/// Says that the athlete has done what a cue asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActOnCue {
+    /// Which.
+    pub cue: CueId,
+}
+
+/// Says that a cue has reached a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliverCue {
+    /// Which.
+    pub cue: CueId,
+}
+
+/// Replaces what remains of the plan. Logged sets stay, whatever it says of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patch {
+    /// The version of the session whose plan was edited.
+    pub based_on: Version,
+    /// The exercises with the sets still to be done, in order.
+    pub exercises: Vec<PlannedExercise>,
+}
+
 macro_rules! bare {
     ($($(#[$meta:meta])* $name:ident;)*) => {$(
         $(#[$meta])*
@@ -162,4 +318,6 @@ bare! {
     Finish;
     /// Makes a finished session live again.
     Reopen;
+    /// Gives up a silent session.
+    Abandon;
 }

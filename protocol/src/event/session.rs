@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::vocabulary;
 use crate::{
-    Bests, Effort, ExerciseId, Grams, InstanceId, Load, LoadKind, Metres, Millis, Name, NoteText, Reason,
-    Reps, Seconds, SetId, SetType, Side, Target, Timestamp, Title, WorkoutRef,
+    Bests, CueGroupId, CueId, Effort, ExerciseId, Feeling, Grams, Group, InstanceId, Load, LoadKind, Metres,
+    Millis, Name, NoteText, PainLevel, Reason, Reps, Seconds, SetId, SetType, Side, Site, Slot, Target,
+    Timestamp, Title, WorkoutRef,
 };
 
 vocabulary! {
@@ -43,6 +44,30 @@ vocabulary! {
         Pr = "pr",
         /// A correction or a late set undid an announced record.
         PrWithdrawn = "pr_withdrawn",
+        /// Planned sets joined an exercise.
+        SetsAdded = "sets_added",
+        /// Sets left the session.
+        SetsDropped = "sets_dropped",
+        /// Another movement took the place of one.
+        ExerciseSwapped = "exercise_swapped",
+        /// Order and groups changed.
+        Reordered = "reordered",
+        /// How the athlete feels.
+        ReadinessNoted = "readiness_noted",
+        /// Something hurts, or no longer does.
+        PainNoted = "pain_noted",
+        /// A coach told the athlete something.
+        Cued = "cued",
+        /// A cue reached a device of the athlete's.
+        CueDelivered = "cue_delivered",
+        /// The athlete has seen a cue.
+        CueSeen = "cue_seen",
+        /// The athlete has done what a cue asks.
+        CueActed = "cue_acted",
+        /// A coach replaced what remained of the plan.
+        PlanPatched = "plan_patched",
+        /// The session was given up after hours of silence.
+        Abandoned = "abandoned",
     }
 }
 
@@ -93,7 +118,11 @@ pub struct PlannedExercise {
     /// Its name.
     pub name: Name,
     /// What the load means.
+    #[serde(default)]
     pub load_kind: LoadKind,
+    /// The group it is done in rounds with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
     /// The sets in order.
     pub sets: Vec<PlannedSet>,
 }
@@ -110,8 +139,14 @@ pub struct PlannedSet {
 /// An exercise outside the plan joined a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExerciseAdded {
-    /// The exercise, without sets.
+    /// The exercise, with the sets that came with it.
     pub exercise: PlannedExercise,
+    /// Its place in the order, from 0; last when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u16>,
+    /// Whether a coach asks for its sets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prescribed: bool,
     /// The athlete's bests in it before this session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bests: Option<Bests>,
@@ -261,3 +296,131 @@ pub struct PrWithdrawn {
     /// What it had beaten.
     pub record: PrKind,
 }
+
+/// Planned sets joined an exercise, behind those it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetsAdded {
+    /// The exercise.
+    pub instance: InstanceId,
+    /// The sets.
+    pub sets: Vec<PlannedSet>,
+    /// Whether a coach asks for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prescribed: bool,
+}
+
+/// Sets left the session, and with the last of its sets an exercise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetsDropped {
+    /// The sets.
+    pub sets: Vec<SetId>,
+    /// An exercise that had no sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceId>,
+    /// Whether a coach took them out: they are then no longer prescribed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
+}
+
+/// Another movement took the place of one: the sets of `exercise` left `instance`, which left the session with
+/// the last of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExerciseSwapped {
+    /// What is not done any more.
+    pub instance: InstanceId,
+    /// What is done instead, with the sets that moved; it stands behind `instance`.
+    pub exercise: PlannedExercise,
+    /// The athlete's bests in it before this session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bests: Option<Bests>,
+}
+
+/// Order and groups changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reordered {
+    /// The exercises, first to last. Those not named keep their order behind them, and their group.
+    pub order: Vec<Slot>,
+}
+
+/// How the athlete feels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadinessNoted {
+    /// The answers.
+    #[serde(flatten)]
+    pub feeling: Feeling,
+    /// See [`Feeling::score_tenths`].
+    pub score_tenths: u8,
+}
+
+/// Something hurts; at level 0 it no longer does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PainNoted {
+    /// How bad it is.
+    pub level: PainLevel,
+    /// Where.
+    pub site: Site,
+    /// The set in which it was felt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<SetId>,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Reason>,
+}
+
+/// A coach told the athlete something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cued {
+    /// The cue.
+    pub cue: CueId,
+    /// What it says.
+    pub text: NoteText,
+    /// The cue to many sessions that this is one of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<CueGroupId>,
+    /// The set it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<SetId>,
+    /// When it means nothing any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A cue reached a device of the athlete's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CueDelivered {
+    /// The cue.
+    pub cue: CueId,
+}
+
+/// The athlete has seen a cue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CueSeen {
+    /// The cue.
+    pub cue: CueId,
+}
+
+/// The athlete has done what a cue asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CueActed {
+    /// The cue.
+    pub cue: CueId,
+}
+
+/// A coach replaced what remained of the plan. The exercises stand in this order, each with the sets it has and
+/// then these; sets named here that are in the session take the new target. Exercises that are not named keep
+/// their order behind them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanPatched {
+    /// The exercises with the sets still to be done.
+    pub exercises: Vec<PlannedExercise>,
+    /// Sets that the coach took out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<SetId>,
+    /// The athlete's bests in movements new to the session.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bests: Vec<Bests>,
+}
+
+/// The session was given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abandoned {}

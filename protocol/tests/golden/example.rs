@@ -1,19 +1,23 @@
 //! The values behind the golden files. Every id and time is fixed, and no two ids are alike.
 
 use spotter_protocol::{
-    Ack, Acknowledged, Actual, Address, Amend, AthleteHidden, AthletePinned, AthleteShown, AthleteUnpinned,
-    Attention, Badge, BadgeDismissed, Bests, ClientFrame, ClientId, Command, CommandFrame, CommandId,
-    Complete, ConversationView, Delivered, Dismiss, Effort, EffortScale, EntityView, ErrorCode, Event,
-    EventsFrame, ExerciseAdded, ExerciseView, Fail, Fault, Finish, Finished, Glance, GoAway, Grams, GymId,
-    Hello, Hide, InboxCommand, InboxEvent, InboxView, InstanceId, LastSet, Limits, LiveSession, Load,
+    Abandon, Abandoned, Ack, Acknowledged, ActOnCue, Actual, Add, Address, Adherence, Amend, Answer,
+    AthleteHidden, AthletePinned, AthleteShown, AthleteUnpinned, Attention, Badge, BadgeDismissed, Bests,
+    ClientFrame, ClientId, Command, CommandFrame, CommandId, Complete, ConversationView, Cue, CueActed,
+    CueDelivered, CueGlance, CueGroupId, CueId, CueSeen, CueState, CueView, Cued, DeliverCue, Delivered,
+    Dismiss, DropSets, Effort, EffortScale, EntityView, ErrorCode, Event, EventsFrame, ExerciseAdded,
+    ExerciseSwapped, ExerciseView, Fail, Fault, Feeling, Finish, Finished, Glance, GoAway, Grams, Group,
+    GymId, Hello, Hide, InboxCommand, InboxEvent, InboxView, InstanceId, LastSet, Limits, LiveSession, Load,
     LoadKind, Message, MessageId, MessageReceived, MessageSent, MessageView, MessagesDelivered, MessagesRead,
-    Metres, Millis, Note, NoteView, Noted, Notice, NotificationView, NotificationsRead, Notified, Notify,
-    Pause, Paused, Phase, Pin, Ping, Place, PlannedExercise, PlannedSet, Pong, Pr, PrKind, PrWithdrawn,
-    Presence, PublishedEvent, Read, ReadNotifications, Receipt, ReceiptKind, ReceiptReceived, Receive,
-    Reopen, Reopened, RepRange, Reply, Reps, Rest, RestGlance, RestView, Rested, Resume, Resumed, Role,
-    RoomCommand, RoomEvent, RoomView, Seconds, ServerFrame, SessionEvent, SessionId, SessionView, SetAdded,
-    SetAmended, SetCompleted, SetFailed, SetId, SetSkipped, SetStatus, SetType, SetView, SetVoided, Show,
-    Shown, Side, Signal, Skip, SnapshotFrame, Start, Started, Subscribe, Target, Text, Tile, TilesFrame,
+    Metres, Millis, Movement, Note, NoteView, Noted, Notice, NotificationView, NotificationsRead, Notified,
+    Notify, Pain, PainGlance, PainLevel, PainNoted, PainView, Patch, Pause, Paused, Phase, Pin, Ping, Place,
+    PlanPatched, PlannedExercise, PlannedSet, Pong, Pr, PrKind, PrWithdrawn, Presence, PublishedEvent, Read,
+    ReadNotifications, Readiness, ReadinessNoted, ReadinessView, Receipt, ReceiptKind, ReceiptReceived,
+    Receive, Reopen, Reopened, Reorder, Reordered, RepRange, Reply, Reps, Rest, RestGlance, RestView, Rested,
+    Resume, Resumed, Revoked, Role, RoomCommand, RoomEvent, RoomView, Seconds, SeeCue, ServerFrame,
+    SessionEvent, SessionId, SessionView, SetAdded, SetAmended, SetCompleted, SetFailed, SetId, SetSkipped,
+    SetStatus, SetType, SetView, SetVoided, SetsAdded, SetsDropped, Show, Shown, Side, Signal, SignalFrame,
+    SignalKey, Skip, Slot, SnapshotFrame, Start, Started, Subscribe, Swap, Target, Text, Tile, TilesFrame,
     Timestamp, Token, Unit, Unpin, Unsubscribe, UserId, Version, View, Void, Welcome, WorkoutId, WorkoutRef,
 };
 use uuid::Uuid;
@@ -32,6 +36,8 @@ const INCARNATION: Uuid = id(0x1c);
 const ACTIVATION: Uuid = id(0xac);
 const EXTRA_INSTANCE: InstanceId = InstanceId(id(0xe1));
 const MESSAGE: MessageId = MessageId(id(0x3e));
+const CUE: CueId = CueId(id(0xce));
+const CUE_GROUP: CueGroupId = CueGroupId(id(0xc6));
 const EXTRA_SET: SetId = SetId(id(0x51));
 /// 2025-10-09T08:53:20Z, and a microsecond that a millisecond clock would lose.
 pub(crate) const T0: Timestamp = Timestamp(1_760_000_000_000_001);
@@ -130,6 +136,7 @@ fn planned_squat() -> PlannedExercise {
         exercise: "barbell-back-squat".parse().expect("a slug"),
         name: text("Barbell Back Squat"),
         load_kind: LoadKind::External,
+        group: None,
         sets: vec![
             PlannedSet { set: squat_1(), target: five_at_140() },
             PlannedSet { set: squat_2(), target: as_many_as_possible() },
@@ -159,7 +166,7 @@ pub(crate) fn client_frames() -> Vec<(String, ClientFrame)> {
             }),
         ),
         ("unsubscribe", ClientFrame::Unsubscribe(Unsubscribe { req: 2, to: session })),
-        ("signal", ClientFrame::Signal(Signal { to: session, key: "heart_rate".to_owned(), value: -1 })),
+        ("signal", ClientFrame::Signal(Signal { to: session, key: SignalKey::HeartRate, value: -1 })),
         ("ack", ClientFrame::Ack(Ack { seen })),
         ("token", ClientFrame::Token(Token { req: 3, token: "another.token".to_owned() })),
         ("ping", ClientFrame::Ping(Ping { clock: at(20) })),
@@ -203,6 +210,32 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("reopen", Reopen {}.into()),
         ("hide", RoomCommand::from(Hide { athlete: OTHER }).into()),
         ("show", RoomCommand::from(Show { athlete: OTHER }).into()),
+        ("add", Add { exercise: added_row(), place: Some(1) }.into()),
+        ("drop", DropSets { sets: vec![squat_2()], instance: None }.into()),
+        ("drop_exercise", DropSets { sets: vec![], instance: Some(EXTRA_INSTANCE) }.into()),
+        ("swap", Swap { instance: InstanceId::planned(SESSION, 0), with: front_squat() }.into()),
+        ("reorder", Reorder { order: order() }.into()),
+        ("readiness", Readiness { feeling: feeling() }.into()),
+        (
+            "pain",
+            Pain { level: pain_level(), site: text("left knee"), set: Some(squat_1()), text: None }.into(),
+        ),
+        (
+            "cue",
+            Cue {
+                cue: CUE,
+                text: text("chest up"),
+                group: Some(CUE_GROUP),
+                set: None,
+                expires_ms: Some(Millis(60_000)),
+            }
+            .into(),
+        ),
+        ("cue_seen", SeeCue { cue: CUE }.into()),
+        ("cue_acted", ActOnCue { cue: CUE }.into()),
+        ("cue_delivered", DeliverCue { cue: CUE }.into()),
+        ("patch", Patch { based_on: Version(4), exercises: vec![added_row()] }.into()),
+        ("abandon", Abandon {}.into()),
         (
             "message",
             InboxCommand::from(Message { to: COACH, id: MESSAGE, text: text("on my way"), about: None })
@@ -243,6 +276,7 @@ pub(crate) fn session_events() -> Vec<SessionEvent> {
         exercise: walk.exercise,
         name: walk.name,
         load_kind: walk.load_kind,
+        group: None,
         sets: vec![],
     };
     let exercise = squat_bests().exercise;
@@ -254,7 +288,7 @@ pub(crate) fn session_events() -> Vec<SessionEvent> {
             bests: vec![squat_bests()],
         }
         .into(),
-        ExerciseAdded { exercise: added, bests: None }.into(),
+        ExerciseAdded { exercise: added, place: None, prescribed: false, bests: None }.into(),
         SetAdded { set: EXTRA_SET, instance: EXTRA_INSTANCE, set_type: SetType::Backoff }.into(),
         SetCompleted { set: squat_1(), actual: four_at_140() }.into(),
         SetFailed { set: squat_2(), actual: one_sided_in_pounds() }.into(),
@@ -277,7 +311,96 @@ pub(crate) fn session_events() -> Vec<SessionEvent> {
         }
         .into(),
         PrWithdrawn { set: squat_1(), record: PrKind::E1rm }.into(),
+        SetsAdded { instance: EXTRA_INSTANCE, sets: added_row().sets, prescribed: true }.into(),
+        SetsDropped { sets: vec![squat_2()], instance: None, withdrawn: false }.into(),
+        ExerciseSwapped {
+            instance: InstanceId::planned(SESSION, 0),
+            exercise: PlannedExercise { exercise: front_squat().exercise, ..added_row() },
+            bests: None,
+        }
+        .into(),
+        Reordered { order: order() }.into(),
+        ReadinessNoted { feeling: feeling(), score_tenths: feeling().score_tenths() }.into(),
+        PainNoted { level: pain_level(), site: text("left knee"), set: Some(squat_1()), text: reason() }
+            .into(),
+        Cued {
+            cue: CUE,
+            text: text("chest up"),
+            group: Some(CUE_GROUP),
+            set: None,
+            expires_at: Some(at(120)),
+        }
+        .into(),
+        CueDelivered { cue: CUE }.into(),
+        CueSeen { cue: CUE }.into(),
+        CueActed { cue: CUE }.into(),
+        PlanPatched { exercises: vec![added_row()], withdrawn: vec![squat_2()], bests: vec![squat_bests()] }
+            .into(),
+        Abandoned {}.into(),
     ]
+}
+
+fn added_row() -> PlannedExercise {
+    PlannedExercise {
+        instance: EXTRA_INSTANCE,
+        exercise: "bent-over-row".parse().expect("a slug"),
+        name: text("Bent-over Row"),
+        load_kind: LoadKind::External,
+        group: Some(Group::try_from(2).expect("a letter")),
+        sets: vec![PlannedSet { set: EXTRA_SET, target: as_many_as_possible() }],
+    }
+}
+
+fn front_squat() -> Movement {
+    Movement {
+        instance: EXTRA_INSTANCE,
+        exercise: "front-squat".parse().expect("a slug"),
+        name: text("Front Squat"),
+        load_kind: LoadKind::External,
+    }
+}
+
+fn order() -> Vec<Slot> {
+    let group = Group::try_from(1).ok();
+    vec![
+        Slot { instance: EXTRA_INSTANCE, group },
+        Slot { instance: InstanceId::planned(SESSION, 0), group: None },
+    ]
+}
+
+fn feeling() -> Feeling {
+    let answer = |number: u8| Answer::try_from(number).expect("1 to 5");
+    Feeling { sleep: answer(4), energy: answer(3), mood: answer(5), soreness: answer(2), stress: answer(1) }
+}
+
+fn pain_level() -> PainLevel {
+    PainLevel::new(6).expect("up to ten")
+}
+
+fn cue_view() -> CueView {
+    CueView {
+        cue: CUE,
+        text: text("chest up"),
+        group: Some(CUE_GROUP),
+        set: Some(squat_1()),
+        expires_at: Some(at(120)),
+        by: COACH,
+        at: at(60),
+        delivered_at: Some(at(61)),
+        seen_at: Some(at(62)),
+        acted_at: Some(at(90)),
+    }
+}
+
+fn pain_view() -> PainView {
+    PainView {
+        level: pain_level(),
+        site: text("left knee"),
+        set: Some(squat_1()),
+        text: Some(text("since the second set")),
+        by: ATHLETE,
+        at: at(70),
+    }
 }
 
 fn receive() -> Receive {
@@ -373,7 +496,17 @@ pub(crate) fn server_frames() -> Vec<(String, ServerFrame)> {
                 ..tiles()
             }),
         ),
-        ("signal", ServerFrame::Signal(Signal { to: session, key: "heart_rate".to_owned(), value: 148 })),
+        (
+            "signal",
+            ServerFrame::Signal(SignalFrame {
+                to: session,
+                key: SignalKey::Velocity,
+                value: 480,
+                by: ATHLETE,
+                at: at(22),
+            }),
+        ),
+        ("revoked", ServerFrame::Revoked(Revoked { to: session })),
         (
             "go_away",
             ServerFrame::GoAway(GoAway { delay_ms: Millis(1_500), reason: "server restarts".to_owned() }),
@@ -439,6 +572,7 @@ fn session_view() -> SessionView {
             exercise: plan.exercise,
             name: plan.name,
             load_kind: plan.load_kind,
+            group: Group::try_from(1).ok(),
             bests: Some(squat_bests()),
             sets: vec![
                 SetView {
@@ -475,6 +609,16 @@ fn session_view() -> SessionView {
         done: 1,
         total: 2,
         volume_g: 560_000,
+        readiness: Some(ReadinessView {
+            feeling: feeling(),
+            score_tenths: feeling().score_tenths(),
+            at: at(-300),
+        }),
+        pains: vec![pain_view()],
+        cues: vec![cue_view()],
+        adherence: Adherence { performed: 1, prescribed: 2 },
+        missed_targets: 1,
+        plan_v: Version(3),
     }
 }
 
@@ -505,7 +649,16 @@ fn tiles() -> TilesFrame {
             v: Version(11),
         }),
         rest: Some(RestGlance { start: at(60), duration_ms: Millis(180_000) }),
+        pain: Some(PainGlance { level: pain_level(), site: text("left knee"), at: at(70), v: Version(12) }),
+        cue: Some(CueGlance {
+            cue: CUE,
+            group: Some(CUE_GROUP),
+            state: CueState::Seen,
+            at: at(60),
+            expires_at: Some(at(120)),
+        }),
         badges: vec![
+            Badge::Pain,
             Badge::Failed,
             Badge::Overshoot,
             Badge::MissedReps,

@@ -151,8 +151,9 @@ async fn send(engine: &Engine, frame: CommandFrame) {
 
 /// What was sent to the socket: the version of a snapshot, or the versions of events.
 async fn sent(queue: &SendQueue) -> Vec<(&'static str, Vec<u64>)> {
-    let frames = queue.due().await.frames;
-    let frames = frames.iter().map(|bytes| ServerFrame::decode(Codec::MsgPack, bytes).unwrap());
+    queue.due().await;
+    let frames = std::iter::from_fn(|| queue.take());
+    let frames = frames.map(|bytes| ServerFrame::decode(Codec::MsgPack, &bytes).unwrap());
     frames
         .map(|frame| match &frame {
             ServerFrame::Snapshot(snapshot) => ("snapshot", vec![snapshot.v.0]),
@@ -161,6 +162,7 @@ async fn sent(queue: &SendQueue) -> Vec<(&'static str, Vec<u64>)> {
             | ServerFrame::Reply(_)
             | ServerFrame::Tiles(_)
             | ServerFrame::Signal(_)
+            | ServerFrame::Revoked(_)
             | ServerFrame::GoAway(_)
             | ServerFrame::Pong(_) => panic!("not asked for: {frame:?}"),
         })

@@ -29,6 +29,7 @@ pub(super) fn phase(phase: Phase) -> &'static str {
         Phase::Live => "live",
         Phase::Paused => "paused",
         Phase::Finished => "finished",
+        Phase::Abandoned => "abandoned",
     }
 }
 

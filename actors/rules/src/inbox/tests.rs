@@ -233,9 +233,8 @@ proptest! {
         }
         post.carry_all();
 
-        for who in 0..3 {
-            let head = post.journals[who].len();
-            let (first, tail) = post.journals[who].split_at(cut.index(head + 1));
+        for (who, journal) in post.journals.iter().enumerate() {
+            let (first, tail) = journal.split_at(cut.index(journal.len() + 1));
             let stored = rmp_serde::to_vec_named(&Entity::<Inbox>::default().after(first)).unwrap();
             let loaded: Entity<Inbox> = rmp_serde::from_slice(&stored).unwrap();
             prop_assert_eq!(&loaded.after(tail), &post.inboxes[who]);

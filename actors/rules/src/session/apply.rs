@@ -1,17 +1,19 @@
 //! Events folded into the state. Each arm is the whole effect of its event; clients fold views the same way.
 
 use spotter_protocol::{
-    Actual, Bests, ExerciseId, NoteView, PlannedExercise, PlannedSet, RestView, SessionEvent, SetAdded,
-    SetId, Stamp, Started, Timestamp, Version,
+    Actual, Bests, ClientId, ExerciseId, NoteView, Recorded, RestView, SessionEvent, SetAdded, SetId, Stamp,
+    Started, Timestamp, Version,
 };
 
-use super::log::{Done, Exercise, Log, Mark, Outcome, Plan, Set, Stage};
+use super::log::{Done, Log, Mark, Outcome, Plan, Set, Stage};
+use super::plan::exercise;
 use super::record::{Bar, Record};
 
 impl Log {
     /// The state after `started`, at that moment.
-    pub(super) fn started(started: &Started, at: Timestamp) -> Self {
-        let exercise = |planned| exercise(planned, bar_of(&started.bests, &planned.exercise));
+    pub(super) fn started(started: &Started, stamp: &Stamp, version: Version) -> Self {
+        let at = stamp.at;
+        let join = |planned| exercise(planned, bar_of(&started.bests, &planned.exercise), true);
         Self {
             title: started.title.clone(),
             workout: started.workout,
@@ -19,20 +21,41 @@ impl Log {
             stage: Stage::Live,
             changed_at: at,
             rest: None,
-            exercises: started.exercises.iter().map(exercise).collect(),
+            exercises: started.exercises.iter().map(join).collect(),
             notes: Vec::new(),
             announced: Vec::new(),
+            heard_at: stamp.received_at,
+            plan_v: version,
+            dropped: 0,
+            care: None,
         }
     }
 
     /// Folds in an event that follows the start.
-    pub(super) fn apply(&mut self, event: &SessionEvent, v: Version, stamp: &Stamp) {
-        let mark = Mark { v, at: stamp.at, received_at: stamp.received_at, by: stamp.author };
+    pub(super) fn apply(&mut self, recorded: &Recorded<SessionEvent>) {
+        let (event, stamp) = (&recorded.event, &recorded.stamp);
+        if stamp.client != ClientId::SERVER {
+            self.heard_at = self.heard_at.max(stamp.received_at);
+        }
+        let mark =
+            Mark { v: recorded.version, at: stamp.at, received_at: stamp.received_at, by: stamp.author };
         match event {
             SessionEvent::Started(_) => {}
-            SessionEvent::ExerciseAdded(added) => {
-                let bests = added.bests.as_ref().map(Bar::of);
-                push(&mut self.exercises, exercise(&added.exercise, bests));
+            SessionEvent::ExerciseAdded(_)
+            | SessionEvent::SetsAdded(_)
+            | SessionEvent::SetsDropped(_)
+            | SessionEvent::ExerciseSwapped(_)
+            | SessionEvent::Reordered(_)
+            | SessionEvent::PlanPatched(_) => self.change_plan(event, recorded.version),
+            SessionEvent::ReadinessNoted(_)
+            | SessionEvent::PainNoted(_)
+            | SessionEvent::Cued(_)
+            | SessionEvent::CueDelivered(_)
+            | SessionEvent::CueSeen(_)
+            | SessionEvent::CueActed(_) => self.take_care(event, recorded.version, stamp),
+            SessionEvent::Abandoned(_) => {
+                self.enter(Stage::Abandoned, stamp.at);
+                self.rest = None;
             }
             SessionEvent::SetAdded(added) => self.add_set(added),
             SessionEvent::SetCompleted(done) => self.note_done(done.set, mark, false, &done.actual),
@@ -96,7 +119,8 @@ impl Log {
     fn add_set(&mut self, added: &SetAdded) {
         let instance = self.exercises.iter_mut().find(|exercise| exercise.instance == added.instance);
         if let Some(exercise) = instance {
-            push(&mut exercise.sets, planned(added.set, Plan::Added(added.set_type)));
+            let plan = Plan::Added(added.set_type);
+            push(&mut exercise.sets, Set { id: added.set, plan, outcome: Outcome::Planned, reason: None });
         }
     }
 
@@ -112,25 +136,6 @@ impl Log {
             change(set);
         }
     }
-}
-
-fn exercise(planned: &PlannedExercise, bests: Option<Bar>) -> Exercise {
-    Exercise {
-        instance: planned.instance,
-        exercise: planned.exercise.clone(),
-        name: planned.name.clone(),
-        load_kind: planned.load_kind,
-        bests,
-        sets: planned.sets.iter().map(prescribed).collect(),
-    }
-}
-
-fn prescribed(set: &PlannedSet) -> Set {
-    planned(set.set, Plan::Prescribed(set.target.clone()))
-}
-
-const fn planned(id: SetId, plan: Plan) -> Set {
-    Set { id, plan, outcome: Outcome::Planned, reason: None }
 }
 
 fn bar_of(bests: &[Bests], exercise: &ExerciseId) -> Option<Bar> {

@@ -1,10 +1,11 @@
 //! Commands judged. The state is only read; what comes out is what will have happened.
 
 use spotter_protocol::{
-    Actual, Amend, Bests, ErrorCode, ExerciseAdded, ExerciseId, Finished, InstanceId, LoadKind, Note, Noted,
-    Paused, Phase, Place, PlannedExercise, PlannedSet, Pr, PrWithdrawn, PrescribedExercise, Reopened, Rest,
-    Rested, Resumed, SessionCommand, SessionEvent, SessionId, SetAdded, SetAmended, SetCompleted, SetFailed,
-    SetId, SetSkipped, SetStatus, SetType, SetVoided, Skip, Start, Started, Title, Void, Workout, WorkoutRef,
+    Abandoned, Actual, Amend, Bests, ErrorCode, ExerciseAdded, ExerciseId, Finished, InstanceId, LoadKind,
+    Note, Noted, Paused, Phase, Place, PlannedExercise, PlannedSet, Pr, PrWithdrawn, PrescribedExercise,
+    Reopened, Rest, Rested, Resumed, SessionCommand, SessionEvent, SessionId, SetAdded, SetAmended,
+    SetCompleted, SetFailed, SetId, SetSkipped, SetStatus, SetType, SetVoided, Skip, Start, Started, Title,
+    Void, Workout, WorkoutRef,
 };
 
 use super::log::{Exercise, Log, Set};
@@ -24,7 +25,21 @@ pub(super) fn needs(log: Option<&Log>, command: &SessionCommand) -> Needs {
         }
         SessionCommand::Complete(done) => (done.set, &done.place),
         SessionCommand::Fail(done) => (done.set, &done.place),
-        SessionCommand::Skip(_)
+        SessionCommand::Add(add) => return bests_of(log, [&add.exercise.exercise]),
+        SessionCommand::Swap(swap) => return bests_of(log, [&swap.with.exercise]),
+        SessionCommand::Patch(patch) => {
+            return bests_of(log, patch.exercises.iter().map(|planned| &planned.exercise));
+        }
+        SessionCommand::DropSets(_)
+        | SessionCommand::Reorder(_)
+        | SessionCommand::Readiness(_)
+        | SessionCommand::Pain(_)
+        | SessionCommand::Cue(_)
+        | SessionCommand::SeeCue(_)
+        | SessionCommand::ActOnCue(_)
+        | SessionCommand::DeliverCue(_)
+        | SessionCommand::Abandon(_)
+        | SessionCommand::Skip(_)
         | SessionCommand::Amend(_)
         | SessionCommand::Void(_)
         | SessionCommand::Note(_)
@@ -35,11 +50,18 @@ pub(super) fn needs(log: Option<&Log>, command: &SessionCommand) -> Needs {
         | SessionCommand::Reopen(_) => return Needs::default(),
     };
     match (log, place) {
-        (Some(log), Some(place)) if log.set(set).is_none() && log.movement(&place.exercise).is_none() => {
-            Needs { bests: vec![place.exercise.clone()], before: Some(log.started_at), ..Needs::default() }
-        }
+        (Some(log), Some(place)) if log.set(set).is_none() => bests_of(Some(log), [&place.exercise]),
         (None | Some(_), _) => Needs::default(),
     }
+}
+
+/// The bests, as they stood when the session began, in those of `movements` that are new to it.
+fn bests_of<'a>(log: Option<&Log>, movements: impl IntoIterator<Item = &'a ExerciseId>) -> Needs {
+    let Some(log) = log else { return Needs::default() };
+    let fresh = movements.into_iter().filter(|movement| log.movement(movement).is_none());
+    let bests: Vec<ExerciseId> = fresh.cloned().collect();
+    let before = (!bests.is_empty()).then_some(log.started_at);
+    Needs { bests, before, ..Needs::default() }
 }
 
 pub(super) fn decide(log: Option<&Log>, ask: &SessionAsk<'_>, brief: &Brief) -> Decision {
@@ -70,14 +92,35 @@ pub(super) fn decide(log: Option<&Log>, ask: &SessionAsk<'_>, brief: &Brief) -> 
         }
         // A finish told late still ends the session, at its own time: unlike a late pause, it must not be lost.
         (Some(log), SessionCommand::Finish(_)) => match log.phase() {
-            Phase::Live | Phase::Paused => Ok(vec![Finished {}.into()]),
+            Phase::Live | Phase::Paused | Phase::Abandoned => Ok(vec![Finished {}.into()]),
             Phase::Planned | Phase::Finished => Err(ErrorCode::WrongPhase),
         },
         (Some(log), SessionCommand::Reopen(_)) => match log.phase() {
-            Phase::Finished => Ok(vec![Reopened {}.into()]),
+            Phase::Finished | Phase::Abandoned => Ok(vec![Reopened {}.into()]),
             Phase::Planned | Phase::Live | Phase::Paused => Err(ErrorCode::WrongPhase),
         },
+        (Some(log), SessionCommand::Abandon(_)) => match log.abandon_at() {
+            Some(at) if ask.received_at >= at => Ok(vec![Abandoned {}.into()]),
+            Some(_) => Err(ErrorCode::NotYet),
+            None => Err(ErrorCode::NoChange),
+        },
+        (Some(log), SessionCommand::Add(add)) => log.open(ask)?.add_planned(add, by_coach(ask), brief),
+        (Some(log), SessionCommand::DropSets(drop)) => log.open(ask)?.drop_sets(drop, by_coach(ask)),
+        (Some(log), SessionCommand::Swap(swap)) => log.open(ask)?.swap(swap, brief),
+        (Some(log), SessionCommand::Reorder(reorder)) => log.open(ask)?.reorder(reorder),
+        (Some(log), SessionCommand::Patch(patch)) => log.open(ask)?.patch(patch, brief),
+        (Some(log), SessionCommand::Readiness(readiness)) => log.open(ask)?.feel(readiness),
+        (Some(log), SessionCommand::Pain(pain)) => log.open(ask)?.hurt(pain),
+        (Some(log), SessionCommand::Cue(cue)) => log.open(ask)?.cue(ask, cue),
+        (Some(log), SessionCommand::DeliverCue(deliver)) => log.deliver(deliver.cue),
+        (Some(log), SessionCommand::SeeCue(see)) => log.open(ask)?.see(see.cue),
+        (Some(log), SessionCommand::ActOnCue(act)) => log.open(ask)?.act(act.cue),
     }
+}
+
+/// Whether somebody else than the athlete asks: then it is a coach with the permission.
+fn by_coach(ask: &SessionAsk<'_>) -> bool {
+    ask.author != ask.owner
 }
 
 fn start(ask: &SessionAsk<'_>, start: &Start, brief: &Brief) -> Decision {
@@ -124,6 +167,7 @@ fn copied(session: SessionId, place: usize, prescribed: &PrescribedExercise) -> 
         exercise: prescribed.exercise.clone(),
         name: prescribed.name.clone(),
         load_kind: prescribed.load_kind,
+        group: prescribed.group,
         sets: sets
             .map(|(set, target)| PlannedSet {
                 set: SetId::planned(session, place, set),
@@ -198,10 +242,7 @@ impl Log {
         if instance.is_some_and(|known| known.exercise != place.exercise) {
             return Err(ErrorCode::Misplaced);
         }
-        let bests = match self.movement(&place.exercise) {
-            Some(known) => known.bests.map(|bar| bar.bests(&known.exercise)),
-            None => brief.bests.iter().find(|bests| bests.exercise == place.exercise).cloned(),
-        };
+        let bests = self.bests_of(&place.exercise, brief);
         let bar = bests.as_ref().map(Bar::of);
         if instance.is_none() {
             if self.exercises.len() >= EXERCISES_MAX {
@@ -212,9 +253,10 @@ impl Log {
                 exercise: place.exercise.clone(),
                 name: place.name.clone(),
                 load_kind: place.load_kind,
+                group: None,
                 sets: Vec::new(),
             };
-            events.push(ExerciseAdded { exercise, bests }.into());
+            events.push(ExerciseAdded { exercise, place: None, prescribed: false, bests }.into());
         }
         events.push(SetAdded { set, instance: place.instance, set_type: place.set_type }.into());
         let load_kind = instance.map_or(place.load_kind, |known| known.load_kind);
@@ -268,7 +310,7 @@ impl Log {
             return Err(ErrorCode::BadFrame);
         }
         let effective = ask.at() >= self.changed_at;
-        if effective && self.phase() == Phase::Finished {
+        if effective && matches!(self.phase(), Phase::Finished | Phase::Abandoned) {
             return Err(ErrorCode::NotRunning);
         }
         let (after, start, duration_ms) = (rest.after, ask.corrected(rest.start), rest.duration_ms);
@@ -285,7 +327,7 @@ impl Log {
         }
     }
 
-    fn knows(&self, set: Option<SetId>) -> Result<(), ErrorCode> {
+    pub(super) fn knows(&self, set: Option<SetId>) -> Result<(), ErrorCode> {
         match set {
             Some(id) if self.set(id).is_none() => Err(ErrorCode::UnknownSet),
             Some(_) | None => Ok(()),

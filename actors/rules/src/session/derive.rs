@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use spotter_protocol::{Grams, LoadKind, Recorded, Reps, SessionEvent, SessionId, SetId, SetStatus, Version};
+use spotter_protocol::{
+    Adherence, Grams, LoadKind, Phase, Recorded, Reps, SessionEvent, SessionId, SetId, SetStatus, Timestamp,
+    Version,
+};
 
+use super::ABANDON_AFTER;
 use super::log::{Exercise, Log, Set};
 use super::record::is_whole;
 use crate::estimate::e1rm;
@@ -15,6 +19,32 @@ impl Log {
         let done = self.sets().filter(|(_, set)| set.is_logged()).count();
         let total = self.sets().filter(|(_, set)| set.is_in_total()).count();
         (number(done), number(total))
+    }
+
+    /// When the session is given up unless something is heard before; absent when it is not running.
+    pub(super) fn abandon_at(&self) -> Option<Timestamp> {
+        match self.phase() {
+            Phase::Live | Phase::Paused => Some(self.heard_at.plus(ABANDON_AFTER)),
+            Phase::Planned | Phase::Finished | Phase::Abandoned => None,
+        }
+    }
+
+    /// Performed among prescribed working sets.
+    pub(super) fn adherence(&self) -> Adherence {
+        let prescribed: Vec<&Set> =
+            self.sets().map(|(_, set)| set).filter(|set| set.is_prescribed_work()).collect();
+        let performed = prescribed.iter().filter(|set| set.status() == SetStatus::Performed);
+        Adherence {
+            performed: number(performed.count()),
+            prescribed: number(prescribed.len() + usize::from(self.dropped)),
+        }
+    }
+
+    /// Prescribed sets that were missed, or fell short of the least repetitions asked for.
+    pub(super) fn missed_targets(&self) -> u16 {
+        let prescribed = self.sets().map(|(_, set)| set).filter(|set| set.is_prescribed());
+        let missed = prescribed.filter(|set| set.status() == SetStatus::Failed || set.misses_reps());
+        number(missed.count())
     }
 
     /// Repetitions times load in grams, over performed sets that count and whose whole load is known.
@@ -68,7 +98,7 @@ impl Set {
 
     /// All but voided sets outside the plan: those were never to be.
     pub(super) fn is_in_total(&self) -> bool {
-        self.target().is_some() || self.status() != SetStatus::Voided
+        self.is_prescribed() || self.status() != SetStatus::Voided
     }
 
     /// The estimated one-repetition maximum to show, rough above ten repetitions.
@@ -128,6 +158,18 @@ const fn logged(event: &SessionEvent) -> Option<SetId> {
         SessionEvent::Started(_)
         | SessionEvent::ExerciseAdded(_)
         | SessionEvent::SetAdded(_)
+        | SessionEvent::SetsAdded(_)
+        | SessionEvent::SetsDropped(_)
+        | SessionEvent::ExerciseSwapped(_)
+        | SessionEvent::Reordered(_)
+        | SessionEvent::PlanPatched(_)
+        | SessionEvent::ReadinessNoted(_)
+        | SessionEvent::PainNoted(_)
+        | SessionEvent::Cued(_)
+        | SessionEvent::CueDelivered(_)
+        | SessionEvent::CueSeen(_)
+        | SessionEvent::CueActed(_)
+        | SessionEvent::Abandoned(_)
         | SessionEvent::Noted(_)
         | SessionEvent::Rested(_)
         | SessionEvent::Paused(_)
@@ -141,7 +183,10 @@ const fn logged(event: &SessionEvent) -> Option<SetId> {
 
 const fn changes_phase(event: &SessionEvent) -> bool {
     match event {
-        SessionEvent::Started(_) | SessionEvent::Finished(_) | SessionEvent::Reopened(_) => true,
+        SessionEvent::Started(_)
+        | SessionEvent::Finished(_)
+        | SessionEvent::Reopened(_)
+        | SessionEvent::Abandoned(_) => true,
         SessionEvent::Paused(paused) => paused.effective,
         SessionEvent::Resumed(resumed) => resumed.effective,
         SessionEvent::ExerciseAdded(_)
@@ -154,6 +199,17 @@ const fn changes_phase(event: &SessionEvent) -> bool {
         | SessionEvent::Noted(_)
         | SessionEvent::Rested(_)
         | SessionEvent::Pr(_)
-        | SessionEvent::PrWithdrawn(_) => false,
+        | SessionEvent::PrWithdrawn(_)
+        | SessionEvent::SetsAdded(_)
+        | SessionEvent::SetsDropped(_)
+        | SessionEvent::ExerciseSwapped(_)
+        | SessionEvent::Reordered(_)
+        | SessionEvent::PlanPatched(_)
+        | SessionEvent::ReadinessNoted(_)
+        | SessionEvent::PainNoted(_)
+        | SessionEvent::Cued(_)
+        | SessionEvent::CueDelivered(_)
+        | SessionEvent::CueSeen(_)
+        | SessionEvent::CueActed(_) => false,
     }
 }

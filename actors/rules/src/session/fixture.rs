@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::Session;
 use crate::{Ask, Brief, Entity, Needs, Rules, Verdict};
 
+pub(super) const COACH: UserId = UserId(Uuid::from_u128(7));
 pub(super) const ATHLETE: UserId = UserId(Uuid::from_u128(1));
 pub(super) const SESSION: SessionId = SessionId(Uuid::from_u128(2));
 pub(super) const PLAN: WorkoutRef = WorkoutRef { id: WorkoutId(Uuid::from_u128(3)), revision: 1 };
@@ -31,6 +32,9 @@ pub(super) struct Floor {
 /// A command as it reaches the server. Times are seconds after the start.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
+    /// By a coach with the permission, not by the athlete.
+    pub(super) coach: bool,
+    /// 0 is the server itself.
     pub(super) client: u128,
     pub(super) n: u64,
     pub(super) after: u64,
@@ -112,6 +116,7 @@ pub(super) fn workout() -> Workout {
         exercise: slug(id),
         name: Name::clipped(id),
         load_kind,
+        group: None,
         note: None,
         sets,
     };
@@ -195,9 +200,33 @@ impl Floor {
         command: impl Into<SessionCommand>,
     ) -> Result<Vec<SessionEvent>, ErrorCode> {
         self.sent += 1;
-        let sent =
-            Sent { client: 1, n: self.sent, after: 0, at, offset: 0, received, command: command.into() };
-        match self.send(&sent) {
+        let (n, command) = (self.sent, command.into());
+        self.judged(&Sent { coach: false, client: 1, n, after: 0, at, offset: 0, received, command })
+    }
+
+    /// A coach sends a command that arrives as it is given.
+    pub(super) fn coach_tells(
+        &mut self,
+        at: i64,
+        command: impl Into<SessionCommand>,
+    ) -> Result<Vec<SessionEvent>, ErrorCode> {
+        self.sent += 1;
+        let (n, command) = (self.sent, command.into());
+        self.judged(&Sent { coach: true, client: 2, n, after: 0, at, offset: 0, received: at, command })
+    }
+
+    /// The server itself asks.
+    pub(super) fn server_tells(
+        &mut self,
+        at: i64,
+        command: impl Into<SessionCommand>,
+    ) -> Result<Vec<SessionEvent>, ErrorCode> {
+        let command = command.into();
+        self.judged(&Sent { coach: false, client: 0, n: 0, after: 0, at, offset: 0, received: at, command })
+    }
+
+    fn judged(&mut self, sent: &Sent) -> Result<Vec<SessionEvent>, ErrorCode> {
+        match self.send(sent) {
             Verdict::Accept(events) => Ok(events.into_iter().map(|recorded| recorded.event).collect()),
             Verdict::Refuse(fault) => Err(fault.code),
             Verdict::Repeat(version) => panic!("a repeat of {version:?}"),
@@ -250,7 +279,7 @@ impl Sent {
             id: SESSION.0,
             command: &self.command,
             command_id: CommandId(Uuid::from_u128(self.client << 64 | u128::from(self.n))),
-            author: ATHLETE,
+            author: if self.coach { COACH } else { ATHLETE },
             client: ClientId(Uuid::from_u128(self.client)),
             n: self.n,
             after: self.after,

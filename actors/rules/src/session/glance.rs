@@ -4,6 +4,7 @@ use spotter_protocol::{
     Badge, Effort, Glance, LastSet, Reps, RestGlance, SessionId, SetStatus, Target, Version,
 };
 
+use super::care::Care;
 use super::derive::number;
 use super::log::{Exercise, Log, Mark, Set, Stage};
 
@@ -15,6 +16,10 @@ impl Log {
     pub(super) fn glance(&self, session: SessionId, head: Version) -> Glance {
         let (done, total) = self.progress();
         let last = self.last();
+        let pain = self.care().and_then(Care::pain);
+        let hurts = pain.as_ref().is_some_and(|(_, in_time)| *in_time);
+        let of_set = last.map_or_else(Vec::new, |(_, set, mark)| self.badges(set, mark));
+        let badges = hurts.then_some(Badge::Pain).into_iter().chain(of_set).collect();
         Glance {
             session,
             v: head,
@@ -26,7 +31,9 @@ impl Log {
             total,
             last: last.map(|(exercise, set, mark)| last_set(exercise, set, mark)),
             rest: self.rest_glance(last.map(|(_, _, mark)| mark)),
-            badges: last.map_or_else(Vec::new, |(_, set, mark)| self.badges(set, mark)),
+            pain: pain.as_ref().map(|(pain, _)| pain.clone()),
+            cue: self.care().and_then(Care::newest_cue),
+            badges,
         }
     }
 
@@ -41,7 +48,7 @@ impl Log {
     fn rest_glance(&self, last: Option<Mark>) -> Option<RestGlance> {
         let running = match self.stage {
             Stage::Live | Stage::Paused => self.rest?,
-            Stage::Finished { .. } => return None,
+            Stage::Finished { .. } | Stage::Abandoned => return None,
         };
         let over = last.is_some_and(|mark| mark.at > running.start);
         (!over).then_some(RestGlance { start: running.start, duration_ms: running.duration_ms })
@@ -57,7 +64,7 @@ impl Log {
             (Badge::Overshoot, set.overshoots()),
             (Badge::MissedReps, set.misses_reps()),
             (Badge::Pr, !self.records_of(set.id).is_empty()),
-            (Badge::OffPlan, self.workout.is_some() && set.target().is_none()),
+            (Badge::OffPlan, self.workout.is_some() && !set.is_prescribed()),
         ];
         noticed.into_iter().filter_map(|(badge, is_so)| is_so.then_some(badge)).collect()
     }
@@ -73,7 +80,7 @@ impl Set {
     }
 
     /// Performed, with fewer repetitions than the least asked for.
-    fn misses_reps(&self) -> bool {
+    pub(super) fn misses_reps(&self) -> bool {
         let least: Option<Reps> = self.target().and_then(least_reps);
         let done = self.done().filter(|done| !done.missed).and_then(|done| done.actual.reps);
         matches!((least, done), (Some(least), Some(done)) if done < least)

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use spotter_protocol::{
-    Actual, Complete, Fail, Finish, Grams, Note, NoteText, Pause, PrKind, Reason, Reopen, Rest, Resume,
-    SessionCommand, SetId, SetStatus, SetView, Skip, Start, Title, Version,
+    Abandon, ActOnCue, Actual, Add, Answer, Complete, Cue, CueId, DeliverCue, DropSets, Fail, Feeling,
+    Finish, Grams, Group, InstanceId, LoadKind, Movement, Name, Note, NoteText, Pain, PainLevel, Patch,
+    Pause, PlannedExercise, PlannedSet, PrKind, Readiness, Reason, Reopen, Reorder, Rest, Resume, SeeCue,
+    SessionCommand, SetId, SetStatus, SetView, Site, Skip, Slot, Start, Swap, Target, Title, Version,
 };
 use uuid::Uuid;
 
@@ -18,6 +20,7 @@ use crate::{Entity, ReadRow, Rules, SetRow, Verdict};
 #[derive(Clone, Debug)]
 enum Step {
     New {
+        coach: bool,
         client: u128,
         at: i64,
         offset: i64,
@@ -76,27 +79,118 @@ fn command() -> impl Strategy<Value = SessionCommand> {
     ]
 }
 
-/// Three clients with clocks some seconds wrong; most commands come at once, some hours late, few too late.
-fn step() -> impl Strategy<Value = Step> {
-    let delay = prop_oneof![6 => 0..3_i64, 3 => 0..20_000_i64, 1 => Just(31 * 24 * 3600)];
-    let new = (1..4_u128, -10..600_i64, -5..6_i64, delay, command())
-        .prop_map(|(client, at, offset, delay, command)| Step::New { client, at, offset, delay, command });
+/// Exercises there may be: the plan's three, two to add and two to swap in, each with its movement.
+fn movement() -> impl Strategy<Value = (InstanceId, &'static str)> {
+    (0..7_usize).prop_map(|place| match place {
+        0..3 => (InstanceId::planned(SESSION, place), ["squat", "curl", "pull-up"][place]),
+        _ => (InstanceId(Uuid::from_u128(90 + place as u128)), ["row", "squat", "dip", "lunge"][place - 3]),
+    })
+}
+
+/// An exercise as somebody plans it, with some sets that may be there already.
+fn planned_exercise() -> impl Strategy<Value = PlannedExercise> {
+    let set = prop_oneof![set_id(), (20..40_u128).prop_map(|id| SetId(Uuid::from_u128(id)))];
+    let group = prop::option::of((1..4_u8).prop_map(|number| Group::try_from(number).unwrap()));
+    (movement(), vec((set, 80..120_u32), 0..4), group).prop_map(|((instance, id), sets, group)| {
+        PlannedExercise {
+            instance,
+            exercise: slug(id),
+            name: Name::clipped(id),
+            load_kind: LoadKind::External,
+            group,
+            sets: sets
+                .into_iter()
+                .map(|(set, load)| PlannedSet {
+                    set,
+                    target: Target { load: kg(load, 5).load, ..Target::default() },
+                })
+                .collect(),
+        }
+    })
+}
+
+/// What changes the plan, and what athlete and coach tell each other.
+fn other_command() -> impl Strategy<Value = SessionCommand> {
+    let level = (0..11_u32).prop_map(|level| PainLevel::new(level).unwrap());
+    let answer = || (1..6_u8).prop_map(|number| Answer::try_from(number).unwrap());
+    let feeling = (answer(), answer(), answer(), answer(), answer()).prop_map(
+        |(sleep, energy, mood, soreness, stress)| Feeling { sleep, energy, mood, soreness, stress },
+    );
+    let cue_id = || (0..80_u128).prop_map(|id| CueId(Uuid::from_u128(id)));
+    let instance = || movement().prop_map(|(instance, _)| instance);
+    let group = || prop::option::of((1..4_u8).prop_map(|number| Group::try_from(number).unwrap()));
+    prop_oneof![
+        3 => (planned_exercise(), prop::option::of(0..5_u16))
+            .prop_map(|(exercise, place)| Add { exercise, place }.into()),
+        2 => vec(set_id(), 1..4).prop_map(|sets| DropSets { sets, instance: None }.into()),
+        1 => instance().prop_map(|instance| DropSets { sets: vec![], instance: Some(instance) }.into()),
+        2 => (instance(), movement()).prop_map(|(instance, (to, id))| {
+            let with = Movement {
+                instance: to,
+                exercise: slug(id),
+                name: Name::clipped(id),
+                load_kind: LoadKind::External,
+            };
+            Swap { instance, with }.into()
+        }),
+        2 => vec((instance(), group()), 1..4).prop_map(|order| {
+            let slot = |(instance, group)| Slot { instance, group };
+            Reorder { order: order.into_iter().map(slot).collect() }.into()
+        }),
+        3 => (0..40_u64, vec(planned_exercise(), 0..4))
+            .prop_map(|(based_on, exercises)| Patch { based_on: Version(based_on), exercises }.into()),
+        1 => feeling.prop_map(|feeling| Readiness { feeling }.into()),
+        2 => (level, 0..2_usize).prop_map(|(level, site)| {
+            Pain { level, site: Site::clipped(["knee", "back"][site]), set: None, text: None }.into()
+        }),
+        3 => (cue_id(), prop::option::of(Just(spotter_protocol::Millis(60_000)))).prop_map(|(cue, expires_ms)| {
+            Cue { cue, text: NoteText::clipped("chest up"), group: None, set: None, expires_ms }.into()
+        }),
+        1 => cue_id().prop_map(|cue| SeeCue { cue }.into()),
+        1 => cue_id().prop_map(|cue| ActOnCue { cue }.into()),
+        1 => cue_id().prop_map(|cue| DeliverCue { cue }.into()),
+        1 => Just(Abandon {}.into()),
+    ]
+}
+
+/// The server and three clients with clocks some seconds wrong; most commands come at once, some hours late, few
+/// too late.
+fn step_of(command: impl Strategy<Value = SessionCommand>) -> impl Strategy<Value = Step> {
+    let delay = prop_oneof![6 => 0..3_i64, 3 => 0..60_000_i64, 1 => Just(31 * 24 * 3600)];
+    let new = (any::<bool>(), 0..4_u128, -10..600_i64, -5..6_i64, delay, command).prop_map(
+        |(coach, client, at, offset, delay, command)| {
+            let coach = coach && client > 0;
+            Step::New { coach, client, at, offset, delay, command }
+        },
+    );
     prop_oneof![9 => new, 1 => any::<prop::sample::Index>().prop_map(Step::Repeat)]
+}
+
+/// What is logged and corrected.
+fn step() -> impl Strategy<Value = Step> {
+    step_of(command())
+}
+
+/// Anything at all.
+fn any_step() -> impl Strategy<Value = Step> {
+    step_of(prop_oneof![command(), other_command()])
 }
 
 /// Runs a history. Each client sends as the protocol says: the next number, after the last one accepted.
 fn run(is_planned: bool, steps: Vec<Step>) -> Floor {
     let mut floor = if is_planned { Floor::started() } else { Floor::ad_hoc() };
     let mut accepted: Vec<(Sent, Version)> = Vec::new();
-    let mut newest: BTreeMap<u128, (u64, u64)> = BTreeMap::new();
+    let mut newest: BTreeMap<(u128, bool), (u64, u64)> = BTreeMap::new();
     for step in steps {
         match step {
-            Step::New { client, at, offset, delay, command } => {
+            Step::New { coach, client, at, offset, delay, command } => {
                 // Client 1 has sent the start.
-                let (n, after) = newest.entry(client).or_insert(if client == 1 { (1, 1) } else { (0, 0) });
-                *n += 1;
+                let who = (client, coach);
+                let (n, after) = newest.entry(who).or_insert(if who == (1, false) { (1, 1) } else { (0, 0) });
+                // The server numbers nothing.
+                *n += u64::from(client > 0);
                 let (n, received, after_n) = (*n, at + delay, *after);
-                let sent = Sent { client, n, after: after_n, at, offset, received, command };
+                let sent = Sent { coach, client, n, after: after_n, at, offset, received, command };
                 let before = floor.entity.clone();
                 match floor.send(&sent) {
                     Verdict::Accept(events) => {
@@ -104,7 +198,9 @@ fn run(is_planned: bool, steps: Vec<Step>) -> Floor {
                         assert!(events.windows(2).all(|pair| pair[0].version.next() == pair[1].version));
                         assert!(events.iter().all(|recorded| recorded.stamp.at <= moment(received)));
                         *after = n;
-                        accepted.push((sent, floor.entity.head()));
+                        if client > 0 {
+                            accepted.push((sent, floor.entity.head()));
+                        }
                     }
                     Verdict::Refuse(fault) => {
                         assert_eq!(floor.entity, before, "{fault}: a refusal changes nothing");
@@ -184,7 +280,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_replays_to_the_same_session(planned: bool, steps in vec(step(), 0..60)) {
+    fn any_history_replays_to_the_same_session(planned: bool, steps in vec(any_step(), 0..60)) {
         let floor = run(planned, steps);
         prop_assert_eq!(replayed(&floor.journal), floor.entity);
     }
@@ -192,7 +288,7 @@ proptest! {
     #[test]
     fn a_snapshot_and_its_tail_are_the_full_replay(
         planned: bool,
-        steps in vec(step(), 0..60),
+        steps in vec(any_step(), 0..60),
         cut: prop::sample::Index,
     ) {
         let floor = run(planned, steps);
@@ -210,7 +306,7 @@ proptest! {
     }
 
     #[test]
-    fn the_rows_written_along_the_way_are_those_of_the_end(planned: bool, steps in vec(step(), 0..60)) {
+    fn the_rows_written_along_the_way_are_those_of_the_end(planned: bool, steps in vec(any_step(), 0..60)) {
         let floor = run(planned, steps);
         let mut rows: BTreeMap<SetId, SetRow> = BTreeMap::new();
         let mut entity = Entity::<Session>::default();

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
-    Actual, ExerciseId, InstanceId, LoadKind, Name, NoteView, Phase, Reason, RestView, SetId, SetStatus,
-    SetType, Target, Timestamp, Title, UserId, Version, WorkoutRef,
+    Actual, ExerciseId, Group, InstanceId, LoadKind, Name, NoteView, Phase, Reason, RestView, SetId,
+    SetStatus, SetType, Target, Timestamp, Title, UserId, Version, WorkoutRef,
 };
 
+use super::care::Care;
 use super::record::{Bar, Lift, Record};
-use super::{EXERCISES_MAX, NOTES_MAX, SETS_MAX};
+use super::{CUES_MAX, EXERCISES_MAX, NOTES_MAX, PAINS_MAX, SETS_MAX};
 
 /// A session that has started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,12 @@ pub(super) struct Log {
     pub(super) stage: Stage,
     /// When the stage last changed. Never goes back: a change told late takes effect at the one before.
     pub(super) changed_at: Timestamp,
+    /// When a command of a person's was last received.
+    pub(super) heard_at: Timestamp,
+    /// The version of the last change of the plan.
+    pub(super) plan_v: Version,
+    /// Prescribed working sets that the athlete took out.
+    pub(super) dropped: u16,
     /// The newest effective rest.
     pub(super) rest: Option<RestView>,
     pub(super) exercises: Vec<Exercise>,
@@ -27,6 +34,7 @@ pub(super) struct Log {
     pub(super) notes: Vec<NoteView>,
     /// The records announced and not withdrawn.
     pub(super) announced: Vec<Record>,
+    pub(super) care: Option<Box<Care>>,
 }
 
 /// Where a started session stands.
@@ -35,6 +43,7 @@ pub(super) enum Stage {
     Live,
     Paused,
     Finished { at: Timestamp },
+    Abandoned,
 }
 
 /// One exercise at one place of the session.
@@ -44,6 +53,7 @@ pub(super) struct Exercise {
     pub(super) exercise: ExerciseId,
     pub(super) name: Name,
     pub(super) load_kind: LoadKind,
+    pub(super) group: Option<Group>,
     /// The athlete's bests before this session; the same in every instance of the exercise.
     pub(super) bests: Option<Bar>,
     pub(super) sets: Vec<Set>,
@@ -62,7 +72,11 @@ pub(super) struct Set {
 /// Where a set comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Plan {
+    /// A coach asks for it.
     Prescribed(Target),
+    /// The athlete planned it.
+    Own(Target),
+    /// It was logged without a plan.
     Added(SetType),
 }
 
@@ -100,13 +114,14 @@ impl Log {
             Stage::Live => Phase::Live,
             Stage::Paused => Phase::Paused,
             Stage::Finished { .. } => Phase::Finished,
+            Stage::Abandoned => Phase::Abandoned,
         }
     }
 
     pub(super) const fn finished_at(&self) -> Option<Timestamp> {
         match self.stage {
             Stage::Finished { at } => Some(at),
-            Stage::Live | Stage::Paused => None,
+            Stage::Live | Stage::Paused | Stage::Abandoned => None,
         }
     }
 
@@ -125,6 +140,10 @@ impl Log {
 
     pub(super) fn instance(&self, id: InstanceId) -> Option<&Exercise> {
         self.exercises.iter().find(|exercise| exercise.instance == id)
+    }
+
+    pub(super) fn instance_mut(&mut self, id: InstanceId) -> Option<&mut Exercise> {
+        self.exercises.iter_mut().find(|exercise| exercise.instance == id)
     }
 
     /// Any instance of a movement: all hold the same bests.
@@ -170,6 +189,19 @@ impl Log {
         assert!(sets.len() <= SETS_MAX && self.exercises.len() <= EXERCISES_MAX, "sets are bounded");
         assert!(self.notes.len() <= NOTES_MAX && self.notes.is_sorted_by_key(|note| note.at), "notes");
 
+        if let Some(care) = self.care() {
+            assert!(care.pains.len() <= PAINS_MAX && care.pains.is_sorted_by_key(|pain| pain.at), "pains");
+            assert!(care.cues.len() <= CUES_MAX, "cues are bounded");
+            for cue in &care.cues {
+                let in_order = cue.delivered_at >= cue.seen_at.and(cue.delivered_at)
+                    && (cue.acted_at.is_none() || cue.seen_at.is_some())
+                    && (cue.seen_at.is_none() || cue.delivered_at.is_some());
+                assert!(in_order, "a cue that was acted on was seen, and one that was seen delivered");
+            }
+        }
+        let adherence = self.adherence();
+        assert!(adherence.performed <= adherence.prescribed, "performed is part of prescribed");
+
         let (done, total) = self.progress();
         assert!(done <= total && usize::from(total) <= sets.len(), "done is part of total");
         assert!(self.changed_at >= self.started_at, "nothing changes before the start");
@@ -180,16 +212,25 @@ impl Log {
 impl Set {
     pub(super) const fn set_type(&self) -> SetType {
         match &self.plan {
-            Plan::Prescribed(target) => target.set_type,
+            Plan::Prescribed(target) | Plan::Own(target) => target.set_type,
             Plan::Added(set_type) => *set_type,
         }
     }
 
     pub(super) const fn target(&self) -> Option<&Target> {
         match &self.plan {
-            Plan::Prescribed(target) => Some(target),
+            Plan::Prescribed(target) | Plan::Own(target) => Some(target),
             Plan::Added(_) => None,
         }
+    }
+
+    pub(super) const fn is_prescribed(&self) -> bool {
+        matches!(self.plan, Plan::Prescribed(_))
+    }
+
+    /// Asked for by a coach, and no warm-up.
+    pub(super) fn is_prescribed_work(&self) -> bool {
+        self.is_prescribed() && self.set_type().counts()
     }
 
     pub(super) const fn status(&self) -> SetStatus {

@@ -333,7 +333,7 @@ fn a_rest_sent_again_replaces_the_one_under_way() {
 fn a_rest_begins_by_the_corrected_clock() {
     let mut floor = Floor::started();
     let command = rest(5, 90).into();
-    floor.send(&Sent { client: 7, n: 1, after: 0, at: 65, offset: 60, received: 66, command });
+    floor.send(&Sent { coach: false, client: 7, n: 1, after: 0, at: 65, offset: 60, received: 66, command });
 
     assert_eq!(floor.view().rest.unwrap().start, moment(65));
 }

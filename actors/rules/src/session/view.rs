@@ -5,9 +5,11 @@ use spotter_protocol::{ExerciseView, PrKind, SessionView, SetId, SetView, View};
 use super::log::{Exercise, Log, Set};
 
 impl Log {
-    /// The body of a snapshot. Remarks are for the athlete and linked coaches.
+    /// The body of a snapshot. Remarks, readiness, pain and cues are for the athlete and linked coaches.
     pub(super) fn view(&self, view: View) -> SessionView {
         let (done, total) = self.progress();
+        let private = matches!(view, View::Athlete | View::Coach);
+        let care = self.care().filter(|_| private);
         SessionView {
             phase: self.phase(),
             title: self.title.clone(),
@@ -16,13 +18,16 @@ impl Log {
             finished_at: self.finished_at(),
             rest: self.rest,
             exercises: self.exercises.iter().map(|exercise| self.exercise_view(exercise)).collect(),
-            notes: match view {
-                View::Athlete | View::Coach => self.notes.clone(),
-                View::Tv | View::Operator => Vec::new(),
-            },
+            notes: if private { self.notes.clone() } else { Vec::new() },
             done,
             total,
             volume_g: self.volume_g(),
+            readiness: care.and_then(|care| care.readiness),
+            pains: care.map_or_else(Vec::new, |care| care.pains.clone()),
+            cues: care.map_or_else(Vec::new, |care| care.cues.clone()),
+            adherence: self.adherence(),
+            missed_targets: self.missed_targets(),
+            plan_v: self.plan_v,
         }
     }
 
@@ -32,6 +37,7 @@ impl Log {
             exercise: exercise.exercise.clone(),
             name: exercise.name.clone(),
             load_kind: exercise.load_kind,
+            group: exercise.group,
             bests: exercise.bests.map(|bar| bar.bests(&exercise.exercise)),
             sets: exercise.sets.iter().map(|set| self.set_view(exercise, set)).collect(),
         }

@@ -47,7 +47,10 @@ impl Look {
         let has = |badge| badges.contains(&badge);
 
         let since_last = glance.active_at;
-        let (attention, since) = if has(Badge::Failed) {
+        let hurts = glance.pain.as_ref().filter(|_| has(Badge::Pain));
+        let (attention, since) = if let Some(pain) = hurts {
+            (Attention::Pain, pain.at)
+        } else if has(Badge::Failed) {
             (Attention::Failed, since_last)
         } else if has(Badge::Overshoot) {
             (Attention::Overshoot, since_last)

@@ -1,8 +1,8 @@
 //! Each rule of the wall once.
 
 use spotter_protocol::{
-    Actual, AthletePinned, Attention, Badge, BadgeDismissed, LastSet, LoadKind, Millis, Name, Presence,
-    RestGlance, SetStatus, SetType, Target, Title, Version,
+    Actual, AthletePinned, Attention, Badge, BadgeDismissed, LastSet, LoadKind, Millis, Name, PainGlance,
+    PainLevel, Presence, RestGlance, SetStatus, SetType, Site, Target, Title, Version,
 };
 use uuid::Uuid;
 
@@ -51,6 +51,8 @@ pub(super) fn glance(session: u128, v: u64, active: i64) -> Glance {
             v: Version(v),
         }),
         rest: None,
+        pain: None,
+        cue: None,
         badges: Vec::new(),
     }
 }
@@ -348,6 +350,29 @@ fn a_set_that_came_before_a_badge_was_dismissed_unseen_still_shows_it() {
     wall.see(ANA, wearing(glance(1, 6, 10), &[Badge::Failed]));
     dismiss(&mut wall, Badge::Failed, 5);
     assert_eq!(badges(&wall, 11), [Badge::Failed]);
+}
+
+#[test]
+fn a_dismissed_pain_stays_off_through_newer_sets_and_comes_back_with_newer_pain() {
+    let hurting = |v, told: u64| {
+        let pain = PainGlance {
+            level: PainLevel::new(6).unwrap(),
+            site: Site::clipped("knee"),
+            at: at(20),
+            v: Version(told),
+        };
+        wearing(Glance { pain: Some(pain), ..glance(1, v, 30) }, &[Badge::Pain])
+    };
+    let mut wall = a_wall();
+    wall.see(ANA, hurting(5, 5));
+    assert_eq!(told(&wall, 30), (Attention::Pain, at(20)));
+
+    dismiss(&mut wall, Badge::Pain, 5);
+    wall.see(ANA, hurting(6, 5));
+    assert_eq!(told(&wall, 31).0, Attention::Working);
+
+    wall.see(ANA, hurting(7, 7));
+    assert_eq!(told(&wall, 32).0, Attention::Pain);
 }
 
 #[test]
