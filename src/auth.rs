@@ -3,6 +3,7 @@
 mod keys;
 mod password;
 mod refresh;
+mod throttle;
 mod tokens;
 
 pub use keys::{KeyError, Keys};
@@ -10,10 +11,14 @@ pub use password::{Password, PasswordError, Passwords};
 pub use refresh::RefreshTokens;
 pub use tokens::{TokenError, Tokens};
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use serde::Serialize;
 use spotter_protocol::{GymId, Role, Timestamp, UserId};
 
 use crate::accounts::{AccountError, Accounts, User};
+use throttle::Throttle;
 
 /// Who a valid access token speaks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +57,9 @@ pub enum SignInError {
     /// Unknown, used before or expired: sign in with the password.
     #[error("the refresh token is not good: sign in again")]
     BadRefreshToken,
+    /// Too many failed of late, at this account or from this address: try again after the time.
+    #[error("too many attempts: try again in {} s", .0.as_secs().max(1))]
+    Throttled(Duration),
     /// Too many at once: try again in a moment.
     #[error("too many people are signing in at once")]
     Busy,
@@ -67,19 +75,37 @@ pub struct SignIn {
     passwords: Passwords,
     tokens: Tokens,
     refresh: RefreshTokens,
+    throttle: Throttle,
 }
 
 impl SignIn {
     /// Signs in by the given parts.
     pub fn new(accounts: Accounts, passwords: Passwords, tokens: Tokens, refresh: RefreshTokens) -> Self {
-        Self { accounts, passwords, tokens, refresh }
+        Self { accounts, passwords, tokens, refresh, throttle: Throttle::default() }
     }
 
-    /// Signs in by password. Takes the time of one hash whatever is wrong.
+    /// Signs in by password, for somebody at the address `from`. Takes the time of one hash whatever is wrong.
     ///
     /// # Errors
-    /// [`SignInError::BadCredentials`], alike for a wrong gym, e-mail or password and for an account without one.
+    /// [`SignInError::BadCredentials`], alike for a wrong gym, e-mail or password and for an account without one;
+    /// [`SignInError::Throttled`], alike for accounts that exist and that do not.
     pub async fn with_password(
+        &self,
+        gym: &str,
+        email: &str,
+        password: Password,
+        from: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<SignedIn, SignInError> {
+        let attempt = self.throttle.admit(gym, email, from, now).map_err(SignInError::Throttled)?;
+        let signed_in = self.by_password(gym, email, password, now).await;
+        if !matches!(signed_in, Err(SignInError::BadCredentials)) {
+            self.throttle.forgive(attempt);
+        }
+        signed_in
+    }
+
+    async fn by_password(
         &self,
         gym: &str,
         email: &str,
@@ -181,7 +207,7 @@ pub(crate) mod tests {
         let gym = a_gym(&accounts, "north").await;
         let user = a_user_with_password(&accounts, &gym, "ada", Role::Athlete, "correct horse").await;
         let before = sign_in
-            .with_password("north", "ada@example.com", Password::new("correct horse"), NOW)
+            .with_password("north", "ada@example.com", Password::new("correct horse"), None, NOW)
             .await
             .unwrap();
 
@@ -189,8 +215,9 @@ pub(crate) mod tests {
 
         let refreshed = sign_in.with_refresh_token(&before.refresh_token, NOW).await;
         assert!(matches!(refreshed, Err(SignInError::BadRefreshToken)));
-        let again =
-            sign_in.with_password("north", "ADA@example.com", Password::new("battery staple"), NOW).await;
+        let again = sign_in
+            .with_password("north", "ADA@example.com", Password::new("battery staple"), None, NOW)
+            .await;
         assert_eq!(again.unwrap().user.id, user.id);
     }
 
@@ -201,7 +228,7 @@ pub(crate) mod tests {
         let gym = a_gym(&accounts, "north").await;
         crate::accounts::tests::a_user(&accounts, &gym, "ada", Role::Athlete).await;
 
-        let tried = sign_in.with_password("north", "ada@example.com", Password::new(""), NOW).await;
+        let tried = sign_in.with_password("north", "ada@example.com", Password::new(""), None, NOW).await;
 
         assert!(matches!(tried, Err(SignInError::BadCredentials)));
     }

@@ -4,8 +4,10 @@ mod body;
 mod caller;
 mod catalogue;
 mod health;
+mod listener;
 mod messages;
 mod observe;
+pub mod operators;
 mod people;
 pub mod problem;
 mod sign_in;
@@ -13,6 +15,7 @@ mod sign_in;
 mod tests;
 
 pub use health::Readiness;
+pub use listener::serve;
 
 use std::sync::Arc;
 
@@ -20,7 +23,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use metrics_exporter_prometheus::PrometheusHandle;
-use spotter_actors::Clock;
+use spotter_actors::{Clock, Engine};
 
 use crate::accounts::Accounts;
 use crate::auth::{SignIn, Tokens};
@@ -70,8 +73,9 @@ pub fn router(api: Arc<Api>, sockets: Router) -> Router {
 }
 
 /// What the admin listener serves.
-pub fn admin_router(metrics: PrometheusHandle) -> Router {
+pub fn admin_router(metrics: PrometheusHandle, engine: Arc<Engine>) -> Router {
     health::metrics_routes(metrics)
+        .merge(operators::routes(engine))
         .fallback(async || Problem::new(ProblemKind::NotFound))
         .method_not_allowed_fallback(async || Problem::new(ProblemKind::MethodNotAllowed))
         .layer(middleware::from_fn(observe::request))

@@ -3,16 +3,15 @@
 use std::fs::DirBuilder;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::PrometheusHandle;
-use spotter_actors::{Clock, Engine, Journal, Library, LocalBackplane, Ports, Tuning};
+use spotter_actors::{Clock, DeadLetters, Engine, Journal, Library, LocalBackplane, Ports, Tuning};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -74,6 +73,23 @@ pub fn make_folder(data_dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make the data folder {}", data_dir.display()))
 }
 
+/// Warns when others on this machine may look into the data folder: it was there before with a mode of its own, which
+/// is its owner's to choose.
+fn mind_the_folder(data_dir: &Path) -> anyhow::Result<()> {
+    let mode = std::fs::metadata(data_dir)
+        .with_context(|| format!("cannot look at the data folder {}", data_dir.display()))?
+        .permissions()
+        .mode();
+    if mode & 0o077 != 0 {
+        warn!(
+            folder = %data_dir.display(),
+            mode = format!("{:o}", mode & 0o777),
+            "others may read the data folder: `chmod 700` keeps it to its user"
+        );
+    }
+    Ok(())
+}
+
 /// A node that was started and is not served yet.
 struct Node {
     store: Arc<SqliteStore>,
@@ -100,19 +116,14 @@ pub async fn serve(
     let admin = bind(config.admin_listen, "admin_listen").await?;
     let reachable = Reachable { public: public.local_addr()?, admin: admin.local_addr()? };
 
-    let public = public.tap_io(|stream| {
-        // A set waits for nothing: without this, small frames wait for the answer to the ones before.
-        let _ = stream.set_nodelay(true);
-    });
     let stopping = CancellationToken::new();
     let upkeep = tokio::spawn(keep_up(metrics.clone(), Arc::clone(&node.store)));
     let changes = Changes::from_now(node.store.db()).await.context("the rights cannot be read")?;
     let rights = tokio::spawn(keep_rights(changes, Arc::clone(&node.engine), Arc::clone(&node.registry)));
-    let public = axum::serve(public, http::router(Arc::clone(&node.api), node.routes.clone()))
-        .with_graceful_shutdown(stopping.clone().cancelled_owned());
-    let admin = axum::serve(admin, http::admin_router(metrics))
-        .with_graceful_shutdown(stopping.clone().cancelled_owned());
-    let serving = tokio::spawn(async { tokio::try_join!(public.into_future(), admin.into_future()) });
+    let router = http::router(Arc::clone(&node.api), node.routes.clone());
+    let public = http::serve(public, router, stopping.clone());
+    let admin = http::serve(admin, http::admin_router(metrics, Arc::clone(&node.engine)), stopping.clone());
+    let serving = tokio::spawn(async { tokio::join!(public, admin) });
     node.api.readiness.set(true);
     info!(listen = %reachable.public, admin_listen = %reachable.admin, "serving");
     ready(reachable);
@@ -134,6 +145,7 @@ pub async fn serve(
 /// Puts the parts together.
 async fn start(config: &Config) -> anyhow::Result<Node> {
     make_folder(&config.data_dir)?;
+    mind_the_folder(&config.data_dir)?;
     let (store, claim) = SqliteStore::open_serving(&database(&config.data_dir)).await?;
     let store = Arc::new(store);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -141,6 +153,7 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         library: Arc::clone(&store) as Arc<dyn Library>,
         backplane: Arc::new(LocalBackplane::default()),
+        dead_letters: Arc::clone(&store) as Arc<dyn DeadLetters>,
         clock: Arc::clone(&clock),
     };
     let tuning = Tuning {
@@ -174,19 +187,14 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
 }
 
 /// Lets everything under way end: commands, entities, sockets, requests.
-async fn drain(
-    node: &Node,
-    window: Duration,
-    stopping: CancellationToken,
-    serving: JoinHandle<std::io::Result<((), ())>>,
-) {
+async fn drain(node: &Node, window: Duration, stopping: CancellationToken, serving: JoinHandle<((), ())>) {
     node.engine.drain().await;
     node.registry.send_away(window);
     node.sockets.close();
     // A peer that does not answer the goodbye keeps its socket open: it is not waited for.
     let _ = tokio::time::timeout(GOODBYES, node.sockets.wait()).await;
     stopping.cancel();
-    if let Ok(Err(error)) = serving.await {
+    if let Err(error) = serving.await {
         warn!(%error, "a listener failed");
     }
 }

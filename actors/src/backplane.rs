@@ -14,7 +14,7 @@ use spotter_rules::Connected;
 /// many hear it.
 #[derive(Debug)]
 pub enum Publication {
-    /// Events of one command, consecutive and committed.
+    /// Events of one entity, consecutive and committed.
     Events(EventNews),
     /// Tiles of a room.
     Tiles(TileNews),
@@ -24,7 +24,7 @@ pub enum Publication {
     Signal(SignalNews),
 }
 
-/// Events of one command of one entity.
+/// Events of one entity that were committed together, of one command or of several.
 #[derive(Debug)]
 pub struct EventNews {
     /// The entity.

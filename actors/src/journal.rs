@@ -28,8 +28,8 @@ impl Claim {
     }
 }
 
-/// Events of an entity with the rows that go with them: written whole or not at all. Without events it moves
-/// the entity's reminder and nothing else.
+/// Events of an entity, of one command or of several in turn, with the rows that go with them: written whole or
+/// not at all. Without events it moves the entity's reminder and nothing else.
 #[derive(Clone, Debug)]
 pub struct Append {
     /// The tenant.

@@ -1,6 +1,8 @@
 //! A journal in memory, with the stores' own rules and faults on demand: what the engine is tested on. The
 //! contract suite runs over it as over the real ones, so that it stays honest.
 
+mod dead_letters;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,8 +17,8 @@ use spotter_rules::{Brief, Needs, ReadRow, SessionRow, SetRow};
 use uuid::Uuid;
 
 use crate::{
-    Append, Claim, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Outcome, Remind, Reminder,
-    SnapshotRow, SnapshotWrite, StoreError, Stored,
+    Append, Claim, DeadLetter, DeadLetterId, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Outcome,
+    Remind, Reminder, SnapshotRow, SnapshotWrite, StoreError, Stored,
 };
 
 /// What goes wrong with one commit.
@@ -48,6 +50,7 @@ struct Tables {
     letters: BTreeMap<LetterId, (GymId, LetterRow)>,
     next_letter: i64,
     reminders: BTreeMap<Address, (GymId, Timestamp)>,
+    dead_letters: BTreeMap<DeadLetterId, DeadLetter>,
     faults: VecDeque<CommitFault>,
     refused: BTreeSet<CommandId>,
     workouts: Vec<(GymId, Workout)>,

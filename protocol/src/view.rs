@@ -219,6 +219,9 @@ pub struct SetView {
     /// What it asks for; absent outside the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
+    /// Whether the athlete planned it: nobody prescribed it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
     /// What became of it.
     pub status: SetStatus,
     /// What was done, while it is performed or failed.

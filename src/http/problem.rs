@@ -1,6 +1,7 @@
 //! Errors as RFC 9457 problem details. The layer around all routes writes the body, where the request's id is known.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -29,10 +30,14 @@ pub enum ProblemKind {
     BadCredentials,
     /// The refresh token is unknown, used or expired.
     BadRefreshToken,
+    /// Too many sign-ins failed of late.
+    TooManyAttempts,
     /// Absent, another gym's, or not allowed.
     NotFound,
     /// The address exists, the method does not.
     MethodNotAllowed,
+    /// The entity refuses the command.
+    Refused,
     /// Too much at once.
     Busy,
     /// The store is away, or the node is stopping.
@@ -59,10 +64,14 @@ impl ProblemKind {
             Self::BadRefreshToken => {
                 (S::UNAUTHORIZED, "bad_refresh_token", "the refresh token is not good: sign in again")
             }
+            Self::TooManyAttempts => {
+                (S::TOO_MANY_REQUESTS, "too_many_attempts", "too many sign-ins failed: try again later")
+            }
             Self::NotFound => (S::NOT_FOUND, "not_found", "there is no such thing, or you may not see it"),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not know the method")
             }
+            Self::Refused => (S::CONFLICT, "refused", "the entity refuses the command"),
             Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "too much at once: try again in a moment"),
             Self::Unavailable => {
                 (S::SERVICE_UNAVAILABLE, "unavailable", "not available just now: try again in a moment")
@@ -77,6 +86,7 @@ impl ProblemKind {
 pub struct Problem {
     kind: ProblemKind,
     detail: Option<Cow<'static, str>>,
+    retry_after_s: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -93,12 +103,17 @@ struct Details<'a> {
 impl Problem {
     /// A problem that says no more than its kind.
     pub fn new(kind: ProblemKind) -> Self {
-        Self { kind, detail: None }
+        Self { kind, detail: None, retry_after_s: None }
     }
 
     /// A problem that says what was wrong with this request.
     pub fn saying(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: Some(detail.into()) }
+        Self { kind, detail: Some(detail.into()), retry_after_s: None }
+    }
+
+    /// The same, to be tried again no sooner than that.
+    pub(super) fn after(self, wait: Duration) -> Self {
+        Self { retry_after_s: Some(wait.as_secs() + 1), ..self }
     }
 
     /// A problem that is not the client's: the log gets the whole chain of causes, the client none of it.
@@ -126,8 +141,9 @@ impl Problem {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        let soon = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        if let Some(seconds) = self.retry_after_s.or(soon) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

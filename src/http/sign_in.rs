@@ -6,11 +6,12 @@ use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::Deserialize;
 
 use super::Api;
 use super::body::ApiJson;
+use super::listener::Peer;
 use super::problem::{Problem, ProblemKind};
 use crate::auth::{Password, SignInError, SignedIn};
 
@@ -32,9 +33,11 @@ struct Refresh {
 
 async fn login(
     State(api): State<Arc<Api>>,
+    peer: Option<Extension<Peer>>,
     ApiJson(Login { gym, email, password }): ApiJson<Login>,
 ) -> Result<Response, Problem> {
-    answer(api.sign_in.with_password(&gym, &email, password, api.clock.now()).await)
+    let from = peer.map(|Extension(Peer(address))| address);
+    answer(api.sign_in.with_password(&gym, &email, password, from, api.clock.now()).await)
 }
 
 async fn refresh(
@@ -49,6 +52,7 @@ fn answer(signed_in: Result<SignedIn, SignInError>) -> Result<Response, Problem>
         Ok(_) => "ok",
         Err(SignInError::BadCredentials) => "bad_credentials",
         Err(SignInError::BadRefreshToken) => "bad_refresh_token",
+        Err(SignInError::Throttled(_)) => "throttled",
         Err(SignInError::Busy) => "busy",
         Err(SignInError::Unavailable(_)) => "unavailable",
     };
@@ -62,6 +66,7 @@ impl From<SignInError> for Problem {
         match error {
             SignInError::BadCredentials => Self::new(ProblemKind::BadCredentials),
             SignInError::BadRefreshToken => Self::new(ProblemKind::BadRefreshToken),
+            SignInError::Throttled(wait) => Self::new(ProblemKind::TooManyAttempts).after(wait),
             SignInError::Busy => Self::new(ProblemKind::Busy),
             SignInError::Unavailable(_) => Self::unavailable(error),
         }

@@ -202,7 +202,7 @@ impl Connection {
             let next = tokio::select! {
                 () = judge.notified() => Box::pin(self.judge_again()).await,
                 () = queue.due() => self.write(socket, &judge).await,
-                message = socket.recv() => match message {
+                message = socket.recv(), if queue.takes_requests() => match message {
                     Some(Ok(message)) => {
                         self.heard = Instant::now();
                         self.pinged = false;

@@ -5,11 +5,17 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use spotter_protocol::{Address, CloseCode, Codec, ServerFrame, SignalFrame, SignalKey, UserId};
+use spotter_protocol::{
+    Address, CloseCode, Codec, SERVER_FRAME_BYTES_MAX, ServerFrame, SignalFrame, SignalKey, UserId,
+};
 use tokio::sync::Notify;
 
 /// Signals that wait for one socket; one of yet another entity, key or person is dropped.
 const SIGNALS_MAX: usize = 64;
+
+/// Bytes of states and missed events that may wait for one socket. They are asked for one after another, so more
+/// comes together only when many views change, or many gaps are filled, at once.
+const ASKED_BYTES_MAX: usize = 2 * SERVER_FRAME_BYTES_MAX;
 
 /// Frames on their way to one socket. Anyone may push; the connection's task writes.
 pub(crate) struct SendQueue {
@@ -22,7 +28,10 @@ pub(crate) struct SendQueue {
 #[derive(Default)]
 struct State {
     frames: VecDeque<Waiting>,
+    /// Bytes of the frames that nobody asked for: the ones that are bounded here.
     bytes: usize,
+    /// Bytes of the frames that were asked for.
+    asked: usize,
     /// Latest of each, beside the bound in bytes: they go when nothing else waits.
     signals: Vec<(Told, Bytes)>,
     close: Option<CloseCode>,
@@ -31,6 +40,7 @@ struct State {
 struct Waiting {
     shows: Shows,
     frame: Bytes,
+    asked: bool,
 }
 
 /// What a frame lets its reader see.
@@ -66,19 +76,35 @@ impl SendQueue {
         self.push(shows, frame.encode(self.codec).into());
     }
 
-    /// Adds an encoded frame. Over the bound the socket is closed as too slow, and what waited is dropped:
-    /// its reader resumes from the versions it has.
+    /// Adds an encoded frame. Over the bound, which a frame alone never is, the socket is closed as too slow, and
+    /// what waited is dropped: its reader resumes from the versions it has.
     pub(crate) fn push(&self, shows: Shows, frame: Bytes) {
+        self.add(Waiting { shows, frame, asked: false }, self.bytes_max);
+    }
+
+    /// Adds an encoded frame that was asked for: a state, or what was missed. It may be longer than the bound, and
+    /// does not count towards it; instead nothing more is asked while it waits, see [`SendQueue::takes_requests`].
+    pub(crate) fn answer(&self, shows: Shows, frame: Bytes) {
+        self.add(Waiting { shows, frame, asked: true }, ASKED_BYTES_MAX);
+    }
+
+    /// Whether the answers to earlier requests are on their way, so that the next may be heard.
+    pub(crate) fn takes_requests(&self) -> bool {
+        self.lock().asked == 0
+    }
+
+    fn add(&self, waiting: Waiting, bytes_max: usize) {
         let mut state = self.lock();
         if state.close.is_some() {
             return;
         }
-        state.bytes += frame.len();
-        if state.bytes > self.bytes_max {
+        let bytes = state.bytes_of(waiting.asked);
+        *bytes += waiting.frame.len();
+        if *bytes > bytes_max.max(waiting.frame.len()) {
             *state = State { close: Some(CloseCode::TooSlow), ..State::default() };
             metrics::counter!("spotter_ws_slow_consumer_total").increment(1);
         } else {
-            state.frames.push_back(Waiting { shows, frame });
+            state.frames.push_back(waiting);
         }
         drop(state);
         self.ready.notify_one();
@@ -138,8 +164,8 @@ impl SendQueue {
     /// Takes the next frame: the oldest, and signals last.
     pub(crate) fn take(&self) -> Option<Bytes> {
         let mut state = self.lock();
-        if let Some(Waiting { frame, .. }) = state.frames.pop_front() {
-            state.bytes -= frame.len();
+        if let Some(Waiting { frame, asked, .. }) = state.frames.pop_front() {
+            *state.bytes_of(asked) -= frame.len();
             if state.frames.is_empty() {
                 // An idle socket keeps no room for a burst that is over.
                 state.frames = VecDeque::new();
@@ -169,10 +195,18 @@ impl State {
         !self.frames.is_empty() || !self.signals.is_empty() || self.close.is_some()
     }
 
+    const fn bytes_of(&mut self, asked: bool) -> &mut usize {
+        if asked { &mut self.asked } else { &mut self.bytes }
+    }
+
     fn discard(&mut self, taken_back: impl Fn(Shows) -> bool) -> usize {
         let before = self.frames.len();
         self.frames.retain(|waiting| !taken_back(waiting.shows));
-        self.bytes = self.frames.iter().map(|waiting| waiting.frame.len()).sum();
+        let sum = |asked| {
+            let of_them = self.frames.iter().filter(move |waiting| waiting.asked == asked);
+            of_them.map(|waiting| waiting.frame.len()).sum()
+        };
+        (self.bytes, self.asked) = (sum(false), sum(true));
         let discarded = before - self.frames.len();
         metrics::counter!("spotter_ws_frames_discarded_total").increment(discarded as u64);
         discarded
@@ -221,6 +255,18 @@ mod tests {
             assert!(queue.take().is_some());
         }
         assert_eq!(queue.closing(), None);
+    }
+
+    #[test]
+    fn a_state_longer_than_the_bound_is_sent_and_news_go_on_behind_it() {
+        let queue = SendQueue::new(Codec::MsgPack, 100);
+        queue.answer(Shows::Entity(session(ANA)), Bytes::from_static(&[0; 5000]));
+        queue.push(Shows::Entity(session(ANA)), Bytes::from_static(b"news"));
+
+        assert!(!queue.takes_requests(), "nothing more is asked meanwhile");
+        assert_eq!(queue.take().map(|frame| frame.len()), Some(5000));
+        assert!(queue.takes_requests());
+        assert_eq!((queue.waiting(), queue.closing()), (1, None));
     }
 
     #[test]

@@ -165,14 +165,15 @@ impl Following {
             CatchUp::Events(events) => {
                 self.note(&events);
                 let frame = events_frame(self.address, &events, self.queue.codec(), self.view);
-                self.queue.push(Shows::Entity(self.address), frame);
+                self.queue.answer(Shows::Entity(self.address), frame);
             }
             CatchUp::Snapshot(v, state) => {
                 if let Some(mut waiting) = self.unacknowledged() {
                     waiting.snapshot(v, &state);
                 }
                 let snapshot = SnapshotFrame { to: self.address, v, view: self.view, state };
-                self.queue.send(Shows::Entity(self.address), &ServerFrame::Snapshot(snapshot));
+                let frame = ServerFrame::Snapshot(snapshot).encode(self.queue.codec());
+                self.queue.answer(Shows::Entity(self.address), frame.into());
             }
         }
     }

@@ -224,6 +224,11 @@ impl Set {
         }
     }
 
+    /// The athlete planned it.
+    pub(super) const fn is_own(&self) -> bool {
+        matches!(self.plan, Plan::Own(_))
+    }
+
     pub(super) const fn is_prescribed(&self) -> bool {
         matches!(self.plan, Plan::Prescribed(_))
     }
