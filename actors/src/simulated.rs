@@ -104,9 +104,9 @@ impl SimulatedJournal {
         self.stored().bests.insert((athlete, bests.exercise.clone()), bests);
     }
 
-    /// Sets the roster of a coach.
-    pub fn set_roster(&self, gym: GymId, coach: UserId, athletes: Vec<UserId>) {
-        self.stored().rosters.insert((gym, coach), athletes);
+    /// Sets the roster of a coach, or of the gym itself.
+    pub fn set_roster(&self, gym: GymId, owner: UserId, athletes: Vec<UserId>) {
+        self.stored().rosters.insert((gym, owner), athletes);
     }
 
     /// The rows of an owner's sets, in the order of their keys.
@@ -347,7 +347,7 @@ impl Library for SimulatedJournal {
         Ok(Brief { workout, bests, roster: roster.unwrap_or_default() })
     }
 
-    async fn roster(&self, gym: GymId, coach: UserId) -> Result<Vec<UserId>, StoreError> {
-        Ok(self.stored().rosters.get(&(gym, coach)).cloned().unwrap_or_default())
+    async fn roster(&self, gym: GymId, owner: UserId) -> Result<Vec<UserId>, StoreError> {
+        Ok(self.stored().rosters.get(&(gym, owner)).cloned().unwrap_or_default())
     }
 }

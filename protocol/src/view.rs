@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Actual, Notice};
+use crate::event::{Actual, BadgeDismissed, Notice};
 use crate::{
     Address, Bests, CueGroupId, CueId, ExerciseId, Feeling, Grams, Group, InstanceId, LoadKind, MessageId,
     MessageText, Millis, Name, NoteText, PainLevel, PrKind, Reason, SetId, SetType, Site, Target, Timestamp,
@@ -329,4 +329,10 @@ pub struct NotificationView {
 pub struct RoomView {
     /// The athletes taken off the wall.
     pub hidden: Vec<UserId>,
+    /// The athletes put first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<UserId>,
+    /// The badges dealt with, oldest first; one of each athlete and badge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dismissed: Vec<BadgeDismissed>,
 }

@@ -38,7 +38,8 @@ impl Log {
         if stamp.client != ClientId::SERVER {
             self.heard_at = self.heard_at.max(stamp.received_at);
         }
-        let mark = Mark { at: stamp.at, received_at: stamp.received_at, by: stamp.author };
+        let mark =
+            Mark { v: recorded.version, at: stamp.at, received_at: stamp.received_at, by: stamp.author };
         match event {
             SessionEvent::Started(_) => {}
             SessionEvent::ExerciseAdded(_)
@@ -52,7 +53,7 @@ impl Log {
             | SessionEvent::Cued(_)
             | SessionEvent::CueDelivered(_)
             | SessionEvent::CueSeen(_)
-            | SessionEvent::CueActed(_) => self.take_care(event, stamp),
+            | SessionEvent::CueActed(_) => self.take_care(event, recorded.version, stamp),
             SessionEvent::Abandoned(_) => {
                 self.enter(Stage::Abandoned, stamp.at);
                 self.rest = None;

@@ -116,6 +116,7 @@ pub(super) struct Done {
 /// Who logged a set, and its place in time. An amendment leaves it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mark {
+    pub(super) v: Version,
     pub(super) at: Timestamp,
     pub(super) received_at: Timestamp,
     pub(super) by: UserId,
