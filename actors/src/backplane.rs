@@ -13,6 +13,7 @@ use spotter_rules::Connected;
 /// Committed news of one entity, or soft news of one person. Encoded once for each codec and view, however
 /// many hear it.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a publication lives behind one shared pointer")]
 pub enum Publication {
     /// Events of one entity, consecutive and committed.
     Events(EventNews),

@@ -57,7 +57,8 @@ impl Gym {
         let claim = journal.claim(Uuid::from_u128(9));
         let ports = Ports {
             journal: Arc::clone(&journal) as Arc<dyn Journal>,
-            library: journal,
+            library: Arc::clone(&journal) as _,
+            dead_letters: journal,
             backplane: Arc::new(LocalBackplane::default()),
             clock: Arc::new(Paused(Instant::now())),
         };

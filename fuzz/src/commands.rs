@@ -149,7 +149,6 @@ fn brief() -> Brief {
         load_kind: LoadKind::External,
         group: None,
         note: None,
-        group: None,
         sets: vec![target.clone(), target],
     };
     let (id, revision) = (WorkoutId(id(0x30)), 3);
