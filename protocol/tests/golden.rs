@@ -223,3 +223,19 @@ fn histories_are_made_of_frames() {
         assert!(!shown.any(of_newer), "{name} names only events of this build");
     }
 }
+
+/// A command or an event without a word to whoever writes a client, or without a test, does not exist.
+#[test]
+fn every_name_is_on_the_page_and_has_a_test() {
+    let commands = CommandKind::all().map(CommandKind::as_str);
+    let session = SessionEvent::KINDS.iter().map(|kind| SessionEvent::name(*kind));
+    let inbox = InboxEvent::KINDS.iter().map(|kind| InboxEvent::name(*kind));
+    let room = RoomEvent::KINDS.iter().map(|kind| RoomEvent::name(*kind));
+    let names: Vec<&str> = commands.chain(session).chain(inbox).chain(room).collect();
+    for page in ["docs/protocol.md", "ARCHITECTURE.md"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+        let text = std::fs::read_to_string(path).expect("the page");
+        let missing: Vec<_> = names.iter().filter(|name| !text.contains(&format!("`{name}`"))).collect();
+        assert!(missing.is_empty(), "{page} says nothing of {missing:?}");
+    }
+}
