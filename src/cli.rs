@@ -3,6 +3,7 @@
 //! Exit codes: 0 it was done, 1 it failed (one line on standard error says what to do), 2 it was called wrongly.
 
 mod accounts;
+mod operators;
 mod password;
 mod settings;
 mod token;
@@ -91,6 +92,12 @@ The password is asked for, or read from SPOTTER_PASSWORD.")]
     Link(accounts::LinkCommand),
     /// Print access tokens, for tools and tests
     Token(token::TokenArgs),
+    /// Entities that keep failing and wait for an operator
+    #[command(subcommand)]
+    Quarantine(operators::QuarantineCommand),
+    /// Commands that the server gave up
+    #[command(subcommand)]
+    DeadLetters(operators::DeadLetterCommand),
     /// What is set, and where
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -161,6 +168,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::User(command) => accounts::user(command, &sources.load()?).await,
             Command::Link(command) => accounts::link(command, &sources.load()?).await,
             Command::Token(args) => token::print(args, &sources.load()?).await,
+            Command::Quarantine(command) => operators::quarantine(command, &sources.load()?).await,
+            Command::DeadLetters(command) => operators::dead_letters(command, &sources.load()?).await,
             Command::Config(command) => settings::run(command, sources),
         }
     })
@@ -251,6 +260,11 @@ mod tests {
             "spotter user role --gym north --email a@b.c --role gym_owner",
             "spotter token --gym north --email a@b.c",
             "spotter token --gym north --role athlete",
+            "spotter quarantine list --admin http://127.0.0.1:1",
+            "spotter quarantine release room/0190a0a0-0000-7000-8000-000000000001/0190a0a0-0000-7000-8000-000000000001",
+            "spotter dead-letters list --frames",
+            "spotter dead-letters offer 0190a0a0-0000-7000-8000-000000000001",
+            "spotter dead-letters discard 0190a0a0-0000-7000-8000-000000000001",
             "spotter config print --config x.toml",
             "spotter config check",
         ] {
@@ -265,6 +279,8 @@ mod tests {
             "spotter link set --gym north --coach c@b.c --athlete a@b.c",
             "spotter link end --gym north --coach c@b.c",
             "spotter user role --gym north --email a@b.c --role admin",
+            "spotter quarantine release somebody",
+            "spotter dead-letters offer all",
             "spotter token --gym north",
             "spotter token --gym north --email a@b.c --role coach",
         ] {

@@ -7,6 +7,7 @@ mod health;
 mod listener;
 mod messages;
 mod observe;
+pub mod operators;
 mod people;
 pub mod problem;
 mod sign_in;
@@ -22,7 +23,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use metrics_exporter_prometheus::PrometheusHandle;
-use spotter_actors::Clock;
+use spotter_actors::{Clock, Engine};
 
 use crate::accounts::Accounts;
 use crate::auth::{SignIn, Tokens};
@@ -72,8 +73,9 @@ pub fn router(api: Arc<Api>, sockets: Router) -> Router {
 }
 
 /// What the admin listener serves.
-pub fn admin_router(metrics: PrometheusHandle) -> Router {
+pub fn admin_router(metrics: PrometheusHandle, engine: Arc<Engine>) -> Router {
     health::metrics_routes(metrics)
+        .merge(operators::routes(engine))
         .fallback(async || Problem::new(ProblemKind::NotFound))
         .method_not_allowed_fallback(async || Problem::new(ProblemKind::MethodNotAllowed))
         .layer(middleware::from_fn(observe::request))

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
-use spotter_actors::{Clock, Engine, Journal, Library, LocalBackplane, Ports, Tuning};
+use spotter_actors::{Clock, DeadLetters, Engine, Journal, Library, LocalBackplane, Ports, Tuning};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -122,7 +122,7 @@ pub async fn serve(
     let rights = tokio::spawn(keep_rights(changes, Arc::clone(&node.engine), Arc::clone(&node.registry)));
     let router = http::router(Arc::clone(&node.api), node.routes.clone());
     let public = http::serve(public, router, stopping.clone());
-    let admin = http::serve(admin, http::admin_router(metrics), stopping.clone());
+    let admin = http::serve(admin, http::admin_router(metrics, Arc::clone(&node.engine)), stopping.clone());
     let serving = tokio::spawn(async { tokio::join!(public, admin) });
     node.api.readiness.set(true);
     info!(listen = %reachable.public, admin_listen = %reachable.admin, "serving");
@@ -153,6 +153,7 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         library: Arc::clone(&store) as Arc<dyn Library>,
         backplane: Arc::new(LocalBackplane::default()),
+        dead_letters: Arc::clone(&store) as Arc<dyn DeadLetters>,
         clock: Arc::clone(&clock),
     };
     let tuning = Tuning {

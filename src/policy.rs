@@ -11,7 +11,7 @@ pub use standing::{Changes, Standing};
 
 use spotter_protocol::{
     Address, Command, CommandKind, EntityKind, InboxCommand, LinkPermission, Role, SignalKey, Speaker,
-    UserId, View, rule, speaker_of, view_for,
+    UserId, View, gym_room_view, gym_rule, rule, speaker_of, view_for,
 };
 
 use crate::accounts::Permissions;
@@ -58,6 +58,9 @@ impl Policy {
         };
         if address.kind != kind || !address.is_well_formed() {
             return Err(Denied::NotFound);
+        }
+        if address.is_shared_in(caller.gym) {
+            return allow(gym_rule(command).contains(&caller.role));
         }
         let rule = rule(command);
         if caller.user == address.owner {
@@ -132,7 +135,7 @@ impl Policy {
         }
         let widest = match address.kind {
             EntityKind::Inbox => widest_of_inbox(caller, address.owner),
-            EntityKind::Room => self.widest_of_room(caller, address.owner),
+            EntityKind::Room => self.widest_of_room(caller, address),
             EntityKind::Session => self.widest_of_session(caller, address.owner).await?,
         };
         let widest = widest.ok_or(Denied::NotFound)?;
@@ -140,10 +143,13 @@ impl Policy {
         allow(includes(widest, wanted)).map(|()| wanted)
     }
 
-    /// A room is its coach's alone.
-    fn widest_of_room(&self, caller: &Caller, owner: UserId) -> Option<View> {
+    /// A room is its coach's alone, and the gym's own is watched by whoever coaches there.
+    fn widest_of_room(&self, caller: &Caller, room: Address) -> Option<View> {
+        if room.is_shared_in(caller.gym) {
+            return gym_room_view(caller.role);
+        }
         match caller.role {
-            Role::Coach | Role::GymOwner if caller.user == owner => Some(View::Coach),
+            Role::Coach | Role::GymOwner if caller.user == room.owner => Some(View::Coach),
             Role::Coach | Role::GymOwner | Role::Athlete | Role::Admin => None,
         }
     }

@@ -60,6 +60,13 @@ pub fn record_metrics() -> Result<PrometheusHandle, TelemetryError> {
 fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
     describe_gauge!("spotter_build_info", "Always 1; the labels name the build");
+    describe_gauge!("spotter_actors_quarantined", "Entities that wait for an operator");
+    describe_counter!(
+        "spotter_commands_abandoned_total",
+        "Commands that the server failed twice on and gave up"
+    );
+    describe_counter!("spotter_commands_parked_total", "Commands that met an entity on its way to rest");
+    describe_histogram!("spotter_entity_batch_commands", "Commands of one entity judged together");
     describe_counter!("spotter_auth_attempts_total", "Sign-ins and token exchanges by result");
     describe_histogram!(
         "spotter_http_request_duration_seconds",

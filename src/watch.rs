@@ -85,14 +85,15 @@ impl Wall {
 
     fn draw(&self, now: Timestamp) -> String {
         let mut tiles: Vec<&Tile> = self.tiles.values().collect();
-        tiles.sort_by_key(|tile| (std::cmp::Reverse(tile.attention), tile.since, tile.athlete));
+        tiles.sort_by_key(|tile| tile.place());
         let training = tiles.iter().filter(|tile| tile.glance.is_some()).count();
         let state = if self.connected { "live" } else { "reconnecting: what follows is old" };
         let mut text = format!("{training} training, {} on the wall – {state}\n\n", tiles.len());
         for tile in tiles {
             let name = self.names.get(&tile.athlete).map_or("?", String::as_str);
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{:<10} {:<20} {}", word(tile.attention), name, line(tile, now));
+            let pin = if tile.pinned { '*' } else { ' ' };
+            let _ = writeln!(text, "{pin} {:<10} {:<20} {}", word(tile.attention), name, line(tile, now));
         }
         text
     }
@@ -106,17 +107,22 @@ fn line(tile: &Tile, now: Timestamp) -> String {
     }
     if let Some(rest) = glance.rest {
         let left = rest.start.plus(rest.duration_ms).micros_since(now) / 1_000_000;
-        text += &if left >= 0 {
-            format!("  rest {}", clock(left))
-        } else {
-            format!("  rest over {}", clock(-left))
-        };
+        if left >= 0 {
+            text += &format!("  rest {}", clock(left));
+        } else if !tile.stale {
+            // Of somebody out of sight nobody knows whether they still rest.
+            text += &format!("  rest over {}", clock(-left));
+        }
+    }
+    if let Some(pain) = &glance.pain {
+        text += &format!("  pain {} of 10, {}", pain.level.get(), pain.site.as_str());
     }
     for badge in &glance.badges {
         text += &format!("  [{}]", badge_word(*badge));
     }
     if let Some(presence) = tile.presence.filter(|presence| !presence.here) {
-        text += &format!("  lost signal {} ago", clock(now.micros_since(presence.since) / 1_000_000));
+        let ago = clock(now.micros_since(presence.since) / 1_000_000);
+        text += &format!("  lost signal {ago} ago{}", if tile.stale { ": may be old" } else { "" });
     }
     text
 }

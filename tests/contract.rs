@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use spotter::store::SqliteStore;
 use spotter_actors::contract::Subject;
-use spotter_actors::{Claim, Journal, contract_tests};
+use spotter_actors::{Claim, DeadLetters, Journal, contract_tests};
 use spotter_protocol::{Reps, SessionId, SetId, Shard, UserId};
 use sqlx::Row;
 use tempfile::TempDir;
@@ -22,6 +22,10 @@ struct Sqlite {
 #[async_trait]
 impl Subject for Sqlite {
     fn journal(&self) -> &dyn Journal {
+        &self.store
+    }
+
+    fn dead_letters(&self) -> &dyn DeadLetters {
         &self.store
     }
 

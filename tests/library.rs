@@ -124,6 +124,20 @@ async fn a_roster_is_the_active_links_that_let_the_coach_see_sessions() {
     assert_eq!(library.store.roster(GYM, seen).await.unwrap(), []);
 }
 
+#[tokio::test]
+async fn the_roster_of_a_gym_is_every_athlete_of_it_and_of_no_other() {
+    let library = a_library().await;
+    let [ana, ben, foreign] = [1, 2, 3].map(|n| user(0x100 + n));
+    library.user(GYM, ana).await;
+    library.user(GYM, ben).await;
+    library.user(OTHER_GYM, foreign).await;
+
+    let shared = |gym: GymId| UserId(gym.0);
+    assert_eq!(library.store.roster(GYM, shared(GYM)).await.unwrap(), [ana, ben]);
+    assert_eq!(library.store.roster(OTHER_GYM, shared(OTHER_GYM)).await.unwrap(), [foreign]);
+    assert_eq!(library.store.roster(GYM, shared(OTHER_GYM)).await.unwrap(), []);
+}
+
 struct Stocked {
     store: SqliteStore,
     claim: Claim,

@@ -5,26 +5,27 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use spotter_protocol::{
-    Address, Codec, Event, EventsFrame, Glance, Presence, PublishedEvent, Recorded, Shown, SignalFrame,
-    TilesFrame, UserId, Version, View, shows,
+    Address, Codec, Event, EventsFrame, Glance, PublishedEvent, Recorded, Shown, SignalFrame, TilesFrame,
+    UserId, Version, View, shows,
 };
+use spotter_rules::Connected;
 
 /// Committed news of one entity, or soft news of one person. Encoded once for each codec and view, however
 /// many hear it.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a publication lives behind one shared pointer")]
 pub enum Publication {
-    /// Events of one command, consecutive and committed.
+    /// Events of one entity, consecutive and committed.
     Events(EventNews),
     /// Tiles of a room.
     Tiles(TileNews),
-    /// A person came or went.
-    Presence(UserId, Presence),
+    /// A person's first connection opened, or their last one closed.
+    Presence(UserId, Connected),
     /// Soft news that somebody sent about an entity.
     Signal(SignalNews),
 }
 
-/// Events of one command of one entity.
+/// Events of one entity that were committed together, of one command or of several.
 #[derive(Debug)]
 pub struct EventNews {
     /// The entity.
@@ -45,7 +46,7 @@ pub struct EventNews {
 pub struct TileNews {
     /// The frame.
     pub frame: TilesFrame,
-    frames: Encoded<{ Codec::ALL.len() }>,
+    frames: Encoded<{ Codec::ALL.len() * View::ALL.len() }>,
 }
 
 /// Soft news about one entity.
@@ -104,9 +105,11 @@ impl TileNews {
         Self { frame, frames: Encoded::default() }
     }
 
-    /// The `tiles` frame.
-    pub fn frame(&self, codec: Codec) -> Bytes {
-        self.frames.0[codec as usize].get_or_init(|| codec.encode("tiles", &self.frame).into()).clone()
+    /// The `tiles` frame as `view` sees it.
+    pub fn frame(&self, codec: Codec, view: View) -> Bytes {
+        let place = codec as usize * View::ALL.len() + view as usize;
+        let encode = || codec.encode("tiles", &*self.frame.seen_in(view)).into();
+        self.frames.0[place].get_or_init(encode).clone()
     }
 }
 
@@ -243,7 +246,7 @@ mod tests {
     }
 
     fn presence(owner: UserId) -> Arc<Publication> {
-        Arc::new(Publication::Presence(owner, Presence { here: true, since: Timestamp(0) }))
+        Arc::new(Publication::Presence(owner, Connected { since: Timestamp(0), closed_at: None, turn: 1 }))
     }
 
     #[test]

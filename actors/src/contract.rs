@@ -1,24 +1,32 @@
 //! What every store must do: one suite, run over each of them. [`contract_tests!`](crate::contract_tests)
 //! makes a test of each check.
 
+mod dead_letters;
 mod entity;
 
 use async_trait::async_trait;
 use spotter_protocol::{Phase, Reps, SessionId, SetId, Shard, StreamId, Timestamp, UserId, Version};
 use uuid::Uuid;
 
+pub use self::dead_letters::{
+    a_command_given_up_again_is_kept_once, a_dead_letter_comes_back_as_it_was_kept,
+    a_discarded_dead_letter_is_gone,
+};
 use self::entity::{
     Entity, GYM, OTHER_GYM, STEPS_MAX, carrying, commit, event, events, leave_after, letter, letters,
     refused, reminding, reps_of, running, session, with_letters, with_rows,
 };
 use crate::Outcome::{Committed, Conflict, Fenced, Refused};
-use crate::{Append, Claim, Epoch, Journal, LetterId, Remind, Reminder, SnapshotWrite};
+use crate::{Append, Claim, DeadLetters, Epoch, Journal, LetterId, Remind, Reminder, SnapshotWrite};
 
 /// A new, empty store with every shard claimed, and what only its owner can do with it.
 #[async_trait]
 pub trait Subject: Send + Sync {
     /// The store.
     fn journal(&self) -> &dyn Journal;
+
+    /// Where it keeps commands that were given up.
+    fn dead_letters(&self) -> &dyn DeadLetters;
 
     /// The claim.
     fn claim(&self) -> &Claim;
@@ -55,6 +63,10 @@ macro_rules! contract_tests {
             running_lists_live_and_paused_sessions_newest_first
             read_rows_are_absolute
             a_sessions_row_never_goes_back
+            events_of_several_commands_share_an_append
+            a_dead_letter_comes_back_as_it_was_kept
+            a_command_given_up_again_is_kept_once
+            a_discarded_dead_letter_is_gone
             letters_are_written_with_their_events_and_keep_their_order
             a_letter_is_carried_once
             a_fenced_append_neither_writes_nor_carries_letters
@@ -128,6 +140,20 @@ pub async fn values_at_the_ends_of_their_ranges_come_back(subject: &dyn Subject)
     assert_eq!(events(subject, entity).await, Some(append.events));
     let beyond = subject.journal().events(GYM, entity.address, Version(u64::MAX), u32::MAX).await;
     assert_eq!(beyond.expect("an answer"), Some(vec![]));
+}
+
+/// An append of several commands is written whole, and known again by each of them.
+pub async fn events_of_several_commands_share_an_append(subject: &dyn Subject) {
+    let entity = session(subject, 1, 1);
+    let mut append = entity.opens(1, 1);
+    append.events.extend([event(2, 2), event(3, 2), event(4, 3)]);
+    let mut other = append.clone();
+    other.events[3] = event(4, 9);
+
+    assert_eq!(commit(subject, std::slice::from_ref(&append)).await, [Committed]);
+    assert_eq!(commit(subject, std::slice::from_ref(&append)).await, [Committed], "offered again");
+    assert_eq!(commit(subject, &[other]).await, [Conflict]);
+    assert_eq!(events(subject, entity).await, Some(append.events));
 }
 
 /// No version twice, none left out, and none of an entity that was never opened.

@@ -1,25 +1,33 @@
 //! Which entities are in memory. Finds the actor of an address, wakes one that rests (once, however many
-//! ask), sends idle ones to rest, and starts those that fail again, later and later.
+//! ask), sends idle ones to rest, starts those that fail again, later and later, and in the end leaves those
+//! that keep failing to an operator.
+
+mod care;
+mod slot;
+mod supervisor;
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr, SupervisionEvent};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SpawnErr};
 use spotter_protocol::{Address, EntityKind, ErrorCode, Fault, GymId, Millis};
 use spotter_rules::{Inbox, Room, Session};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
+pub use self::care::Quarantined;
+use self::care::{Population, blame};
+use self::slot::{Part, Stage};
+use self::supervisor::Supervisor;
 use crate::Claim;
 use crate::ask::{Ask, Gate};
-use crate::shell::{Awake, Kind, Shared, Shell};
+use crate::queue::WAIT_MAX;
+use crate::shell::{Awake, Fenced, Kind, Shared, Shell, Work};
 
-/// Commands of one entity under way at once.
-const ENTITY_COMMANDS_MAX: u32 = 64;
 /// Commands of the whole node under way at once.
 const NODE_COMMANDS_MAX: u32 = 8_192;
 /// Entities in memory at once, spread over the parts.
@@ -30,45 +38,26 @@ const LOADS_MAX: usize = 16;
 const PARTS: usize = 64;
 /// How long a client waits before it sends again what was not admitted.
 const BUSY_RETRY: Millis = Millis(250);
-/// The wait before an entity that failed is started again; it doubles with each failure in a row.
-const BACKOFF: Duration = Duration::from_millis(100);
-/// The longest such wait.
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// An actor that lived this long before it failed is taken to have been well.
-const WELL_AFTER: Duration = Duration::from_secs(60);
+/// How long a client waits before it tries an entity in quarantine again.
+const QUARANTINE_RETRY: Millis = Millis(60_000);
 
 /// The entities of a node.
 pub(crate) struct Directory {
     shared: Arc<Shared>,
     claim: Claim,
+    /// How long an entity without commands stays in memory.
+    idle: Duration,
     supervisor: ActorRef<Weak<Directory>>,
-    parts: [Mutex<HashMap<Address, Slot>>; PARTS],
+    parts: [Mutex<Part>; PARTS],
     /// Of which entity an actor is an activation.
     activations: Mutex<HashMap<ActorId, Address>>,
     gate: Arc<Gate>,
     loads: Semaphore,
+    population: Population,
+    /// Activations on their way to rest.
+    draining: AtomicUsize,
     closed: AtomicBool,
     left: Notify,
-}
-
-/// One entity that is in memory, on its way in or out, or waits to be started again.
-struct Slot {
-    gym: GymId,
-    gate: Arc<Gate>,
-    /// Failures in a row.
-    failures: u32,
-    stage: Stage,
-}
-
-enum Stage {
-    /// It is being read; commands wait here, as many as its gate admits.
-    Loading { parked: Vec<Ask> },
-    /// It takes commands.
-    Live { actor: ActorRef<Box<Ask>>, since: Instant, used: Instant },
-    /// This activation takes no more; commands wait here for the next, as many as its gate admits.
-    Draining { actor: ActorId, since: Instant, parked: Vec<Ask> },
-    /// It failed; commands are refused until then.
-    Failed { until: Instant },
 }
 
 impl Directory {
@@ -76,21 +65,29 @@ impl Directory {
     ///
     /// # Errors
     /// When its supervisor cannot be started.
-    pub(crate) async fn start(shared: Arc<Shared>, claim: Claim) -> Result<Arc<Self>, SpawnErr> {
+    pub(crate) async fn start(
+        shared: Arc<Shared>,
+        claim: Claim,
+        idle: Duration,
+    ) -> Result<Arc<Self>, SpawnErr> {
         let (supervisor, _) = Actor::spawn(None, Supervisor, ()).await?;
         let directory = Arc::new(Self {
             shared,
             claim,
+            idle,
             supervisor,
             parts: std::array::from_fn(|_| Mutex::default()),
             activations: Mutex::default(),
             gate: Arc::default(),
             loads: Semaphore::new(LOADS_MAX),
+            population: Population::default(),
+            draining: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             left: Notify::new(),
         });
         // A supervisor that was just started takes its first message.
         let _ = directory.supervisor.send_message(Arc::downgrade(&directory));
+        tokio::spawn(care::take_care(Arc::downgrade(&directory)));
         Ok(directory)
     }
 
@@ -102,101 +99,112 @@ impl Directory {
             return ask.reply.send(Err(Fault::retry(ErrorCode::Unavailable, BUSY_RETRY)));
         }
         let busy = || Err(Fault::retry(ErrorCode::Busy, BUSY_RETRY));
-        let Some(node_place) = self.gate.admit(NODE_COMMANDS_MAX) else {
+        ask.place = self.gate.admit(NODE_COMMANDS_MAX);
+        if ask.place.is_none() {
             return ask.reply.send(busy());
-        };
-        let mut part = self.part(address);
-        let crowded = part.len() >= ENTITIES_MAX / PARTS;
-        let mut wake = false;
-        let slot = match part.entry(address) {
-            Entry::Occupied(slot) => slot.into_mut(),
-            Entry::Vacant(_) if crowded => return ask.reply.send(busy()),
-            Entry::Vacant(place) => {
-                wake = true;
-                let stage = Stage::Loading { parked: Vec::new() };
-                place.insert(Slot { gym, gate: Arc::default(), failures: 0, stage })
-            }
-        };
-        if slot.gym != gym {
-            return ask.reply.send(Err(Fault::new(ErrorCode::NotFound)));
         }
-        let Some(place) = slot.gate.admit(ENTITY_COMMANDS_MAX) else {
-            return ask.reply.send(busy());
-        };
-        ask.places = Some([place, node_place]);
-        match &mut slot.stage {
-            Stage::Loading { parked } | Stage::Draining { parked, .. } => parked.push(ask),
-            Stage::Failed { until } if Instant::now() < *until => {
-                return ask.reply.send(Err(Fault::retry(ErrorCode::Unavailable, millis_until(*until))));
+        let now = Instant::now();
+        let mut part = self.part(address);
+        let mut wake = false;
+        if !part.contains(address) {
+            if part.len() >= ENTITIES_MAX / PARTS {
+                return ask.reply.send(busy());
             }
+            wake = true;
+            part.insert(address, gym, now + WAIT_MAX);
+            self.population.add(address.kind);
+        }
+        let Some(slot) = part.get(address).filter(|slot| slot.gym == gym) else {
+            return ask.reply.send(Err(Fault::new(ErrorCode::NotFound)));
+        };
+        if let Stage::Quarantined { .. } = slot.stage {
+            return ask.reply.send(Err(Fault::retry(ErrorCode::Quarantined, QUARANTINE_RETRY)));
+        }
+        let tell = match slot.queue.push(ask) {
+            Ok(tell) => tell,
+            Err(ask) => return ask.reply.send(busy()),
+        };
+        let mut check = now + WAIT_MAX;
+        match &mut slot.stage {
+            Stage::Loading | Stage::Quarantined { .. } => {}
+            Stage::Draining { .. } => park(),
+            Stage::Failed { until } if now < *until => check = check.min(*until),
             Stage::Failed { .. } => {
                 wake = true;
-                slot.stage = Stage::Loading { parked: vec![ask] };
+                slot.stage = Stage::Loading;
             }
             Stage::Live { actor, since, used } => {
-                *used = Instant::now();
-                // It ended on its own and the news is on the way: the command waits for it.
-                if let Err(MessagingErr::SendErr(ask)) = actor.send_message(Box::new(ask)) {
-                    slot.stage = Stage::Draining { actor: actor.get_id(), since: *since, parked: vec![*ask] };
+                *used = now;
+                check = check.min(now + self.idle);
+                if tell && actor.send_message(Work).is_err() {
+                    // It ended on its own and the news is on the way: the command waits for the next.
+                    let (actor, since) = (actor.get_id(), *since);
+                    slot.stage = Stage::Draining { actor, since };
+                    self.draining.fetch_add(1, Ordering::Relaxed);
+                    park();
                 }
             }
         }
+        part.check_by(address, check);
         drop(part);
         if wake {
             self.wake(address, gym);
         }
     }
 
-    /// Sends entities to rest that had no command for `idle`, and forgets failures long past.
-    pub(crate) fn rest(&self, idle: Duration) {
-        let now = Instant::now();
-        let mut sessions = 0;
-        let mut inboxes = 0;
-        let mut rooms = 0;
-        for part in &self.parts {
-            let mut part = lock(part);
-            part.retain(|_, slot| !matches!(slot.stage, Stage::Failed { until } if now > until + WELL_AFTER));
-            for (address, slot) in part.iter_mut() {
-                match address.kind {
-                    EntityKind::Session => sessions += 1,
-                    EntityKind::Inbox => inboxes += 1,
-                    EntityKind::Room => rooms += 1,
-                }
-                if let Stage::Live { used, .. } = slot.stage
-                    && slot.gate.taken() == 0
-                    && now.duration_since(used) >= idle
-                {
-                    drain(slot);
-                }
-            }
-        }
-        metrics::gauge!("spotter_actors", "kind" => "session").set(f64::from(sessions));
-        metrics::gauge!("spotter_actors", "kind" => "inbox").set(f64::from(inboxes));
-        metrics::gauge!("spotter_actors", "kind" => "room").set(f64::from(rooms));
-    }
-
     /// Takes no more commands, and waits until every entity has finished those it has and gone to rest.
     pub(crate) async fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        for part in &self.parts {
+            loop {
+                let room = self.room_to_drain().await;
+                let mut part = lock(part);
+                let down: Vec<Address> =
+                    part.iter().filter(|(_, slot)| slot.is_down()).map(|(address, _)| address).collect();
+                down.into_iter().for_each(|address| self.forget(&mut part, address));
+                let drained = part.iter().filter_map(|(_, slot)| self.drain(slot).then_some(())).take(room);
+                if drained.count() < room {
+                    break;
+                }
+            }
+        }
+        // What is being read now is drained as soon as it has started.
+        self.until(|| self.population.total() == 0).await;
+    }
+
+    /// Waits until some activation may go to rest; says how many may.
+    async fn room_to_drain(&self) -> usize {
+        let room = || care::DRAINS_MAX.saturating_sub(self.draining.load(Ordering::Relaxed));
+        self.until(|| room() > 0).await;
+        room().max(1)
+    }
+
+    /// Waits until something is so that changes when an entity leaves.
+    async fn until(&self, is_so: impl Fn() -> bool) {
         loop {
             let left = self.left.notified();
-            let mut awake = 0;
-            for part in &self.parts {
-                let mut part = lock(part);
-                part.retain(|_, slot| !matches!(slot.stage, Stage::Failed { .. }));
-                part.values_mut().for_each(drain);
-                awake += part.len();
-            }
-            if awake == 0 {
+            tokio::pin!(left);
+            left.as_mut().enable();
+            if is_so() {
                 return;
             }
             left.await;
         }
     }
 
-    fn part(&self, address: Address) -> MutexGuard<'_, HashMap<Address, Slot>> {
+    fn part(&self, address: Address) -> MutexGuard<'_, Part> {
         let bytes = address.id.as_bytes();
         lock(&self.parts[usize::from(bytes[15] ^ bytes[7]) % PARTS])
+    }
+
+    /// Removes an entity that has no activation, and answers what waits for it.
+    fn forget(&self, part: &mut Part, address: Address) {
+        let Some(slot) = part.remove(address) else { return };
+        self.population.remove(address.kind);
+        if let Stage::Quarantined { .. } = slot.stage {
+            self.population.release();
+        }
+        slot.queue.refuse_all(&Fault::retry(ErrorCode::Unavailable, BUSY_RETRY));
     }
 
     /// Reads an entity and starts its actor. There is one such task for each slot that is loading.
@@ -217,7 +225,7 @@ impl Directory {
         self: Arc<Self>,
         address: Address,
         gym: GymId,
-    ) -> Result<ActorRef<Box<Ask>>, Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<ActorRef<Work>, Box<dyn Error + Send + Sync>> {
         match address.kind {
             EntityKind::Session => self.start_kind::<Session>(address, gym).await,
             EntityKind::Inbox => self.start_kind::<Inbox>(address, gym).await,
@@ -229,142 +237,118 @@ impl Directory {
         &self,
         address: Address,
         gym: GymId,
-    ) -> Result<ActorRef<Box<Ask>>, Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<ActorRef<Work>, Box<dyn Error + Send + Sync>> {
         let _permit = self.loads.acquire().await?;
-        let epoch = self.claim.epoch(address.shard()).ok_or("the shard belongs to another node")?;
-        let awake = Awake::<S>::load(Arc::clone(&self.shared), gym, address, epoch).await?;
+        let epoch = self.claim.epoch(address.shard()).ok_or(Fenced)?;
+        let queue = self.part(address).get(address).map(|slot| Arc::clone(&slot.queue));
+        let queue = queue.ok_or("nobody waits for it any more")?;
+        let awake = Awake::<S>::load(Arc::clone(&self.shared), gym, address, epoch, queue).await?;
         let (actor, _) =
             Actor::spawn_linked(None, Shell::<S>::default(), awake, self.supervisor.get_cell()).await?;
         Ok(actor)
     }
 
-    fn started(&self, address: Address, actor: ActorRef<Box<Ask>>) {
+    fn started(&self, address: Address, actor: ActorRef<Work>) {
         let mut part = self.part(address);
         lock(&self.activations).insert(actor.get_id(), address);
         let now = Instant::now();
-        let live = Stage::Live { actor: actor.clone(), since: now, used: now };
-        let stage = part.get_mut(&address).map(|slot| std::mem::replace(&mut slot.stage, live));
-        if let Some(Stage::Loading { parked }) = stage {
-            for ask in parked {
-                // It cannot have ended before its first message.
-                let _ = actor.send_message(Box::new(ask));
-            }
+        let Some(slot) = part.get(address) else { return };
+        if slot.queue.begin() {
+            // It cannot have ended before its first message.
+            let _ = actor.send_message(Work);
         }
+        slot.stage = Stage::Live { actor, since: now, used: now };
         if self.closed.load(Ordering::Acquire) {
-            part.get_mut(&address).into_iter().for_each(drain);
+            self.drain(slot);
         }
+        part.check_by(address, now + self.idle);
     }
 
-    fn not_started(&self, address: Address, error: &(dyn std::error::Error + 'static)) {
+    fn not_started(self: &Arc<Self>, address: Address, error: &(dyn Error + 'static)) {
         error!(%address, error, "entity cannot be loaded");
-        let mut part = self.part(address);
-        if let Some(slot) = part.get_mut(&address) {
-            fail(slot);
-        }
-        drop(part);
+        self.failed(&mut self.part(address), address, error, Duration::ZERO);
         self.left.notify_waiters();
     }
 
-    /// An activation ended: the entity rests, begins anew for the commands that wait, or backs off.
-    fn ended(self: &Arc<Self>, actor: ActorId, failed: bool) {
+    /// An activation ended, with a failure or without: the entity rests, begins anew for the commands that
+    /// wait, or backs off.
+    fn ended(self: &Arc<Self>, actor: ActorId, failure: Option<ActorProcessingErr>) {
         let Some(address) = lock(&self.activations).remove(&actor) else { return };
         let mut part = self.part(address);
-        let Some(slot) = part.get_mut(&address) else { return };
-        let (since, parked) = match &mut slot.stage {
-            Stage::Live { actor: live, since, .. } if live.get_id() == actor => (*since, Vec::new()),
-            Stage::Draining { actor: draining, since, parked } if *draining == actor => {
-                (*since, std::mem::take(parked))
+        let Some(slot) = part.get(address) else { return };
+        let since = match &slot.stage {
+            Stage::Live { actor: live, since, .. } if live.get_id() == actor => *since,
+            Stage::Draining { actor: draining, since } if *draining == actor => {
+                self.draining.fetch_sub(1, Ordering::Relaxed);
+                *since
             }
             // News of an earlier activation.
-            Stage::Live { .. } | Stage::Draining { .. } | Stage::Loading { .. } | Stage::Failed { .. } => {
-                return;
-            }
+            Stage::Live { .. }
+            | Stage::Draining { .. }
+            | Stage::Loading
+            | Stage::Failed { .. }
+            | Stage::Quarantined { .. } => return,
         };
-        if failed {
-            if since.elapsed() >= WELL_AFTER {
-                slot.failures = 0;
-            }
-            fail(slot);
+        if let Some(error) = failure {
+            warn!(%address, %error, "entity actor failed");
             metrics::counter!("spotter_actor_restarts_total").increment(1);
-        } else if parked.is_empty() || self.closed.load(Ordering::Acquire) {
-            part.remove(&address);
+            self.failed(&mut part, address, &*error, since.elapsed());
+        } else if slot.queue.is_empty() {
+            part.remove(address);
+            self.population.remove(address.kind);
         } else {
             let gym = slot.gym;
-            slot.failures = 0;
-            slot.stage = Stage::Loading { parked };
+            slot.be_well();
+            slot.stage = Stage::Loading;
             self.wake(address, gym);
         }
         drop(part);
         self.left.notify_waiters();
     }
-}
 
-/// Lets the actor of a live slot finish what it has and take no more.
-fn drain(slot: &mut Slot) {
-    if let Stage::Live { actor, since, .. } = &slot.stage {
-        // An actor that has ended already is drained.
-        let _ = actor.drain();
-        slot.stage = Stage::Draining { actor: actor.get_id(), since: *since, parked: Vec::new() };
+    /// Backs off, or gives the entity to an operator. What waits is offered to the next activation; a command
+    /// that was the cause again is given up.
+    fn failed(
+        &self,
+        part: &mut MutexGuard<'_, Part>,
+        address: Address,
+        error: &(dyn Error + 'static),
+        lived: Duration,
+    ) {
+        let Some(slot) = part.get(address) else { return };
+        let why = error.to_string();
+        if let Some(ask) = slot.queue.fail() {
+            let (store, clock) = (Arc::clone(&self.shared.dead_letters), Arc::clone(&self.shared.clock));
+            tokio::spawn(crate::dead_letter::give_up(store, clock, ask, why.clone()));
+        }
+        slot.count_failure(lived, blame(error) == care::Blame::Entity);
+        if blame(error) == care::Blame::Fence {
+            // Whoever owns the shard takes them.
+            slot.queue.refuse_all(&Fault::retry(ErrorCode::Unavailable, BUSY_RETRY));
+        }
+        if self.closed.load(Ordering::Acquire) {
+            slot.stage = Stage::Failed { until: Instant::now() };
+            return self.forget(part, address);
+        }
+        if slot.faults >= care::QUARANTINE_AFTER {
+            error!(%address, failures = slot.failures, why, "entity quarantined: an operator has to look");
+            slot.queue.refuse_all(&Fault::retry(ErrorCode::Quarantined, QUARANTINE_RETRY));
+            slot.stage = Stage::Quarantined { since: self.shared.clock.now(), error: why };
+            self.population.quarantine();
+            return;
+        }
+        let until = Instant::now() + slot.backoff();
+        slot.stage = Stage::Failed { until };
+        part.check_by(address, until);
     }
 }
 
-/// Backs off. What waited in the slot is dropped, and so answered as of unknown outcome.
-fn fail(slot: &mut Slot) {
-    let wait = BACKOFF.saturating_mul(1 << slot.failures.min(16)).min(BACKOFF_MAX);
-    slot.failures = slot.failures.saturating_add(1);
-    slot.stage = Stage::Failed { until: Instant::now() + wait };
-}
-
-fn millis_until(moment: Instant) -> Millis {
-    let wait = moment.saturating_duration_since(Instant::now());
-    Millis(u32::try_from(wait.as_millis()).unwrap_or(u32::MAX))
+/// Counts a command that met an activation on its way out.
+fn park() {
+    metrics::counter!("spotter_commands_parked_total").increment(1);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing that can panic happens between two changes that belong together.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Hears how actors end and tells the directory. Restarting is the directory's.
-struct Supervisor;
-
-impl Actor for Supervisor {
-    type Msg = Weak<Directory>;
-    type State = Weak<Directory>;
-    type Arguments = ();
-
-    async fn pre_start(&self, _: ActorRef<Self::Msg>, (): ()) -> Result<Self::State, ActorProcessingErr> {
-        Ok(Weak::new())
-    }
-
-    async fn handle(
-        &self,
-        _: ActorRef<Self::Msg>,
-        directory: Self::Msg,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        *state = directory;
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        _: ActorRef<Self::Msg>,
-        event: SupervisionEvent,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        let (actor, failed) = match event {
-            SupervisionEvent::ActorTerminated(actor, _, _) => (actor.get_id(), false),
-            SupervisionEvent::ActorFailed(actor, error) => {
-                warn!(actor = %actor.get_id(), %error, "entity actor failed");
-                (actor.get_id(), true)
-            }
-            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
-        };
-        match state.upgrade() {
-            Some(directory) => directory.ended(actor, failed),
-            None => info!("entity actor ended after its directory"),
-        }
-        Ok(())
-    }
 }

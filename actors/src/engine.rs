@@ -1,5 +1,7 @@
 //! The engine's face: commands in, publications out, and what a subscriber needs to catch up.
 
+mod operators;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,14 +21,12 @@ use crate::presence::People;
 use crate::shell::{Kind, Shared, read_rows, rebuild, shown};
 use crate::timers;
 use crate::wall::{Walls, Watch};
-use crate::{Claim, Clock, Journal, Library, StoreError};
+use crate::{Claim, Clock, DeadLetters, Journal, Library, StoreError};
 
 /// Events replayed to a subscriber; one that missed more gets a snapshot.
 const REPLAY_MAX: u32 = 256;
 /// Subscribers caught up from the journal at once.
 const CATCH_UPS_MAX: usize = 32;
-/// How often idle entities are looked for.
-const SWEEP: Duration = Duration::from_secs(1);
 
 /// What lies outside the engine.
 #[derive(Clone)]
@@ -37,6 +37,8 @@ pub struct Ports {
     pub library: Arc<dyn Library>,
     /// Who hears of it.
     pub backplane: Arc<dyn Backplane>,
+    /// Where commands go that the server gave up.
+    pub dead_letters: Arc<dyn DeadLetters>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -99,20 +101,13 @@ impl Engine {
             backplane: Arc::clone(&ports.backplane),
             lanes,
             hints,
+            dead_letters: Arc::clone(&ports.dead_letters),
+            clock: Arc::clone(&ports.clock),
             snapshot_every: tuning.snapshot_every.into(),
         });
-        let directory = Directory::start(shared, claim).await?;
+        let directory = Directory::start(shared, claim, tuning.idle).await?;
         timers::start(Arc::clone(&ports.journal), Arc::clone(&ports.clock), &directory);
         post::open(Arc::clone(&ports.journal), Arc::clone(&ports.clock), &directory, hinted);
-        let sweeping = Arc::downgrade(&directory);
-        tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(SWEEP);
-            loop {
-                ticks.tick().await;
-                let Some(directory) = sweeping.upgrade() else { return };
-                directory.rest(tuning.idle);
-            }
-        });
         let people = Arc::new(People::new(Arc::clone(&ports.clock), Arc::clone(&ports.backplane)));
         let walls = Walls::new(ports.clone(), Arc::clone(&people), tuning.tick);
         Ok(Arc::new(Self { ports, directory, walls, people, catch_ups: Semaphore::new(CATCH_UPS_MAX) }))

@@ -28,8 +28,8 @@ impl Claim {
     }
 }
 
-/// Events of an entity with the rows that go with them: written whole or not at all. Without events it moves
-/// the entity's reminder and nothing else.
+/// Events of an entity, of one command or of several in turn, with the rows that go with them: written whole or
+/// not at all. Without events it moves the entity's reminder and nothing else.
 #[derive(Clone, Debug)]
 pub struct Append {
     /// The tenant.
@@ -271,11 +271,12 @@ pub trait Library: Send + Sync + 'static {
         at: Timestamp,
     ) -> Result<Brief, StoreError>;
 
-    /// The athletes on active links of a coach with permission to see sessions.
+    /// The athletes of a room, each once: of a coach, those on active links with permission to see sessions; of
+    /// the gym itself, whose id then is the owner's, all of its athletes. At most as many as a wall shows.
     ///
     /// # Errors
     /// When the store does not answer.
-    async fn roster(&self, gym: GymId, coach: UserId) -> Result<Vec<UserId>, StoreError>;
+    async fn roster(&self, gym: GymId, owner: UserId) -> Result<Vec<UserId>, StoreError>;
 }
 
 /// The time of day. Only the engine's shell asks; rules are told.

@@ -12,12 +12,14 @@ mod ask;
 mod backplane;
 #[cfg(feature = "simulation")]
 pub mod contract;
+mod dead_letter;
 mod directory;
 mod engine;
 mod journal;
 mod lane;
 mod post;
 mod presence;
+mod queue;
 mod shell;
 #[cfg(feature = "simulation")]
 mod simulated;
@@ -29,6 +31,8 @@ pub use backplane::{
     Backplane, EventNews, Listener, Listening, LocalBackplane, Publication, SignalNews, TileNews,
     events_frame, publish,
 };
+pub use dead_letter::{DEAD_LETTERS_MAX, DeadLetter, DeadLetterId, DeadLetters};
+pub use directory::Quarantined;
 pub use engine::{CatchUp, Engine, Ports, Tuning};
 pub use journal::{
     Append, Claim, Clock, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Outcome, Remind, Reminder,

@@ -1,5 +1,6 @@
 //! The actor around an entity. Its one order: deduplicate, decide, append and wait for the commit, apply,
-//! publish, reply. The state never runs ahead of the journal, and nobody sees what is not in it.
+//! publish, reply. The state never runs ahead of the journal, and nobody sees what is not in it. Commands that
+//! wait together go through it together.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -13,15 +14,18 @@ use spotter_rules::{self as rules, Brief, Entity, Rules, Verdict};
 use tracing::{error, warn};
 use uuid::Uuid;
 
-use crate::ask::{Ask, Done};
+use crate::ask::{Answer, Done};
 use crate::backplane::{EventNews, Publication};
-use crate::lane::{Lanes, Unknown};
+use crate::lane::Lanes;
 use crate::post::{self, Hints};
+use crate::queue::{Asked, Queue};
 use crate::{
-    Append, Backplane, Epoch, EventRow, Journal, LetterId, Library, Outcome, Remind, SnapshotRow,
-    SnapshotWrite, StoreError, Stored,
+    Append, Backplane, Clock, DeadLetters, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Outcome,
+    Remind, SnapshotRow, SnapshotWrite, StoreError, Stored,
 };
 
+/// Bytes of event bodies after which an append takes no further command.
+const BATCH_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of event bodies after which a snapshot is stored.
 const SNAPSHOT_BYTES: usize = 64 * 1024;
 /// Fewer new events than this are not worth a snapshot when an entity goes to rest.
@@ -35,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) lanes: Lanes,
     /// Tells the post office of letters.
     pub(crate) hints: Hints,
+    pub(crate) dead_letters: Arc<dyn DeadLetters>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Events after which a snapshot is stored.
     pub(crate) snapshot_every: u64,
 }
@@ -50,12 +56,52 @@ pub(crate) struct Awake<S: Kind> {
     address: Address,
     epoch: Epoch,
     stream: StreamId,
+    queue: Arc<Queue>,
     entity: Entity<S>,
     saved: Version,
     unsaved_bytes: usize,
     /// The stored reminder; the entity's own wish may be later.
     reminder: Option<Timestamp>,
 }
+
+/// Commands that are judged together and whose events share one append.
+struct Batch<S: Kind> {
+    /// The state after what was accepted, not adopted yet.
+    next: Option<Entity<S>>,
+    events: Vec<Recorded<S::Event>>,
+    rows: Vec<EventRow>,
+    letters: Vec<LetterRow>,
+    carried: Vec<LetterId>,
+    /// Bytes of event bodies.
+    bytes: usize,
+    /// To each command in turn, once what was accepted is committed.
+    answers: Vec<Answer>,
+    /// A reminder rang before something was due.
+    too_early: bool,
+}
+
+impl<S: Kind> Default for Batch<S> {
+    fn default() -> Self {
+        Self {
+            next: None,
+            events: Vec::new(),
+            rows: Vec::new(),
+            letters: Vec::new(),
+            carried: Vec::new(),
+            bytes: 0,
+            answers: Vec::new(),
+            too_early: false,
+        }
+    }
+}
+
+/// Another node has the shard, or this one has it under a newer epoch: nothing more is written here.
+#[derive(Debug, thiserror::Error)]
+#[error("the shard has another owner or a newer epoch")]
+pub(crate) struct Fenced;
+
+/// There is something in the queue.
+pub(crate) struct Work;
 
 impl<S: Kind> Awake<S> {
     /// Reads an entity from the journal; one that has no events yet begins a stream of its own.
@@ -64,6 +110,7 @@ impl<S: Kind> Awake<S> {
         gym: GymId,
         address: Address,
         epoch: Epoch,
+        queue: Arc<Queue>,
     ) -> Result<Self, StoreError> {
         let stored = shared.journal.load(gym, address).await?;
         let reminder = stored.as_ref().and_then(|stored| stored.reminder);
@@ -74,19 +121,66 @@ impl<S: Kind> Awake<S> {
             }
             None => (StreamId(Uuid::now_v7()), Entity::default(), Version(0)),
         };
-        Ok(Self { shared, gym, address, epoch, stream, entity, saved, unsaved_bytes: 0, reminder })
+        Ok(Self { shared, gym, address, epoch, stream, queue, entity, saved, unsaved_bytes: 0, reminder })
     }
 
-    /// Judges one command and answers it. An error ends the actor: what is in memory may no longer be what
-    /// is in the journal, and it is rebuilt from there.
-    async fn obey(&mut self, ask: Ask) -> Result<(), ActorProcessingErr> {
-        let Ask { author, frame, offset, received_at, reply, carries, places, .. } = ask;
+    /// Judges what waits, as much of it in one append as fits, and answers it; until nothing waits. An error
+    /// ends the actor: what is in memory may no longer be what is in the journal, and it is rebuilt from there.
+    async fn work(&mut self) -> Result<(), ActorProcessingErr> {
+        while let Some(first) = self.queue.next() {
+            self.obey(first).await?;
+            if self.entity.head().0 >= self.saved.0 + self.shared.snapshot_every
+                || self.unsaved_bytes >= SNAPSHOT_BYTES
+            {
+                self.save().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a command and those that wait behind it, each against the state as those before it leave it, and
+    /// answers them in turn once all that they changed is committed.
+    async fn obey(&mut self, first: Asked) -> Result<(), ActorProcessingErr> {
+        let mut batch = Batch::default();
+        let mut next = Some(first);
+        while let Some(asked) = next {
+            self.judge(asked, &mut batch).await?;
+            next = if batch.bytes < BATCH_BYTES_MAX { self.queue.next() } else { None };
+        }
+        let commands = batch.answers.len();
+        metrics::histogram!("spotter_entity_batch_commands").record(commands as f64);
+        if commands > 1 {
+            self.queue.suspect_nobody();
+        }
+        match self.commit(&mut batch).await? {
+            Ok(()) => {}
+            Err(why) if commands == 1 => {
+                error!(address = %self.address, %why, "the store refuses an event");
+                let fault = Fault::saying(ErrorCode::BadFrame, "the store cannot hold this");
+                batch.answers = vec![Err(fault)];
+            }
+            Err(_) => {
+                // One of them is bad: alone, each stands for itself.
+                self.queue.again_alone();
+                return Ok(());
+            }
+        }
+        if batch.too_early {
+            self.move_reminder().await?;
+        }
+        self.queue.answer(batch.answers);
+        Ok(())
+    }
+
+    /// Judges one command and puts what comes of it into the batch.
+    async fn judge(&self, asked: Asked, batch: &mut Batch<S>) -> Result<(), ActorProcessingErr> {
+        let Asked { author, frame, offset, received_at, carries } = asked;
         let Ok(command) = S::Command::try_from(frame.command) else {
             let fault = Fault::saying(ErrorCode::BadFrame, "this command is for another kind of entity");
-            reply.send(Err(fault));
+            batch.answers.push(Err(fault));
             return Ok(());
         };
-        let asked = rules::Ask {
+        let ask = rules::Ask {
             owner: self.address.owner,
             id: self.address.id,
             command: &command,
@@ -99,52 +193,53 @@ impl<S: Kind> Awake<S> {
             offset,
             received_at,
         };
-        let verdict = match self.entity.known(&asked) {
+        let entity = batch.next.as_ref().unwrap_or(&self.entity);
+        let verdict = match entity.known(&ask) {
             Some(verdict) => verdict,
-            None => match self.brief(&asked).await {
-                Ok(brief) => self.entity.judge(&asked, &brief),
+            None => match self.brief(entity, &ask).await {
+                Ok(brief) => entity.judge(&ask, &brief),
                 Err(error) => {
                     warn!(address = %self.address, %error, "no brief for a command");
                     Verdict::Refuse(Fault::new(ErrorCode::Unavailable))
                 }
             },
         };
-        let answer = match verdict {
+        batch.answers.push(match verdict {
             Verdict::Repeat(version) => Ok(Done { version, repeat: true }),
             Verdict::Refuse(fault) => {
-                if fault.code == ErrorCode::NotYet {
-                    self.move_reminder().await?;
-                }
+                batch.too_early |= fault.code == ErrorCode::NotYet;
                 Err(fault)
             }
-            Verdict::Accept(events) => self.commit(events, carries).await?,
-        };
-        reply.send(answer);
-        drop(places);
-        if self.entity.head().0 >= self.saved.0 + self.shared.snapshot_every
-            || self.unsaved_bytes >= SNAPSHOT_BYTES
-        {
-            self.save().await;
-        }
+            Verdict::Accept(events) => {
+                let next = batch.next.get_or_insert_with(|| self.entity.clone());
+                for event in &events {
+                    next.apply(event);
+                    let row = row(event)?;
+                    batch.bytes += row.body.len();
+                    batch.rows.push(row);
+                    batch.letters.extend(post::letters_of::<S>(self.address, event)?);
+                }
+                batch.carried.extend(carries);
+                batch.events.extend(events);
+                Ok(Done { version: next.head(), repeat: false })
+            }
+        });
         Ok(())
     }
 
-    async fn brief(&self, ask: &rules::Ask<'_, S::Command>) -> Result<Brief, StoreError> {
-        let needs = self.entity.state().needs(ask.command);
+    async fn brief(&self, entity: &Entity<S>, ask: &rules::Ask<'_, S::Command>) -> Result<Brief, StoreError> {
+        let needs = entity.state().needs(ask.command);
         if needs.is_nothing() {
             return Ok(Brief::default());
         }
         self.shared.library.brief(self.gym, self.address, &needs, ask.at()).await
     }
 
-    async fn commit(
-        &mut self,
-        events: Vec<Recorded<S::Event>>,
-        carries: Option<LetterId>,
-    ) -> Result<Result<Done, Fault>, ActorProcessingErr> {
-        let next = self.entity.after(&events);
-        let letters = events.iter().map(|event| post::letters_of::<S>(self.address, event));
-        let letters = letters.collect::<Result<Vec<_>, _>>()?.concat();
+    /// Makes a batch durable, adopts the state after it and tells of it. The inner error is why the store
+    /// refuses it: then nothing was changed.
+    async fn commit(&mut self, batch: &mut Batch<S>) -> Result<Result<(), String>, ActorProcessingErr> {
+        let Some(next) = batch.next.take() else { return Ok(Ok(())) };
+        let letters = std::mem::take(&mut batch.letters);
         let recipients: Vec<UserId> = letters.iter().map(|letter| letter.to).collect();
         let reminder = self.remind(&next);
         let append = Append {
@@ -153,29 +248,25 @@ impl<S: Kind> Awake<S> {
             stream: self.stream,
             opens: self.entity.head() == Version(0),
             epoch: self.epoch,
-            events: events.iter().map(row).collect::<Result<_, _>>()?,
-            rows: next.state().rows(self.address.id, next.head(), &events),
+            events: std::mem::take(&mut batch.rows),
+            rows: next.state().rows(self.address.id, next.head(), &batch.events),
             letters,
-            carried: carries.into_iter().collect(),
+            carried: std::mem::take(&mut batch.carried),
             reminder,
         };
-        let bytes: usize = append.events.iter().map(|event| event.body.len()).sum();
-        match self.shared.lanes.append(append).await {
-            Ok(Outcome::Committed) => {
+        self.queue.suspect_nobody();
+        match self.shared.lanes.append(append).await? {
+            Outcome::Committed => {
                 self.entity = next;
                 self.reminded(reminder);
-                self.unsaved_bytes += bytes;
-                self.publish(&events);
+                self.unsaved_bytes += batch.bytes;
+                self.publish(&batch.events);
                 recipients.into_iter().for_each(|to| self.shared.hints.give(self.gym, to));
-                Ok(Ok(Done { version: self.entity.head(), repeat: false }))
+                Ok(Ok(()))
             }
-            Ok(Outcome::Refused(why)) => {
-                error!(address = %self.address, %why, "the store refuses an event");
-                Ok(Err(Fault::saying(ErrorCode::BadFrame, "the store cannot hold this")))
-            }
-            Ok(Outcome::Fenced) => Err("the shard has another owner or a newer epoch".into()),
-            Ok(Outcome::Conflict) => Err("the journal holds other events than this actor knew".into()),
-            Err(unknown @ Unknown) => Err(unknown.into()),
+            Outcome::Refused(why) => Ok(Err(why)),
+            Outcome::Fenced => Err(Fenced.into()),
+            Outcome::Conflict => Err("the journal holds other events than this actor knew".into()),
         }
     }
 
@@ -201,6 +292,7 @@ impl<S: Kind> Awake<S> {
     /// Moves a reminder that rang too early to where the entity wants it.
     async fn move_reminder(&mut self) -> Result<(), ActorProcessingErr> {
         let Some(wish) = self.entity.state().reminder() else { return Ok(()) };
+        self.queue.suspect_nobody();
         let append = Append {
             gym: self.gym,
             address: self.address,
@@ -215,7 +307,7 @@ impl<S: Kind> Awake<S> {
         };
         match self.shared.lanes.append(append).await? {
             Outcome::Committed => self.reminder = Some(wish),
-            Outcome::Fenced => return Err("the shard has another owner or a newer epoch".into()),
+            Outcome::Fenced => return Err(Fenced.into()),
             // It rings too early again.
             Outcome::Conflict | Outcome::Refused(_) => {}
         }
@@ -305,15 +397,11 @@ impl<S> Default for Shell<S> {
 }
 
 impl<S: Kind> Actor for Shell<S> {
-    type Msg = Box<Ask>;
+    type Msg = Work;
     type State = Awake<S>;
     type Arguments = Awake<S>;
 
-    async fn pre_start(
-        &self,
-        _: ActorRef<Box<Ask>>,
-        awake: Awake<S>,
-    ) -> Result<Awake<S>, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<Work>, awake: Awake<S>) -> Result<Awake<S>, ActorProcessingErr> {
         // An earlier activation may have ended between a commit and its publication.
         awake.publish(&[]);
         if S::KIND == EntityKind::Inbox {
@@ -324,12 +412,12 @@ impl<S: Kind> Actor for Shell<S> {
 
     async fn handle(
         &self,
-        myself: ActorRef<Box<Ask>>,
-        ask: Box<Ask>,
+        myself: ActorRef<Work>,
+        _: Work,
         awake: &mut Awake<S>,
     ) -> Result<(), ActorProcessingErr> {
         // Boxed, because an idle actor keeps the room its largest handler needs.
-        Box::pin(awake.obey(*ask)).await?;
+        Box::pin(awake.work()).await?;
         if awake.entity.head() == Version(0) {
             // Nothing ever happened here: an address somebody made up is not worth memory.
             myself.drain()?;
@@ -337,7 +425,7 @@ impl<S: Kind> Actor for Shell<S> {
         Ok(())
     }
 
-    async fn post_stop(&self, _: ActorRef<Box<Ask>>, awake: &mut Awake<S>) -> Result<(), ActorProcessingErr> {
+    async fn post_stop(&self, _: ActorRef<Work>, awake: &mut Awake<S>) -> Result<(), ActorProcessingErr> {
         if awake.entity.head().0 >= awake.saved.0 + REST_EVENTS {
             Box::pin(awake.save()).await;
         }

@@ -1,6 +1,8 @@
 //! A journal in memory, with the stores' own rules and faults on demand: what the engine is tested on. The
 //! contract suite runs over it as over the real ones, so that it stays honest.
 
+mod dead_letters;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,8 +17,8 @@ use spotter_rules::{Brief, Needs, ReadRow, SessionRow, SetRow};
 use uuid::Uuid;
 
 use crate::{
-    Append, Claim, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Outcome, Remind, Reminder,
-    SnapshotRow, SnapshotWrite, StoreError, Stored,
+    Append, Claim, DeadLetter, DeadLetterId, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Outcome,
+    Remind, Reminder, SnapshotRow, SnapshotWrite, StoreError, Stored,
 };
 
 /// What goes wrong with one commit.
@@ -48,6 +50,7 @@ struct Tables {
     letters: BTreeMap<LetterId, (GymId, LetterRow)>,
     next_letter: i64,
     reminders: BTreeMap<Address, (GymId, Timestamp)>,
+    dead_letters: BTreeMap<DeadLetterId, DeadLetter>,
     faults: VecDeque<CommitFault>,
     refused: BTreeSet<CommandId>,
     workouts: Vec<(GymId, Workout)>,
@@ -101,9 +104,9 @@ impl SimulatedJournal {
         self.stored().bests.insert((athlete, bests.exercise.clone()), bests);
     }
 
-    /// Sets the roster of a coach.
-    pub fn set_roster(&self, gym: GymId, coach: UserId, athletes: Vec<UserId>) {
-        self.stored().rosters.insert((gym, coach), athletes);
+    /// Sets the roster of a coach, or of the gym itself.
+    pub fn set_roster(&self, gym: GymId, owner: UserId, athletes: Vec<UserId>) {
+        self.stored().rosters.insert((gym, owner), athletes);
     }
 
     /// The rows of an owner's sets, in the order of their keys.
@@ -344,7 +347,7 @@ impl Library for SimulatedJournal {
         Ok(Brief { workout, bests, roster: roster.unwrap_or_default() })
     }
 
-    async fn roster(&self, gym: GymId, coach: UserId) -> Result<Vec<UserId>, StoreError> {
-        Ok(self.stored().rosters.get(&(gym, coach)).cloned().unwrap_or_default())
+    async fn roster(&self, gym: GymId, owner: UserId) -> Result<Vec<UserId>, StoreError> {
+        Ok(self.stored().rosters.get(&(gym, owner)).cloned().unwrap_or_default())
     }
 }

@@ -3,20 +3,23 @@
 //!
 //! Tiles are soft state, so they need no journal and no mailbox: a publication is folded into them on the
 //! publisher's task, and a burst costs memory for the newest tile only. The room's lasting choices are an
-//! entity like any other; the wall follows them like any subscriber.
+//! entity like any other; the wall follows them like any subscriber, version by version.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use spotter_protocol::{Address, EntityKind, Event, GymId, RoomEvent, Tile, TilesFrame, Timestamp, UserId};
+use spotter_protocol::{
+    Address, EntityKind, Event, GymId, RoomEvent, Tile, TilesFrame, Timestamp, UserId, Version,
+};
 use spotter_rules::{Entity, Room, Rules, Session, Wall};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tracing::warn;
 use uuid::Uuid;
 
 use crate::StoreError;
-use crate::backplane::{Listener, Listening, Publication, TileNews};
+use crate::backplane::{EventNews, Listener, Listening, Publication, TileNews};
 use crate::engine::Ports;
 use crate::presence::People;
 use crate::shell::rebuild;
@@ -25,6 +28,9 @@ use crate::shell::rebuild;
 const ROSTER_EVERY: Duration = Duration::from_secs(5);
 /// The longest wait between two looks at what silence has changed.
 const SILENCE_EVERY: Duration = Duration::from_secs(1);
+/// How long a room stays awake after its last watcher left, so that a page that is loaded again does not load
+/// every session again.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// The rooms that are watched on this node.
 pub(crate) struct Walls {
@@ -35,24 +41,28 @@ struct Common {
     ports: Ports,
     people: Arc<People>,
     tick: Duration,
-    watched: Mutex<HashMap<UserId, Arc<LiveWall>>>,
+    watched: Mutex<HashMap<(GymId, UserId), Arc<LiveWall>>>,
 }
 
-/// One room that is watched.
+/// One room that is watched, or was until just now.
 struct LiveWall {
     gym: GymId,
-    coach: UserId,
+    owner: UserId,
     activation: Uuid,
     changed: Notify,
     state: Mutex<WallState>,
 }
 
-#[derive(Default)]
 struct WallState {
     wall: Wall,
-    hidden: BTreeSet<UserId>,
-    topics: HashMap<UserId, Listening>,
-    /// The choices or the links changed since the roster was last followed.
+    /// The version of the room's choices that the wall honours.
+    choices: Version,
+    /// Choices were missed: they have to be read from the journal.
+    choices_missed: bool,
+    topics: BTreeMap<UserId, Listening>,
+    /// Athletes who joined and whose running sessions are still to be read.
+    unread: BTreeSet<UserId>,
+    /// Who is hidden may have changed since the roster was last followed: until then nothing is shown.
     choices_changed: bool,
     watchers: Vec<Watcher>,
     next_watcher: u64,
@@ -68,7 +78,6 @@ struct Watcher {
 
 /// Keeps a room watched until it is dropped.
 pub struct Watch {
-    common: Arc<Common>,
     live: Arc<LiveWall>,
     number: u64,
 }
@@ -78,16 +87,16 @@ impl Walls {
         Self { common: Arc::new(Common { ports, people, tick, watched: Mutex::default() }) }
     }
 
-    pub(crate) fn watch(&self, gym: GymId, coach: UserId, listener: Arc<dyn Listener>) -> Watch {
+    pub(crate) fn watch(&self, gym: GymId, owner: UserId, listener: Arc<dyn Listener>) -> Watch {
         let common = Arc::clone(&self.common);
         let mut watched = lock(&common.watched);
-        let live = watched.entry(coach).or_insert_with(|| {
+        let live = watched.entry((gym, owner)).or_insert_with(|| {
             let live = Arc::new(LiveWall {
                 gym,
-                coach,
+                owner,
                 activation: Uuid::now_v7(),
                 changed: Notify::new(),
-                state: Mutex::default(),
+                state: Mutex::new(WallState::unread()),
             });
             tokio::spawn(run(Arc::clone(&common), Arc::clone(&live)));
             live
@@ -100,7 +109,7 @@ impl Walls {
         drop(state);
         drop(watched);
         live.changed.notify_one();
-        Watch { common, live, number }
+        Watch { live, number }
     }
 
     /// Links of a gym have changed: no wall of it shows anything more before it has read its roster again.
@@ -115,15 +124,20 @@ impl Walls {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut watched = lock(&self.common.watched);
-        let mut state = self.live.lock();
-        state.watchers.retain(|watcher| watcher.number != self.number);
-        if state.watchers.is_empty() {
-            watched.remove(&self.live.coach);
-        }
-        drop(state);
-        drop(watched);
+        self.live.lock().watchers.retain(|watcher| watcher.number != self.number);
         self.live.changed.notify_one();
+    }
+}
+
+impl Common {
+    /// Takes a room that nobody watches from those that can be watched; answers false when somebody does.
+    fn put_to_rest(&self, live: &LiveWall) -> bool {
+        let mut watched = lock(&self.watched);
+        let unwatched = live.lock().watchers.is_empty();
+        if unwatched {
+            watched.remove(&(live.gym, live.owner));
+        }
+        unwatched
     }
 }
 
@@ -133,29 +147,23 @@ impl LiveWall {
     }
 }
 
-/// What a wall hears on the topics of its athletes and of its coach.
-struct Ear {
-    live: Weak<LiveWall>,
-    clock: Arc<dyn crate::Clock>,
-}
+/// What a wall hears on the topics of its athletes and of its owner.
+struct Ear(Weak<LiveWall>);
 
 impl Listener for Ear {
     fn hear(&self, publication: &Arc<Publication>) {
-        let Some(live) = self.live.upgrade() else { return };
-        let now = self.clock.now();
+        let Some(live) = self.0.upgrade() else { return };
         let mut state = live.lock();
         match &**publication {
             Publication::Events(news) => match (news.address.kind, &news.glance) {
                 (EntityKind::Session, Some(glance)) => {
-                    state.wall.see(news.address.owner, glance.clone(), now)
+                    state.wall.see(news.address.owner, glance.clone());
                 }
                 (EntityKind::Session, None) => {}
-                (EntityKind::Room, _) if news.address.owner == live.coach => {
-                    news.events.iter().for_each(|event| state.choose(&event.ev));
-                }
+                (EntityKind::Room, _) if news.address.owner == live.owner => state.choose(news),
                 (EntityKind::Inbox | EntityKind::Room, _) => {}
             },
-            Publication::Presence(user, presence) => state.wall.presence(*user, *presence, now),
+            Publication::Presence(user, connected) => state.wall.connected(*user, *connected),
             Publication::Tiles(_) | Publication::Signal(_) => return,
         }
         drop(state);
@@ -164,12 +172,35 @@ impl Listener for Ear {
 }
 
 impl WallState {
-    fn choose(&mut self, event: &Event) {
-        self.choices_changed |= match event {
-            Event::Room(RoomEvent::AthleteHidden(hidden)) => self.hidden.insert(hidden.athlete),
-            Event::Room(RoomEvent::AthleteShown(shown)) => self.hidden.remove(&shown.athlete),
-            Event::Session(_) | Event::Inbox(_) => false,
-        };
+    fn unread() -> Self {
+        Self {
+            wall: Wall::new(),
+            choices: Version(0),
+            choices_missed: true,
+            topics: BTreeMap::new(),
+            unread: BTreeSet::new(),
+            choices_changed: true,
+            watchers: Vec::new(),
+            next_watcher: 0,
+            tick: 0,
+        }
+    }
+
+    /// Follows the room's own events.
+    fn choose(&mut self, news: &EventNews) {
+        if news.last <= self.choices {
+            return;
+        }
+        if news.first != self.choices.next() || news.events.is_empty() {
+            (self.choices_missed, self.choices_changed) = (true, true);
+            return;
+        }
+        for event in &news.events {
+            let Event::Room(event) = &event.ev else { continue };
+            self.choices_changed |= matches!(event, RoomEvent::AthleteHidden(_) | RoomEvent::AthleteShown(_));
+            self.wall.choose(|room| room.fold(event));
+        }
+        self.choices = news.last;
     }
 
     fn frame(
@@ -180,7 +211,7 @@ impl WallState {
         gone: Vec<UserId>,
     ) -> Arc<Publication> {
         self.tick += 1;
-        let (to, activation, tick) = (Address::room(live.coach), live.activation, self.tick);
+        let (to, activation, tick) = (Address::room(live.owner), live.activation, self.tick);
         Arc::new(Publication::Tiles(TileNews::new(TilesFrame { to, activation, tick, full, tiles, gone })))
     }
 
@@ -207,44 +238,45 @@ impl WallState {
     }
 }
 
-/// Serves one room until its last watcher has left.
+/// Serves one room until nobody has watched it for a while.
 async fn run(common: Arc<Common>, live: Arc<LiveWall>) {
-    let ear: Arc<dyn Listener> =
-        Arc::new(Ear { live: Arc::downgrade(&live), clock: Arc::clone(&common.ports.clock) });
-    let coach_topic = common.ports.backplane.listen(live.coach, Arc::clone(&ear));
-    match load_choices(&common.ports, &live).await {
-        Ok(hidden) => live.lock().hidden.extend(hidden),
-        Err(error) => warn!(coach = %live.coach, %error, "room choices not loaded: showing the whole roster"),
-    }
-    let mut next_roster = tokio::time::Instant::now();
+    let ear: Arc<dyn Listener> = Arc::new(Ear(Arc::downgrade(&live)));
+    let own_topic = common.ports.backplane.listen(live.owner, Arc::clone(&ear));
+    let mut next_roster = Instant::now();
+    let mut rests_at = None;
     loop {
         let choices_changed = std::mem::take(&mut live.lock().choices_changed);
-        if choices_changed || tokio::time::Instant::now() >= next_roster {
-            next_roster = tokio::time::Instant::now() + ROSTER_EVERY;
+        if choices_changed || Instant::now() >= next_roster {
+            next_roster = Instant::now() + ROSTER_EVERY;
             if let Err(error) = follow_roster(&common, &live, &ear).await {
-                warn!(coach = %live.coach, %error, "roster not read: showing the last one known");
+                warn!(room = %live.owner, %error, "roster not read: showing the last one known");
                 // Who may be seen no more must not be shown again.
                 live.lock().choices_changed |= choices_changed;
             }
         }
         let now = common.ports.clock.now();
-        let silence = {
+        let (silence, is_watched) = {
             let mut state = live.lock();
-            if state.watchers.is_empty() {
-                break;
-            }
             if !state.choices_changed {
                 state.tell(&live, now);
             }
-            state.wall.next_flip(now).map_or(SILENCE_EVERY, |flip| until(now, flip))
+            let silence = state.wall.next_flip(now).map_or(SILENCE_EVERY, |flip| until(now, flip));
+            (silence.min(SILENCE_EVERY), !state.watchers.is_empty())
         };
-        // At least a tick between two frames; then whatever comes first: a change, silence, the roster.
+        // At least a tick between two frames; then whatever comes first: a change, silence, the roster, rest.
         tokio::time::sleep(common.tick).await;
-        let roster = next_roster.saturating_duration_since(tokio::time::Instant::now());
-        let _ = tokio::time::timeout(silence.min(SILENCE_EVERY).min(roster), live.changed.notified()).await;
+        let wake = next_roster.min(Instant::now() + silence);
+        let rest = (!is_watched).then(|| *rests_at.get_or_insert(Instant::now() + LINGER));
+        match rest {
+            None => rests_at = None,
+            Some(rest) if Instant::now() >= rest && common.put_to_rest(&live) => break,
+            Some(_) => {}
+        }
+        let wake = rest.map_or(wake, |rest| wake.min(rest));
+        let _ = tokio::time::timeout_at(wake, live.changed.notified()).await;
     }
-    common.ports.backplane.leave(live.coach, coach_topic);
-    let topics: Vec<_> = live.lock().topics.drain().collect();
+    common.ports.backplane.leave(live.owner, own_topic);
+    let topics = std::mem::take(&mut live.lock().topics);
     for (owner, listening) in topics {
         common.ports.backplane.leave(owner, listening);
     }
@@ -254,11 +286,24 @@ fn until(now: Timestamp, moment: Timestamp) -> Duration {
     Duration::from_micros(u64::try_from(moment.micros_since(now)).unwrap_or(0))
 }
 
-async fn load_choices(ports: &Ports, live: &LiveWall) -> Result<Vec<UserId>, StoreError> {
-    let address = Address::room(live.coach);
-    let Some(stored) = ports.journal.load(live.gym, address).await? else { return Ok(Vec::new()) };
-    let room: Entity<Room> = rebuild(&*ports.journal, live.gym, address, &stored).await?;
-    Ok(room.state().hidden().collect())
+/// Reads the room's choices, when some were missed. What is heard meanwhile is folded as it comes.
+async fn read_choices(ports: &Ports, live: &LiveWall) -> Result<(), StoreError> {
+    if !std::mem::take(&mut live.lock().choices_missed) {
+        return Ok(());
+    }
+    let address = Address::room(live.owner);
+    let read = async {
+        let Some(stored) = ports.journal.load(live.gym, address).await? else { return Ok(Entity::default()) };
+        rebuild(&*ports.journal, live.gym, address, &stored).await
+    };
+    let room: Result<Entity<Room>, StoreError> = read.await;
+    let mut state = live.lock();
+    let room = room.inspect_err(|_| state.choices_missed = true)?;
+    if room.head() > state.choices {
+        state.choices = room.head();
+        state.wall.choose(|choices| choices.clone_from(room.state()));
+    }
+    Ok(())
 }
 
 /// Brings the wall and the topics listened to in line with the roster, less who is hidden. An athlete's
@@ -269,41 +314,41 @@ async fn follow_roster(
     ear: &Arc<dyn Listener>,
 ) -> Result<(), StoreError> {
     let ports = &common.ports;
-    let mut roster: BTreeSet<UserId> =
-        ports.library.roster(live.gym, live.coach).await?.into_iter().collect();
-    let now = ports.clock.now();
-    let joined: Vec<UserId> = {
+    read_choices(ports, live).await?;
+    let roster = ports.library.roster(live.gym, live.owner).await?;
+    let unread: Vec<UserId> = {
         let mut state = live.lock();
-        roster.retain(|athlete| !state.hidden.contains(athlete));
+        let room = state.wall.room();
+        let roster: BTreeSet<UserId> = roster.into_iter().filter(|athlete| !room.hides(*athlete)).collect();
         let known: BTreeSet<UserId> = state.topics.keys().copied().collect();
         for gone in known.difference(&roster) {
+            state.unread.remove(gone);
             if let Some(listening) = state.topics.remove(gone) {
                 ports.backplane.leave(*gone, listening);
             }
         }
-        let joined: Vec<UserId> = roster.difference(&known).copied().collect();
-        for owner in &joined {
-            state.topics.insert(*owner, ports.backplane.listen(*owner, Arc::clone(ear)));
-        }
-        let shown: Vec<UserId> = roster.into_iter().collect();
-        state.wall.set_roster(&shown, now);
-        for owner in &joined {
-            if let Some(presence) = common.people.presence(*owner) {
-                state.wall.presence(*owner, presence, now);
+        state.wall.set_roster(&roster.iter().copied().collect::<Vec<_>>());
+        for joined in roster.difference(&known) {
+            state.topics.insert(*joined, ports.backplane.listen(*joined, Arc::clone(ear)));
+            state.unread.insert(*joined);
+            if let Some(connected) = common.people.connected(*joined) {
+                state.wall.connected(*joined, connected);
             }
         }
-        joined
+        state.unread.iter().copied().collect()
     };
-    if joined.is_empty() {
+    if unread.is_empty() {
         return Ok(());
     }
-    for (address, _) in ports.journal.running(live.gym, &joined).await? {
+    for (address, _) in ports.journal.running(live.gym, &unread).await? {
         let Some(stored) = ports.journal.load(live.gym, address).await? else { continue };
         let session: Entity<Session> = rebuild(&*ports.journal, live.gym, address, &stored).await?;
         if let Some(glance) = session.state().glance(address.id, session.head()) {
-            live.lock().wall.see(address.owner, glance, now);
+            live.lock().wall.see(address.owner, glance);
         }
     }
+    // Only this task adds to them.
+    live.lock().unread.clear();
     Ok(())
 }
 

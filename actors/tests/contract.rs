@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use spotter_actors::EventRow;
 use spotter_actors::contract::Subject;
 use spotter_actors::{
-    Append, Claim, CommitFault, Journal, Outcome, Remind, SimulatedJournal, contract_tests,
+    Append, Claim, CommitFault, DeadLetters, Journal, Outcome, Remind, SimulatedJournal, contract_tests,
 };
 use spotter_protocol::{
     Address, ClientId, CommandId, GymId, Reps, SessionId, SetId, Shard, Stamp, StreamId, Timestamp, UserId,
@@ -24,6 +24,10 @@ struct Simulated {
 #[async_trait]
 impl Subject for Simulated {
     fn journal(&self) -> &dyn Journal {
+        &self.journal
+    }
+
+    fn dead_letters(&self) -> &dyn DeadLetters {
         &self.journal
     }
 

@@ -43,6 +43,7 @@ async fn an_engine(journal: &Arc<SimulatedJournal>, clock: &Arc<Dial>, node: u12
     let ports = Ports {
         journal: Arc::clone(journal) as Arc<dyn Journal>,
         library: Arc::clone(journal) as _,
+        dead_letters: Arc::clone(journal) as _,
         backplane: Arc::new(LocalBackplane::default()),
         clock: Arc::clone(clock) as _,
     };

@@ -178,6 +178,7 @@ mod tests {
             set: SetId(Uuid::from_u128(1000 * number + place as u128)),
             set_type: SetType::Working,
             target: None,
+            own: false,
             status: SetStatus::Performed,
             actual: None,
             at: None,

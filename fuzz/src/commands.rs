@@ -147,8 +147,8 @@ fn brief() -> Brief {
         exercise: "barbell-back-squat".parse().expect("a slug"),
         name: Name::clipped("Squat"),
         load_kind: LoadKind::External,
-        note: None,
         group: None,
+        note: None,
         sets: vec![target.clone(), target],
     };
     let (id, revision) = (WorkoutId(id(0x30)), 3);

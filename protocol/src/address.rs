@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::{SessionId, UserId};
+use crate::{GymId, SessionId, UserId};
 
 /// How many shards the owners are spread over. Fixed for ever: it is part of what is stored.
 pub const SHARDS: u16 = 1024;
@@ -70,6 +70,16 @@ impl Address {
     /// The address of `owner`'s inbox.
     pub const fn inbox(owner: UserId) -> Self {
         Self { kind: EntityKind::Inbox, owner, id: owner.0 }
+    }
+
+    /// The address of the room that a gym shares: the gym stands for its owner.
+    pub const fn shared_room(gym: GymId) -> Self {
+        Self::room(UserId(gym.0))
+    }
+
+    /// Whether it belongs to the gym itself.
+    pub fn is_shared_in(&self, gym: GymId) -> bool {
+        self.owner.0 == gym.0
     }
 
     /// The address of `owner`'s room.

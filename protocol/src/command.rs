@@ -14,7 +14,7 @@ use crate::{EntityKind, Vocabulary};
 pub use inbox::{
     Delivered, InboxCommand, InboxCommandKind, Message, Notify, Read, ReadNotifications, Receipt, Receive,
 };
-pub use room::{Hide, RoomCommand, RoomCommandKind, Show};
+pub use room::{Dismiss, Hide, Pin, RoomCommand, RoomCommandKind, Show, Unpin};
 pub use session::{
     Abandon, ActOnCue, Add, Amend, Complete, Cue, DeliverCue, DropSets, Fail, Finish, Movement, Note, Pain,
     Patch, Pause, Place, Readiness, Reopen, Reorder, Rest, Resume, SeeCue, SessionCommand,

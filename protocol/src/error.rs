@@ -67,6 +67,10 @@ codes! {
     Busy = "busy", Temporary, "too much at once: send it again later";
     /// The store or the entity is away for a moment; the outcome may be unknown.
     Unavailable = "unavailable", Temporary, "not available just now: send it again";
+    /// The entity failed too often in a row: an operator has to look at it. The command stays good.
+    Quarantined = "quarantined", Temporary, "this keeps failing and an operator has to look at it: send it again later";
+    /// The server failed twice on this command. It changed nothing, and is kept for an operator.
+    Abandoned = "abandoned", Permanent, "the server failed twice on this command and gave it up";
     /// The command it must follow has not arrived; `highest` names the last that did.
     OutOfOrder = "out_of_order", Temporary, "an earlier command is missing: send again from there";
     // The session

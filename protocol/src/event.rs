@@ -13,7 +13,9 @@ pub use inbox::{
     Acknowledged, InboxEvent, InboxEventKind, MessageReceived, MessageSent, MessagesDelivered, MessagesRead,
     Notice, NoticeKind, NotificationsRead, Notified, ReceiptKind, ReceiptReceived,
 };
-pub use room::{AthleteHidden, AthleteShown, RoomEvent, RoomEventKind};
+pub use room::{
+    AthleteHidden, AthletePinned, AthleteShown, AthleteUnpinned, BadgeDismissed, RoomEvent, RoomEventKind,
+};
 pub use session::{
     Abandoned, Actual, CueActed, CueDelivered, CueSeen, Cued, ExerciseAdded, ExerciseSwapped, Finished,
     Noted, PainNoted, Paused, PlanPatched, PlannedExercise, PlannedSet, Pr, PrKind, PrWithdrawn,

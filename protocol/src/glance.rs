@@ -1,5 +1,7 @@
 //! What a wall shows of an athlete: a tile, made of presence and a glance at the newest live session.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::Actual;
@@ -67,6 +69,9 @@ pub struct LastSet {
     pub actual: Actual,
     /// When.
     pub at: Timestamp,
+    /// The session's version that logged it; 0 where an older server does not say.
+    #[serde(default)]
+    pub v: Version,
 }
 
 /// A rest on a tile.
@@ -87,6 +92,9 @@ pub struct PainGlance {
     pub site: Site,
     /// When it was told.
     pub at: Timestamp,
+    /// The session's version that rang an alarm for it; 0 when it came late, or where an older server does not say.
+    #[serde(default)]
+    pub v: Version,
 }
 
 /// A cue on a tile.
@@ -167,13 +175,14 @@ pub enum Attention {
 /// Whether a person is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
-    /// At least one connection is open.
+    /// A connection is open, or the last one closed so short a time ago (20 s) that it may just be changing.
     pub here: bool,
-    /// Since when that is so, as far as this server knows.
+    /// Since when that is so, as far as this server knows: when they came, or when the last connection closed.
     pub since: Timestamp,
 }
 
-/// One athlete on a wall. Soft state: a later tile of the same athlete replaces it.
+/// One athlete on a wall. Soft state: a later tile of the same athlete replaces it. Tiles are shown pinned ones
+/// first, then by attention, highest first, then by `since`, then by athlete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tile {
     /// Who.
@@ -181,11 +190,24 @@ pub struct Tile {
     /// Whether they are connected; absent when this server has never seen them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presence: Option<Presence>,
-    /// How much they need the coach. Tiles are shown highest first, then by `since`, then by athlete.
+    /// Whether the room puts them first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
+    /// Whether the session may have gone on unseen: it runs, and its athlete lost signal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
+    /// How much they need the coach.
     pub attention: Attention,
     /// Since when they need it so.
     pub since: Timestamp,
     /// The newest live session; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glance: Option<Glance>,
+}
+
+impl Tile {
+    /// What tiles are sorted by: the first is shown first.
+    pub const fn place(&self) -> impl Ord + use<> {
+        (Reverse(self.pinned), Reverse(self.attention), self.since, self.athlete)
+    }
 }

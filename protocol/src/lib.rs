@@ -16,6 +16,7 @@ mod id;
 mod permission;
 mod quantity;
 mod scan;
+mod seen;
 mod signal;
 mod text;
 mod time;
@@ -27,20 +28,21 @@ pub use address::{Address, EntityKind, SHARDS, Shard};
 pub use close::CloseCode;
 pub use codec::{Codec, DecodeError};
 pub use command::{
-    Abandon, ActOnCue, Add, Amend, Command, CommandKind, Complete, Cue, DeliverCue, Delivered, DropSets,
-    Fail, Finish, Hide, InboxCommand, InboxCommandKind, Message, Movement, Note, Notify, Pain, Patch, Pause,
-    Place, Read, ReadNotifications, Readiness, Receipt, Receive, Reopen, Reorder, Rest, Resume, RoomCommand,
-    RoomCommandKind, SeeCue, SessionCommand, SessionCommandKind, Show, Skip, Slot, Start, Swap, Void,
+    Abandon, ActOnCue, Add, Amend, Command, CommandKind, Complete, Cue, DeliverCue, Delivered, Dismiss,
+    DropSets, Fail, Finish, Hide, InboxCommand, InboxCommandKind, Message, Movement, Note, Notify, Pain,
+    Patch, Pause, Pin, Place, Read, ReadNotifications, Readiness, Receipt, Receive, Reopen, Reorder, Rest,
+    Resume, RoomCommand, RoomCommandKind, SeeCue, SessionCommand, SessionCommandKind, Show, Skip, Slot,
+    Start, Swap, Unpin, Void,
 };
 pub use error::{ErrorCode, Fault, Persistence};
 pub use event::{
-    Abandoned, Acknowledged, Actual, AthleteHidden, AthleteShown, CueActed, CueDelivered, CueSeen, Cued,
-    Event, ExerciseAdded, ExerciseSwapped, Finished, InboxEvent, InboxEventKind, JournalError,
-    MessageReceived, MessageSent, MessagesDelivered, MessagesRead, Noted, Notice, NoticeKind,
-    NotificationsRead, Notified, PainNoted, Paused, PlanPatched, PlannedExercise, PlannedSet, Pr, PrKind,
-    PrWithdrawn, ReadinessNoted, ReceiptKind, ReceiptReceived, Recorded, Reopened, Reordered, Rested,
-    Resumed, RoomEvent, RoomEventKind, SessionEvent, SessionEventKind, SetAdded, SetAmended, SetCompleted,
-    SetFailed, SetSkipped, SetVoided, SetsAdded, SetsDropped, Stamp, Started,
+    Abandoned, Acknowledged, Actual, AthleteHidden, AthletePinned, AthleteShown, AthleteUnpinned,
+    BadgeDismissed, CueActed, CueDelivered, CueSeen, Cued, Event, ExerciseAdded, ExerciseSwapped, Finished,
+    InboxEvent, InboxEventKind, JournalError, MessageReceived, MessageSent, MessagesDelivered, MessagesRead,
+    Noted, Notice, NoticeKind, NotificationsRead, Notified, PainNoted, Paused, PlanPatched, PlannedExercise,
+    PlannedSet, Pr, PrKind, PrWithdrawn, ReadinessNoted, ReceiptKind, ReceiptReceived, Recorded, Reopened,
+    Reordered, Rested, Resumed, RoomEvent, RoomEventKind, SessionEvent, SessionEventKind, SetAdded,
+    SetAmended, SetCompleted, SetFailed, SetSkipped, SetVoided, SetsAdded, SetsDropped, Stamp, Started,
 };
 pub use frame::{
     Ack, ClientFrame, CommandFrame, EventsFrame, GoAway, Hello, Limits, LiveSession, Ping, Pong,
@@ -54,7 +56,9 @@ pub use id::{
     ClientId, CommandId, CueGroupId, CueId, ExerciseId, GymId, InstanceId, LinkId, MessageId, SessionId,
     SetId, StreamId, UserId, WorkoutId,
 };
-pub use permission::{LinkPermission, Role, Rule, Speaker, View, rule, shows, speaker_of, view_for};
+pub use permission::{
+    LinkPermission, Role, Rule, Speaker, View, gym_room_view, gym_rule, rule, shows, speaker_of, view_for,
+};
 pub use quantity::{
     Answer, Effort, EffortScale, Feeling, Grams, Group, Load, LoadKind, Metres, PainLevel, RepRange, Reps,
     Seconds, SetType, Side, Unit,

@@ -116,7 +116,9 @@ pub const fn rule(command: CommandKind) -> Rule {
             Rule { owner: ANYONE, coach: None }
         }
         CommandKind::Inbox(I::Delivered | I::Receive | I::Receipt | I::Notify) => SERVER_ONLY,
-        CommandKind::Room(R::Hide | R::Show) => Rule { owner: COACHES, coach: None },
+        CommandKind::Room(R::Hide | R::Show | R::Pin | R::Unpin | R::Dismiss) => {
+            Rule { owner: COACHES, coach: None }
+        }
     }
 }
 
@@ -140,6 +142,24 @@ pub const fn speaker_of(key: SignalKey) -> Speaker {
     }
 }
 
+/// The roles in which anybody of a gym may send a command to what belongs to the gym itself: its shared room,
+/// whose owner is the gym's id.
+pub const fn gym_rule(command: CommandKind) -> &'static [Role] {
+    match command {
+        CommandKind::Room(_) => &[Role::GymOwner],
+        CommandKind::Session(_) | CommandKind::Inbox(_) => &[],
+    }
+}
+
+/// The widest view of their gym's shared room that somebody has. Whoever coaches may watch everybody there, and
+/// sees of nobody what is between athletes and their own coaches.
+pub const fn gym_room_view(role: Role) -> Option<View> {
+    match role {
+        Role::Coach | Role::GymOwner => Some(View::Operator),
+        Role::Athlete | Role::Admin => None,
+    }
+}
+
 /// What a subscriber sees of an entity: a closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -150,7 +170,7 @@ pub enum View {
     Coach,
     /// A screen in the room: names and sets, no remarks.
     Tv,
-    /// The gym owner's, without a link: names and sets, no remarks.
+    /// Of somebody who runs the floor without a link: names and sets, no remarks, pain or cues.
     Operator,
 }
 
@@ -212,7 +232,14 @@ pub const fn shows(view: View, event: &Event) -> bool {
             | InboxEvent::ReceiptReceived(_)
             | InboxEvent::Notified(_)
             | InboxEvent::NotificationsRead(_),
-        )
-        | Event::Room(RoomEvent::AthleteHidden(_) | RoomEvent::AthleteShown(_)) => true,
+        ) => true,
+        // A screen is for everybody in the room; what its coach chose is not.
+        Event::Room(
+            RoomEvent::AthleteHidden(_)
+            | RoomEvent::AthleteShown(_)
+            | RoomEvent::AthletePinned(_)
+            | RoomEvent::AthleteUnpinned(_)
+            | RoomEvent::BadgeDismissed(_),
+        ) => !matches!(view, View::Tv),
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Actual, Notice};
+use crate::event::{Actual, BadgeDismissed, Notice};
 use crate::{
     Address, Bests, CueGroupId, CueId, ExerciseId, Feeling, Grams, Group, InstanceId, LoadKind, MessageId,
     MessageText, Millis, Name, NoteText, PainLevel, PrKind, Reason, SetId, SetType, Site, Target, Timestamp,
@@ -219,6 +219,9 @@ pub struct SetView {
     /// What it asks for; absent outside the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
+    /// Whether the athlete planned it: nobody prescribed it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
     /// What became of it.
     pub status: SetStatus,
     /// What was done, while it is performed or failed.
@@ -326,4 +329,10 @@ pub struct NotificationView {
 pub struct RoomView {
     /// The athletes taken off the wall.
     pub hidden: Vec<UserId>,
+    /// The athletes put first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<UserId>,
+    /// The badges dealt with, oldest first; one of each athlete and badge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dismissed: Vec<BadgeDismissed>,
 }

@@ -36,6 +36,8 @@ pub enum ProblemKind {
     NotFound,
     /// The address exists, the method does not.
     MethodNotAllowed,
+    /// The entity refuses the command.
+    Refused,
     /// Too much at once.
     Busy,
     /// The store is away, or the node is stopping.
@@ -69,6 +71,7 @@ impl ProblemKind {
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not know the method")
             }
+            Self::Refused => (S::CONFLICT, "refused", "the entity refuses the command"),
             Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "too much at once: try again in a moment"),
             Self::Unavailable => {
                 (S::SERVICE_UNAVAILABLE, "unavailable", "not available just now: try again in a moment")

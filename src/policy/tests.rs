@@ -247,6 +247,54 @@ async fn a_room_is_seen_by_its_coach_alone() {
 }
 
 #[tokio::test]
+async fn a_gym_s_room_is_watched_by_who_coaches_there_and_chosen_in_by_its_owner() {
+    let stage = Stage::new().await;
+    for role in ROLES {
+        let (caller, _) = stage.pair(role, Tie::NotLinked).await;
+        let room = Address::shared_room(stage.gym.id);
+        let coaches = matches!(role, Role::Coach | Role::GymOwner);
+
+        let views = [None, Some(View::Operator), Some(View::Tv), Some(View::Coach), Some(View::Athlete)];
+        for wanted in views {
+            let allowed = coaches && !matches!(wanted, Some(View::Coach | View::Athlete));
+            let expected = if allowed { Ok(wanted.unwrap_or(View::Operator)) } else { Err(Denied::NotFound) };
+            assert_eq!(stage.policy.may_view(&caller, room, wanted).await, expected, "{role:?} {wanted:?}");
+        }
+        for command in commands() {
+            let of_a_room = matches!(command, CommandKind::Room(_));
+            let expected = if of_a_room && role == Role::GymOwner { Ok(()) } else { Err(Denied::NotFound) };
+            let judged = stage.policy.may_command(&caller, room, command).await;
+            assert_eq!(judged, expected, "{role:?} {command:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_gym_s_room_is_not_there() {
+    let stage = Stage::new().await;
+    for role in ROLES {
+        let (caller, _) = stage.pair(role, Tie::NotLinked).await;
+        let room = Address::shared_room(stage.other_gym.id);
+
+        assert_eq!(stage.policy.may_view(&caller, room, None).await, Err(Denied::NotFound), "{role:?}");
+        for command in commands() {
+            let judged = stage.policy.may_command(&caller, room, command).await;
+            assert_eq!(judged, Err(Denied::NotFound), "{role:?} {command:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_a_room_belongs_to_a_gym() {
+    let stage = Stage::new().await;
+    let (owner, _) = stage.pair(Role::GymOwner, Tie::NotLinked).await;
+    let gym = UserId(stage.gym.id.0);
+    for address in [Address::session(gym, SessionId(Uuid::from_u128(7))), Address::inbox(gym)] {
+        assert_eq!(stage.policy.may_view(&owner, address, None).await, Err(Denied::NotFound), "{address}");
+    }
+}
+
+#[tokio::test]
 async fn a_command_never_reaches_another_kind_of_entity() {
     let stage = Stage::new().await;
     let (coach, own) = stage.pair(Role::Coach, Tie::Own).await;

@@ -240,7 +240,7 @@ impl Listener for Following {
             Publication::Tiles(news) if news.frame.to == self.address => {
                 let stage = self.lock();
                 if !matches!(*stage, Stage::Ended) {
-                    self.queue.push(Shows::Tiles(self.address), news.frame(self.queue.codec()));
+                    self.queue.push(Shows::Tiles(self.address), news.frame(self.queue.codec(), self.view));
                 }
             }
             Publication::Signal(news)

@@ -5,6 +5,7 @@
 
 mod columns;
 mod commit;
+mod dead_letters;
 mod insert;
 mod letters;
 mod library;
@@ -238,6 +239,7 @@ fn migrations() -> Migrator {
         migration(2, "accounts", include_str!("../../migrations/sqlite/0002_accounts.sql")),
         migration(3, "sets by movement", include_str!("../../migrations/sqlite/0003_sets_by_movement.sql")),
         migration(4, "letters", include_str!("../../migrations/sqlite/0004_letters.sql")),
+        migration(5, "dead letters", include_str!("../../migrations/sqlite/0005_dead_letters.sql")),
         migration(6, "policy version", include_str!("../../migrations/sqlite/0006_policy_version.sql")),
     ])
 }

@@ -28,6 +28,10 @@ export async function withBrowser(scenario) {
   try {
     await scenario(browser, problems);
     if (problems.length > 0) throw new Error(`a page threw: ${problems.join('; ')}`);
+  } catch (error) {
+    const pages = browser.contexts().flatMap((context) => context.pages());
+    await Promise.all(pages.map((page, i) => picture(page, `failed-${i}`)));
+    throw error;
   } finally {
     await browser.close();
   }

@@ -50,10 +50,16 @@ await withBrowser(async (browser, problems) => {
   await phone.getByTestId('cue').waitFor({ ...WITHIN, state: 'detached' });
   saw('cue');
 
-  // The coach changes what is left, and the athlete is asked for that.
+  // The coach changes what is left, while the athlete adds to it: neither is lost.
   await wall.getByTestId('tile').getByRole('link').click();
   await wall.getByTestId('plan-edit').click();
   await wall.getByTestId('plan-load').first().fill('92.5');
+  await phone.getByTestId('exercise-name').fill('Lunge');
+  await phone.getByTestId('exercise-add').click();
+  await wall.getByTestId('plan-outdated').getByText('Lunge was added').waitFor(WITHIN);
+  await picture(wall, 'plan');
+  await wall.getByTestId('plan-rebase').click();
+  await exactly(wall.getByTestId('plan-set'), 5, 'the sets of both');
   await wall.getByTestId('plan-send').click();
   await phone.getByTestId('logger').getByText('92.5 kg').waitFor(WITHIN);
   await picture(phone, 'training');

@@ -80,7 +80,10 @@ const FOLDS: { [Name in Exclude<keyof SessionEvents, 'started'>]: Fold<SessionEv
       const left = prs?.filter((kind) => kind !== record) ?? [];
       return left.length > 0 ? { ...held, prs: left } : held;
     }),
-  readiness_noted: (view, readiness, { at }) => ({ ...view, readiness: { ...readiness, at } }),
+  readiness_noted: (view, readiness, { at }) => (
+    // Answers that come late do not replace newer ones.
+    (view.readiness?.at ?? at) > at ? view : { ...view, readiness: { ...readiness, at } }
+  ),
   pain_noted: (view, pain, { at, by }) => ({
     ...view, pains: [...(view.pains ?? []), { ...pain, by, at }].sort((a, b) => a.at - b.at),
   }),

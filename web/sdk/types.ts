@@ -417,6 +417,8 @@ export interface LastSet {
   target?: Target;
   actual: Actual;
   at: Timestamp;
+  /** The session's version that logged it. */
+  v?: Version;
 }
 
 /** A session at a glance, at version `v`. */

@@ -54,6 +54,7 @@ describe('the word for a set', () => {
     expect(word({ reps: 5 }, five, 'failed')).toBe('failed');
     expect(word({}, five, 'skipped')).toBe('skipped');
     expect(verdict({ status: 'performed', actual: { reps: 5 } }).word).toBe('done');
+    expect(word({ reps: 5 }, { type: 'working' })).toBe('done');
   });
 });
 

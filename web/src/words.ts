@@ -88,7 +88,7 @@ export function verdict(set: { status: SetStatus; target?: Target; actual?: Actu
   if (set.status === 'voided') return { word: 'taken back', tone: 'calm' };
   if (set.status === 'failed') return { word: 'failed', tone: 'bad' };
   const { target: asked, actual: done } = set;
-  if (asked === undefined || done === undefined) return { word: 'done', tone: 'calm' };
+  if (asked === undefined || done === undefined || !asksForMore(asked)) return { word: 'done', tone: 'calm' };
 
   const short = (asked.reps?.min ?? 0) - (done.reps ?? asked.reps?.min ?? 0);
   if (short > 0) return { word: `${short} short`, tone: 'warn' };
@@ -97,6 +97,11 @@ export function verdict(set: { status: SetStatus; target?: Target; actual?: Actu
   if (asked.load && done.load && done.load.g < asked.load.g) return { word: 'lighter', tone: 'notice' };
   const more = (asked.load && done.load && done.load.g > asked.load.g) || (done.reps ?? 0) > (asked.reps?.max ?? Infinity);
   return more ? { word: 'above target', tone: 'good' } : { word: 'on target', tone: 'good' };
+}
+
+/** Whether there is anything to compare a set with. */
+function asksForMore({ reps: range, load: weight, effort: limit, seconds, metres }: Target): boolean {
+  return [range, weight, limit, seconds, metres].some((asked) => asked !== undefined);
 }
 
 /** `set 2 of 5`, with its kind where that matters. */
@@ -188,7 +193,7 @@ export const CUE_WORDS: Record<CueState, Verdict> = {
 /** What a notification says of the person or the session it names. */
 export function noticeText({ kind }: Notice, name: string): string {
   const words: Record<Notice['kind'], string> = {
-    linked: `You and ${name} are linked, or may do other things for each other now.`,
+    linked: `You and ${name} are linked.`,
     unlinked: `You and ${name} are not linked any more.`,
     abandoned: 'A session was given up after twelve hours without a word. Finish it to put that right.',
   };

@@ -7,6 +7,7 @@ mod entity;
 mod estimate;
 mod inbox;
 mod letter;
+mod presence;
 mod room;
 mod rows;
 mod session;
@@ -17,6 +18,7 @@ pub use entity::{Ask, Brief, Entity, Needs, Rules, Verdict};
 pub use estimate::{Estimate, e1rm};
 pub use inbox::{CONVERSATIONS_MAX, Inbox, MESSAGES_IN_ALL_MAX, MESSAGES_MAX, NOTIFICATIONS_MAX};
 pub use letter::Letter;
+pub use presence::{Connected, GRACE};
 pub use room::Room;
 pub use rows::{MessageRow, ReadRow, SessionRow, SetRow};
 pub use session::{

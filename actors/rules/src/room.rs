@@ -1,22 +1,31 @@
-//! A room's lasting choices: which of the coach's athletes stay off the wall.
+//! A room's lasting choices: which of its athletes stay off the wall, which come first, and which badges have
+//! been dealt with.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
-    AthleteHidden, AthleteShown, EntityKind, EntityView, ErrorCode, Glance, Recorded, RoomCommand, RoomEvent,
-    RoomView, UserId, Version, View,
+    AthleteHidden, AthletePinned, AthleteShown, AthleteUnpinned, Badge, BadgeDismissed, Dismiss, EntityKind,
+    EntityView, ErrorCode, Glance, Recorded, RoomCommand, RoomEvent, RoomView, SessionId, UserId, Version,
+    View,
 };
 
 use crate::{Ask, Brief, Needs, ReadRow, Rules};
 
 /// Athletes hidden at once; more are refused as `full`.
 const HIDDEN_MAX: usize = 1000;
+/// Athletes pinned at once; more are refused as `full`.
+const PINNED_MAX: usize = 1000;
+/// Badges dismissed at once; past it the dismissal made longest ago is forgotten.
+const DISMISSED_MAX: usize = 500;
 
 /// A room.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
     hidden: BTreeSet<UserId>,
+    pinned: BTreeSet<UserId>,
+    /// Oldest first; one of each athlete and badge.
+    dismissed: Vec<BadgeDismissed>,
 }
 
 impl Room {
@@ -25,9 +34,45 @@ impl Room {
         self.hidden.contains(&athlete)
     }
 
-    /// The athletes taken off the wall.
-    pub fn hidden(&self) -> impl Iterator<Item = UserId> + '_ {
-        self.hidden.iter().copied()
+    /// Whether an athlete comes first.
+    pub fn pins(&self, athlete: UserId) -> bool {
+        self.pinned.contains(&athlete)
+    }
+
+    /// Whether a badge that version `v` of a session brought has been dealt with.
+    pub fn has_dismissed(&self, athlete: UserId, session: SessionId, badge: Badge, v: Version) -> bool {
+        let dealt_with = |known: &BadgeDismissed| {
+            known.badge == badge && known.athlete == athlete && known.session == session && v <= known.v
+        };
+        self.dismissed.iter().any(dealt_with)
+    }
+
+    /// Folds in the next event.
+    pub fn fold(&mut self, event: &RoomEvent) {
+        match event {
+            RoomEvent::AthleteHidden(hidden) => {
+                self.hidden.insert(hidden.athlete);
+            }
+            RoomEvent::AthleteShown(shown) => {
+                self.hidden.remove(&shown.athlete);
+            }
+            RoomEvent::AthletePinned(pinned) => {
+                self.pinned.insert(pinned.athlete);
+            }
+            RoomEvent::AthleteUnpinned(unpinned) => {
+                self.pinned.remove(&unpinned.athlete);
+            }
+            RoomEvent::BadgeDismissed(dismissed) => {
+                let same = |known: &BadgeDismissed| {
+                    known.athlete == dismissed.athlete && known.badge == dismissed.badge
+                };
+                self.dismissed.retain(|known| !same(known));
+                if self.dismissed.len() >= DISMISSED_MAX {
+                    self.dismissed.remove(0);
+                }
+                self.dismissed.push(dismissed.clone());
+            }
+        }
     }
 }
 
@@ -36,41 +81,69 @@ impl Rules for Room {
     type Event = RoomEvent;
 
     const KIND: EntityKind = EntityKind::Room;
-    const SNAPSHOT_SCHEMA: u16 = 1;
+    const SNAPSHOT_SCHEMA: u16 = 2;
 
     fn needs(&self, command: &RoomCommand) -> Needs {
         match command {
-            RoomCommand::Hide(_) => Needs { roster: true, ..Needs::default() },
-            RoomCommand::Show(_) => Needs::default(),
+            RoomCommand::Hide(_) | RoomCommand::Pin(_) | RoomCommand::Dismiss(_) => {
+                Needs { roster: true, ..Needs::default() }
+            }
+            RoomCommand::Show(_) | RoomCommand::Unpin(_) => Needs::default(),
         }
     }
 
     fn decide(&self, ask: &Ask<'_, RoomCommand>, brief: &Brief) -> Result<Vec<RoomEvent>, ErrorCode> {
-        match ask.command {
-            RoomCommand::Hide(hide) if self.hidden.contains(&hide.athlete) => Err(ErrorCode::NoChange),
-            RoomCommand::Hide(hide) if !brief.roster.contains(&hide.athlete) => Err(ErrorCode::NotOnRoster),
-            RoomCommand::Hide(_) if self.hidden.len() >= HIDDEN_MAX => Err(ErrorCode::Full),
-            RoomCommand::Hide(hide) => Ok(vec![AthleteHidden { athlete: hide.athlete }.into()]),
-            RoomCommand::Show(show) if self.hidden.contains(&show.athlete) => {
-                Ok(vec![AthleteShown { athlete: show.athlete }.into()])
+        let on_roster = |athlete| brief.roster.contains(athlete).then_some(()).ok_or(ErrorCode::NotOnRoster);
+        let changes = |changes: bool| changes.then_some(()).ok_or(ErrorCode::NoChange);
+        let has_room = |taken: usize, max| (taken < max).then_some(()).ok_or(ErrorCode::Full);
+        let event = match ask.command {
+            RoomCommand::Hide(hide) => {
+                changes(!self.hidden.contains(&hide.athlete))?;
+                on_roster(&hide.athlete)?;
+                has_room(self.hidden.len(), HIDDEN_MAX)?;
+                AthleteHidden { athlete: hide.athlete }.into()
             }
-            RoomCommand::Show(_) => Err(ErrorCode::NoChange),
-        }
+            RoomCommand::Show(show) => {
+                changes(self.hidden.contains(&show.athlete))?;
+                AthleteShown { athlete: show.athlete }.into()
+            }
+            RoomCommand::Pin(pin) => {
+                changes(!self.pinned.contains(&pin.athlete))?;
+                on_roster(&pin.athlete)?;
+                has_room(self.pinned.len(), PINNED_MAX)?;
+                AthletePinned { athlete: pin.athlete }.into()
+            }
+            RoomCommand::Unpin(unpin) => {
+                changes(self.pinned.contains(&unpin.athlete))?;
+                AthleteUnpinned { athlete: unpin.athlete }.into()
+            }
+            RoomCommand::Dismiss(Dismiss { athlete, session, badge, v }) => {
+                changes(!self.has_dismissed(*athlete, *session, *badge, *v))?;
+                on_roster(athlete)?;
+                BadgeDismissed { athlete: *athlete, session: *session, badge: *badge, v: *v }.into()
+            }
+        };
+        Ok(vec![event])
     }
 
     fn apply(&mut self, recorded: &Recorded<RoomEvent>) {
-        match &recorded.event {
-            RoomEvent::AthleteHidden(hidden) => self.hidden.insert(hidden.athlete),
-            RoomEvent::AthleteShown(shown) => self.hidden.remove(&shown.athlete),
-        };
+        self.fold(&recorded.event);
     }
 
     fn rows(&self, _: uuid::Uuid, _: Version, _: &[Recorded<RoomEvent>]) -> Vec<ReadRow> {
         Vec::new()
     }
 
-    fn view(&self, _: View) -> Option<EntityView> {
-        Some(EntityView::Room(RoomView { hidden: self.hidden().collect() }))
+    /// A screen is told none of the choices: its tiles keep them.
+    fn view(&self, view: View) -> Option<EntityView> {
+        Some(EntityView::Room(match view {
+            View::Tv => RoomView::default(),
+            View::Athlete | View::Coach | View::Operator => RoomView {
+                hidden: self.hidden.iter().copied().collect(),
+                pinned: self.pinned.iter().copied().collect(),
+                dismissed: self.dismissed.clone(),
+            },
+        }))
     }
 
     fn glance(&self, _: uuid::Uuid, _: Version) -> Option<Glance> {
@@ -79,108 +152,4 @@ impl Rules for Room {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-    use spotter_protocol::{ClientId, CommandId, Fault, Hide, Show, Timestamp};
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::{Entity, Verdict};
-
-    const COACH: UserId = UserId(Uuid::from_u128(1));
-
-    fn athlete(number: u128) -> UserId {
-        UserId(Uuid::from_u128(100 + number))
-    }
-
-    fn hide(number: u128) -> RoomCommand {
-        Hide { athlete: athlete(number) }.into()
-    }
-
-    fn show(number: u128) -> RoomCommand {
-        Show { athlete: athlete(number) }.into()
-    }
-
-    /// Judges and applies command `n`; athletes 0 to 4 are on the roster.
-    fn tell(room: &mut Entity<Room>, n: u64, command: &RoomCommand) -> Verdict<RoomEvent> {
-        let ask = Ask {
-            owner: COACH,
-            id: COACH.0,
-            command,
-            command_id: CommandId(Uuid::from_u128(u128::from(n))),
-            author: COACH,
-            client: ClientId(COACH.0),
-            n,
-            after: 0,
-            device_at: Timestamp(0),
-            offset: 0,
-            received_at: Timestamp(0),
-        };
-        let roster = room.state().needs(command).roster;
-        let brief = Brief { roster: (0..5).filter(|_| roster).map(athlete).collect(), ..Brief::default() };
-        let verdict = room.judge(&ask, &brief);
-        if let Verdict::Accept(events) = &verdict {
-            *room = room.after(events);
-        }
-        verdict
-    }
-
-    fn refused(verdict: Verdict<RoomEvent>) -> Option<ErrorCode> {
-        match verdict {
-            Verdict::Refuse(Fault { code, .. }) => Some(code),
-            Verdict::Accept(_) | Verdict::Repeat(_) => None,
-        }
-    }
-
-    #[test]
-    fn a_hidden_athlete_is_off_the_wall_until_shown() {
-        let mut room = Entity::<Room>::default();
-        assert_eq!(refused(tell(&mut room, 1, &hide(3))), None);
-        assert!(room.state().hides(athlete(3)));
-        assert_eq!(refused(tell(&mut room, 2, &show(3))), None);
-        assert!(!room.state().hides(athlete(3)));
-    }
-
-    #[test]
-    fn what_is_so_already_is_refused() {
-        let mut room = Entity::<Room>::default();
-        tell(&mut room, 1, &hide(3));
-        assert_eq!(refused(tell(&mut room, 2, &hide(3))), Some(ErrorCode::NoChange));
-        assert_eq!(refused(tell(&mut room, 3, &show(4))), Some(ErrorCode::NoChange));
-    }
-
-    #[test]
-    fn only_athletes_of_the_roster_can_be_hidden() {
-        let mut room = Entity::<Room>::default();
-        assert_eq!(refused(tell(&mut room, 1, &hide(5))), Some(ErrorCode::NotOnRoster));
-    }
-
-    #[test]
-    fn a_room_has_a_view_before_anything_happened() {
-        let view = Entity::<Room>::default().state().view(View::Coach);
-        assert_eq!(view, Some(EntityView::Room(RoomView::default())));
-    }
-
-    proptest! {
-        #[test]
-        fn any_choices_replay_to_the_same_room_also_from_a_snapshot(
-            choices in vec((any::<bool>(), 0..6_u128, 1..30_u64), 0..40),
-            cut: prop::sample::Index,
-        ) {
-            let mut room = Entity::<Room>::default();
-            let mut journal = Vec::new();
-            for (hides, number, n) in choices {
-                let before = room.clone();
-                match tell(&mut room, n, &if hides { hide(number) } else { show(number) }) {
-                    Verdict::Accept(events) => journal.extend(events),
-                    Verdict::Repeat(_) | Verdict::Refuse(_) => prop_assert_eq!(&room, &before),
-                }
-            }
-            let (head, tail) = journal.split_at(cut.index(journal.len() + 1));
-            let stored = rmp_serde::to_vec_named(&Entity::<Room>::default().after(head)).unwrap();
-            let loaded: Entity<Room> = rmp_serde::from_slice(&stored).unwrap();
-            prop_assert_eq!(loaded.after(tail), room);
-        }
-    }
-}
+mod tests;

@@ -1,19 +1,20 @@
 //! The tiles of a room: for each athlete their newest live session, whether they are here, and how much they
 //! need the coach. Pure soft state: lost, it is filled again from glances and presence.
 //!
-//! What follows from silence alone (a rest runs out, an athlete stalls) flips at a moment known beforehand. A
-//! tile says `since` that moment, whenever somebody looks, so that two walls fed alike say the same.
+//! A tile is computed from the newest news of its athlete and the time alone, never from when the wall heard
+//! it: two walls fed alike say the same, however late one of them opened. What follows from silence (a rest
+//! runs out, an athlete stalls, a signal is lost) flips at a moment known beforehand.
 
-use std::cmp::Reverse;
+mod look;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use spotter_protocol::{
-    Attention, Badge, Glance, Millis, Phase, Presence, SessionId, Tile, Timestamp, UserId, Version,
-};
+use spotter_protocol::{Badge, Glance, Phase, SessionId, Tile, Timestamp, UserId, Version};
 
-/// The rest taken as planned where neither the last set nor a rest says how long.
-const REST_ASSUMED: Millis = Millis(180_000);
+use crate::{Connected, Room};
+use look::Look;
+
 /// Sessions remembered of one athlete, live or ended. Of too many the one longest without a set goes, ended
 /// ones first.
 const SESSIONS_MAX: usize = 16;
@@ -21,22 +22,23 @@ const SESSIONS_MAX: usize = 16;
 /// The tiles of one room.
 #[derive(Clone, Debug, Default)]
 pub struct Wall {
+    room: Room,
     seats: BTreeMap<UserId, Seat>,
     /// Athletes taken off since [`Wall::changed`] last said so.
     gone: BTreeSet<UserId>,
 }
 
 /// One athlete's place on the wall.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Seat {
-    presence: Option<Presence>,
+    connected: Option<Connected>,
     sessions: Vec<Seen>,
-    attention: Attention,
-    since: Timestamp,
-    stalled: bool,
-    /// When silence changes this tile next.
+    /// The tile as [`Wall::changed`] last gave it.
+    told: Option<Tile>,
+    /// Something was heard since then.
+    heard: bool,
+    /// When silence changes the tile that was told.
     flip: Option<Timestamp>,
-    changed: bool,
 }
 
 /// The newest that was seen of a session. An ended one is kept so that late news of it is known to be old.
@@ -48,21 +50,26 @@ struct Seen {
     live: Option<Glance>,
 }
 
-/// What a tile deserves at a moment.
-struct Look {
-    attention: Attention,
-    stalled: bool,
-    flip: Option<Timestamp>,
-}
-
 impl Wall {
     /// A wall without athletes.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// The room's choices as the wall knows them.
+    pub const fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Changes the room's choices. Who is hidden is a matter of the roster; the wall itself honours pins and
+    /// dismissed badges.
+    pub fn choose(&mut self, change: impl FnOnce(&mut Room)) {
+        change(&mut self.room);
+        self.seats.values_mut().for_each(|seat| seat.heard = true);
+    }
+
     /// Says who is on the wall; nobody else is. Those who stay keep their tiles.
-    pub fn set_roster(&mut self, athletes: &[UserId], now: Timestamp) {
+    pub fn set_roster(&mut self, athletes: &[UserId]) {
         let roster: BTreeSet<UserId> = athletes.iter().copied().collect();
         let left: Vec<UserId> = self.seats.keys().filter(|known| !roster.contains(known)).copied().collect();
         for athlete in left {
@@ -72,27 +79,26 @@ impl Wall {
         for athlete in roster {
             self.gone.remove(&athlete);
             if let Entry::Vacant(place) = self.seats.entry(athlete) {
-                place.insert(Seat::empty(now));
+                place.insert(Seat { heard: true, ..Seat::default() });
             }
         }
     }
 
     /// Takes in a glance at a session of an athlete on the roster. One that is not newer than what was seen of
     /// that session changes nothing; a session that is not live or paused leaves the wall.
-    pub fn see(&mut self, athlete: UserId, glance: Glance, now: Timestamp) {
+    pub fn see(&mut self, athlete: UserId, glance: Glance) {
         if let Some(seat) = self.seats.get_mut(&athlete) {
-            seat.update(now, |seat| seat.see(glance));
+            seat.heard |= seat.see(glance);
         }
     }
 
-    /// Takes in that an athlete on the roster came or went.
-    pub fn presence(&mut self, athlete: UserId, presence: Presence, now: Timestamp) {
-        if let Some(seat) = self.seats.get_mut(&athlete) {
-            seat.update(now, |seat| {
-                let is_news = seat.presence != Some(presence);
-                seat.presence = Some(presence);
-                is_news
-            });
+    /// Takes in that an athlete on the roster came or went. What is not newer than what is known changes nothing.
+    pub fn connected(&mut self, athlete: UserId, connected: Connected) {
+        if let Some(seat) = self.seats.get_mut(&athlete)
+            && seat.connected.is_none_or(|known| known.turn < connected.turn)
+        {
+            seat.connected = Some(connected);
+            seat.heard = true;
         }
     }
 
@@ -101,9 +107,13 @@ impl Wall {
     pub fn changed(&mut self, now: Timestamp) -> Option<(Vec<Tile>, Vec<UserId>)> {
         let mut tiles = Vec::new();
         for (athlete, seat) in &mut self.seats {
-            seat.settle(now);
-            if std::mem::take(&mut seat.changed) {
-                tiles.push(seat.tile(*athlete));
+            if seat.heard || seat.flip.is_some_and(|flip| flip <= now) {
+                let (tile, flip) = seat.tile(*athlete, &self.room, now);
+                (seat.heard, seat.flip) = (false, flip);
+                if seat.told.as_ref() != Some(&tile) {
+                    seat.told = Some(tile.clone());
+                    tiles.push(tile);
+                }
             }
         }
         let gone: Vec<UserId> = std::mem::take(&mut self.gone).into_iter().collect();
@@ -111,70 +121,26 @@ impl Wall {
         is_news.then(|| (in_order(tiles), gone))
     }
 
-    /// Every tile: most in need first, then the longest so, then by athlete.
+    /// Every tile: pinned ones first, then most in need, then the longest so, then by athlete.
     pub fn all(&self, now: Timestamp) -> Vec<Tile> {
-        let settled = self.seats.iter().map(|(athlete, seat)| {
-            let mut seat = seat.clone();
-            seat.settle(now);
-            seat.tile(*athlete)
-        });
-        in_order(settled.collect())
+        in_order(self.seats.iter().map(|(athlete, seat)| seat.tile(*athlete, &self.room, now).0).collect())
     }
 
-    /// When silence changes some tile next: its attention or its stalled badge. `now` when that moment has
-    /// passed without [`Wall::changed`] being asked.
+    /// When silence changes some tile next. `now` when [`Wall::changed`] has something to say already.
     pub fn next_flip(&self, now: Timestamp) -> Option<Timestamp> {
-        self.seats.values().filter_map(|seat| seat.flip).min().map(|flip| flip.max(now))
+        let due = |seat: &Seat| if seat.heard { Some(now) } else { seat.flip.map(|flip| flip.max(now)) };
+        self.seats.values().filter_map(due).min()
     }
 }
 
 fn in_order(mut tiles: Vec<Tile>) -> Vec<Tile> {
-    tiles.sort_by_key(|tile| (Reverse(tile.attention), tile.since, tile.athlete));
+    tiles.sort_by_key(Tile::place);
     tiles
 }
 
 impl Seat {
-    const fn empty(now: Timestamp) -> Self {
-        Self {
-            presence: None,
-            sessions: Vec::new(),
-            attention: Attention::Away,
-            since: now,
-            stalled: false,
-            flip: None,
-            changed: true,
-        }
-    }
-
-    /// Lets silence speak up to `now`, then `change`, which says whether it was news.
-    fn update(&mut self, now: Timestamp, change: impl FnOnce(&mut Self) -> bool) {
-        self.settle(now);
-        if change(self) {
-            self.changed = true;
-            self.look_again(now);
-        }
-    }
-
-    /// Makes every flip due by `now`, each at its own moment.
-    fn settle(&mut self, now: Timestamp) {
-        while let Some(flip) = self.flip.filter(|flip| *flip <= now) {
-            self.changed = true;
-            self.look_again(flip);
-        }
-    }
-
-    fn look_again(&mut self, at: Timestamp) {
-        let look = self.look(at);
-        if look.attention != self.attention {
-            self.attention = look.attention;
-            self.since = at;
-        }
-        self.stalled = look.stalled;
-        self.flip = look.flip;
-    }
-
+    /// Takes in a glance; answers whether it may show.
     fn see(&mut self, glance: Glance) -> bool {
-        let before = self.shown().map(|shown| (shown.session, shown.v));
         let place = self.sessions.iter().position(|seen| seen.session == glance.session);
         if place.is_some_and(|place| self.sessions[place].v >= glance.v) {
             return false;
@@ -199,7 +165,7 @@ impl Seat {
             });
             least.map(|place| self.sessions.swap_remove(place));
         }
-        self.shown().map(|shown| (shown.session, shown.v)) != before
+        true
     }
 
     /// The live session with the newest set.
@@ -208,65 +174,36 @@ impl Seat {
         live.max_by_key(|glance| (glance.active_at, glance.session))
     }
 
-    fn look(&self, at: Timestamp) -> Look {
-        let Some(glance) = self.shown() else {
-            return Look { attention: Attention::Away, stalled: false, flip: None };
+    /// The tile at a moment, and when silence changes it next.
+    fn tile(&self, athlete: UserId, room: &Room, now: Timestamp) -> (Tile, Option<Timestamp>) {
+        let look = Look::at(now, self.shown(), self.connected, |glance, badge| {
+            let brought_by = match badge {
+                Badge::Pain => glance.pain.as_ref().map(|pain| pain.v),
+                Badge::Failed
+                | Badge::Overshoot
+                | Badge::MissedReps
+                | Badge::Pr
+                | Badge::OffPlan
+                | Badge::Late
+                | Badge::Stalled => glance.last.as_ref().map(|last| last.v),
+            };
+            room.has_dismissed(athlete, glance.session, badge, brought_by.unwrap_or(glance.v))
+        });
+        let glance = self.shown().map(|glance| Glance { badges: look.badges, ..glance.clone() });
+        let tile = Tile {
+            athlete,
+            presence: self.connected.map(|connected| connected.presence(now)),
+            pinned: room.pins(athlete),
+            stale: look.stale,
+            attention: look.attention,
+            since: look.since,
+            glance,
         };
-        let rest_end = glance.rest.map(|rest| rest.start.plus(rest.duration_ms));
-        let stall = self.stalls_at(glance);
-        let resting = rest_end.is_some_and(|end| at < end);
-        let stalled = stall.is_some_and(|moment| at >= moment);
-        let has = |badge| glance.badges.contains(&badge);
-        let attention = if has(Badge::Pain) {
-            Attention::Pain
-        } else if has(Badge::Failed) {
-            Attention::Failed
-        } else if has(Badge::Overshoot) {
-            Attention::Overshoot
-        } else if stalled {
-            Attention::Stalled
-        } else if has(Badge::Pr) {
-            Attention::Pr
-        } else if resting {
-            Attention::Resting
-        } else {
-            // Missed repetitions are a badge of somebody at work: the next set tells more than an alarm.
-            Attention::Working
-        };
-        // A louder attention hides the end of a rest, but never the badge of having stalled.
-        let rest_shows = attention == Attention::Resting;
-        let rest_flip = rest_end.filter(|_| rest_shows);
-        let flips = [rest_flip, stall].into_iter().flatten().filter(|flip| *flip > at);
-        Look { attention, stalled, flip: flips.min() }
-    }
-
-    /// When the athlete stalls unless a set comes: at twice the planned rest after the last set, and not
-    /// before a rest that they announced is over. Never of somebody who is not here, whose session is paused,
-    /// who has not begun, or whose last set came late and rings no alarm.
-    fn stalls_at(&self, glance: &Glance) -> Option<Timestamp> {
-        let is_here = self.presence.is_some_and(|presence| presence.here);
-        if !is_here || glance.phase != Phase::Live || glance.badges.contains(&Badge::Late) {
-            return None;
-        }
-        let last = glance.last.as_ref()?;
-        let planned = last.target.as_ref().and_then(|target| target.rest);
-        let planned = planned.or(glance.rest.map(|rest| rest.duration_ms)).unwrap_or(REST_ASSUMED);
-        let twice = last.at.plus(planned).plus(planned);
-        let rest_end = glance.rest.map(|rest| rest.start.plus(rest.duration_ms));
-        Some(rest_end.map_or(twice, |end| twice.max(end)))
-    }
-
-    fn tile(&self, athlete: UserId) -> Tile {
-        let mut glance = self.shown().cloned();
-        if let Some(glance) = &mut glance
-            && self.stalled
-        {
-            glance.badges.push(Badge::Stalled);
-        }
-        let (presence, attention, since) = (self.presence, self.attention, self.since);
-        Tile { athlete, presence, attention, since, glance }
+        (tile, look.flip)
     }
 }
 
+#[cfg(test)]
+mod days;
 #[cfg(test)]
 mod tests;

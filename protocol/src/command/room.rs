@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::UserId;
 use crate::vocabulary::vocabulary;
+use crate::{Badge, SessionId, UserId, Version};
 
 vocabulary! {
     /// What may be asked of a room.
@@ -12,6 +12,12 @@ vocabulary! {
         Hide = "hide",
         /// Put a hidden athlete back.
         Show = "show",
+        /// Put an athlete first on this wall.
+        Pin = "pin",
+        /// Let a pinned athlete take their turn again.
+        Unpin = "unpin",
+        /// Show a badge no more for what has been logged up to a version.
+        Dismiss = "dismiss",
     }
 }
 
@@ -27,4 +33,31 @@ pub struct Hide {
 pub struct Show {
     /// Who.
     pub athlete: UserId,
+}
+
+/// Puts an athlete first on the wall.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// Who.
+    pub athlete: UserId,
+}
+
+/// Lets a pinned athlete take their turn again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpin {
+    /// Who.
+    pub athlete: UserId,
+}
+
+/// Dismisses a badge that was dealt with. A newer set with the same badge shows it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dismiss {
+    /// Whose.
+    pub athlete: UserId,
+    /// On which session.
+    pub session: SessionId,
+    /// Which.
+    pub badge: Badge,
+    /// The session's version that was seen: what was logged after it is news.
+    pub v: Version,
 }

@@ -2,23 +2,23 @@
 
 use spotter_protocol::{
     Abandon, Abandoned, Ack, Acknowledged, ActOnCue, Actual, Add, Address, Adherence, Amend, Answer,
-    AthleteHidden, AthleteShown, Attention, Badge, Bests, ClientFrame, ClientId, Command, CommandFrame,
-    CommandId, Complete, ConversationView, Cue, CueActed, CueDelivered, CueGlance, CueGroupId, CueId,
-    CueSeen, CueState, CueView, Cued, DeliverCue, Delivered, DropSets, Effort, EffortScale, EntityView,
-    ErrorCode, Event, EventsFrame, ExerciseAdded, ExerciseSwapped, ExerciseView, Fail, Fault, Feeling,
-    Finish, Finished, Glance, GoAway, Grams, Group, GymId, Hello, Hide, InboxCommand, InboxEvent, InboxView,
-    InstanceId, LastSet, Limits, LiveSession, Load, LoadKind, Message, MessageId, MessageReceived,
-    MessageSent, MessageView, MessagesDelivered, MessagesRead, Metres, Millis, Movement, Note, NoteView,
-    Noted, Notice, NotificationView, NotificationsRead, Notified, Notify, Pain, PainGlance, PainLevel,
-    PainNoted, PainView, Patch, Pause, Paused, Phase, Ping, Place, PlanPatched, PlannedExercise, PlannedSet,
-    Pong, Pr, PrKind, PrWithdrawn, Presence, PublishedEvent, Read, ReadNotifications, Readiness,
-    ReadinessNoted, ReadinessView, Receipt, ReceiptKind, ReceiptReceived, Receive, Reopen, Reopened, Reorder,
-    Reordered, RepRange, Reply, Reps, Rest, RestGlance, RestView, Rested, Resume, Resumed, Revoked, Role,
-    RoomCommand, RoomEvent, RoomView, Seconds, SeeCue, ServerFrame, SessionEvent, SessionId, SessionView,
-    SetAdded, SetAmended, SetCompleted, SetFailed, SetId, SetSkipped, SetStatus, SetType, SetView, SetVoided,
-    SetsAdded, SetsDropped, Show, Shown, Side, Signal, SignalFrame, SignalKey, Skip, Slot, SnapshotFrame,
-    Start, Started, Subscribe, Swap, Target, Text, Tile, TilesFrame, Timestamp, Token, Unit, Unsubscribe,
-    UserId, Version, View, Void, Welcome, WorkoutId, WorkoutRef,
+    AthleteHidden, AthletePinned, AthleteShown, AthleteUnpinned, Attention, Badge, BadgeDismissed, Bests,
+    ClientFrame, ClientId, Command, CommandFrame, CommandId, Complete, ConversationView, Cue, CueActed,
+    CueDelivered, CueGlance, CueGroupId, CueId, CueSeen, CueState, CueView, Cued, DeliverCue, Delivered,
+    Dismiss, DropSets, Effort, EffortScale, EntityView, ErrorCode, Event, EventsFrame, ExerciseAdded,
+    ExerciseSwapped, ExerciseView, Fail, Fault, Feeling, Finish, Finished, Glance, GoAway, Grams, Group,
+    GymId, Hello, Hide, InboxCommand, InboxEvent, InboxView, InstanceId, LastSet, Limits, LiveSession, Load,
+    LoadKind, Message, MessageId, MessageReceived, MessageSent, MessageView, MessagesDelivered, MessagesRead,
+    Metres, Millis, Movement, Note, NoteView, Noted, Notice, NotificationView, NotificationsRead, Notified,
+    Notify, Pain, PainGlance, PainLevel, PainNoted, PainView, Patch, Pause, Paused, Phase, Pin, Ping, Place,
+    PlanPatched, PlannedExercise, PlannedSet, Pong, Pr, PrKind, PrWithdrawn, Presence, PublishedEvent, Read,
+    ReadNotifications, Readiness, ReadinessNoted, ReadinessView, Receipt, ReceiptKind, ReceiptReceived,
+    Receive, Reopen, Reopened, Reorder, Reordered, RepRange, Reply, Reps, Rest, RestGlance, RestView, Rested,
+    Resume, Resumed, Revoked, Role, RoomCommand, RoomEvent, RoomView, Seconds, SeeCue, ServerFrame,
+    SessionEvent, SessionId, SessionView, SetAdded, SetAmended, SetCompleted, SetFailed, SetId, SetSkipped,
+    SetStatus, SetType, SetView, SetVoided, SetsAdded, SetsDropped, Show, Shown, Side, Signal, SignalFrame,
+    SignalKey, Skip, Slot, SnapshotFrame, Start, Started, Subscribe, Swap, Target, Text, Tile, TilesFrame,
+    Timestamp, Token, Unit, Unpin, Unsubscribe, UserId, Version, View, Void, Welcome, WorkoutId, WorkoutRef,
 };
 use uuid::Uuid;
 
@@ -252,6 +252,18 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("notify", InboxCommand::from(Notify { notice: Notice::linked(COACH) }).into()),
         ("notify_unlinked", InboxCommand::from(Notify { notice: Notice::unlinked(COACH) }).into()),
         ("notify_abandoned", InboxCommand::from(Notify { notice: Notice::abandoned(SESSION) }).into()),
+        ("pin", RoomCommand::from(Pin { athlete: ATHLETE }).into()),
+        ("unpin", RoomCommand::from(Unpin { athlete: ATHLETE }).into()),
+        (
+            "dismiss",
+            RoomCommand::from(Dismiss {
+                athlete: ATHLETE,
+                session: SESSION,
+                badge: Badge::Failed,
+                v: Version(12),
+            })
+            .into(),
+        ),
     ]
 }
 
@@ -437,7 +449,17 @@ fn inbox_view() -> InboxView {
 
 /// Every event of a room.
 pub(crate) fn room_events() -> Vec<RoomEvent> {
-    vec![AthleteHidden { athlete: OTHER }.into(), AthleteShown { athlete: OTHER }.into()]
+    vec![
+        AthleteHidden { athlete: OTHER }.into(),
+        AthleteShown { athlete: OTHER }.into(),
+        AthletePinned { athlete: ATHLETE }.into(),
+        AthleteUnpinned { athlete: ATHLETE }.into(),
+        dismissed().into(),
+    ]
+}
+
+fn dismissed() -> BadgeDismissed {
+    BadgeDismissed { athlete: ATHLETE, session: SESSION, badge: Badge::Failed, v: Version(12) }
 }
 
 /// Every frame that a server sends, by the name of its file.
@@ -458,7 +480,7 @@ pub(crate) fn server_frames() -> Vec<(String, ServerFrame)> {
         ("reply_unreadable", ServerFrame::Reply(Reply::refused(None, ErrorCode::BadFrame))),
         ("snapshot_session", snapshot(session, Version(12), EntityView::Session(session_view()))),
         ("snapshot_inbox", snapshot(Address::inbox(ATHLETE), Version(5), EntityView::Inbox(inbox_view()))),
-        ("snapshot_room", snapshot(room, Version(2), EntityView::Room(RoomView { hidden: vec![OTHER] }))),
+        ("snapshot_room", snapshot(room, Version(2), EntityView::Room(room_view()))),
         (
             "events_hidden",
             ServerFrame::Events(EventsFrame { to: session, events: vec![published(13, Shown::Hidden)] }),
@@ -557,6 +579,7 @@ fn session_view() -> SessionView {
                     set: squat_1(),
                     set_type: SetType::Working,
                     target: Some(five_at_140()),
+                    own: false,
                     status: SetStatus::Performed,
                     actual: Some(four_at_140()),
                     at: Some(at(50)),
@@ -571,6 +594,7 @@ fn session_view() -> SessionView {
                     set: squat_2(),
                     set_type: SetType::Amrap,
                     target: Some(as_many_as_possible()),
+                    own: true,
                     status: SetStatus::Planned,
                     actual: None,
                     at: None,
@@ -600,6 +624,10 @@ fn session_view() -> SessionView {
     }
 }
 
+fn room_view() -> RoomView {
+    RoomView { hidden: vec![OTHER], pinned: vec![ATHLETE], dismissed: vec![dismissed()] }
+}
+
 fn tiles() -> TilesFrame {
     let glance = Glance {
         session: SESSION,
@@ -620,9 +648,10 @@ fn tiles() -> TilesFrame {
             target: Some(five_at_140()),
             actual: four_at_140(),
             at: at(50),
+            v: Version(11),
         }),
         rest: Some(RestGlance { start: at(60), duration_ms: Millis(180_000) }),
-        pain: Some(PainGlance { level: pain_level(), site: text("left knee"), at: at(70) }),
+        pain: Some(PainGlance { level: pain_level(), site: text("left knee"), at: at(70), v: Version(12) }),
         cue: Some(CueGlance {
             cue: CUE,
             group: Some(CUE_GROUP),
@@ -643,7 +672,9 @@ fn tiles() -> TilesFrame {
     };
     let failed = Tile {
         athlete: ATHLETE,
-        presence: Some(Presence { here: true, since: at(-60) }),
+        presence: Some(Presence { here: false, since: at(70) }),
+        pinned: true,
+        stale: true,
         attention: Attention::Failed,
         since: at(50),
         glance: Some(glance),
@@ -659,5 +690,13 @@ fn tiles() -> TilesFrame {
 }
 
 fn away_tile() -> Tile {
-    Tile { athlete: OTHER, presence: None, attention: Attention::Away, since: at(-7_200), glance: None }
+    Tile {
+        athlete: OTHER,
+        presence: None,
+        pinned: false,
+        stale: false,
+        attention: Attention::Away,
+        since: at(-7_200),
+        glance: None,
+    }
 }

@@ -111,6 +111,7 @@ async fn an_engine() -> (Arc<Engine>, Arc<Hooked>) {
         journal: Arc::clone(&hooked) as Arc<dyn Journal>,
         library: Arc::new(SimulatedJournal::default()),
         backplane: Arc::new(LocalBackplane::default()),
+        dead_letters: Arc::new(SimulatedJournal::default()),
         clock: Arc::new(Noon),
     };
     let tuning = Tuning {

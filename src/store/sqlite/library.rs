@@ -14,6 +14,10 @@ use super::columns::{self, blob};
 use super::read::json_list;
 use super::{SqliteStore, unavailable};
 
+/// Athletes on one roster, as many as a list on the wire holds with room to spare; of more, those who joined the
+/// gym last are not on the wall.
+const ROSTER_MAX: u32 = 1_000;
+
 #[async_trait]
 impl Library for SqliteStore {
     async fn brief(
@@ -37,8 +41,13 @@ impl Library for SqliteStore {
         Ok(Brief { workout, bests, roster })
     }
 
-    async fn roster(&self, gym: GymId, coach: UserId) -> Result<Vec<UserId>, StoreError> {
-        roster(&self.reader, gym, coach).await.map_err(unavailable)
+    async fn roster(&self, gym: GymId, owner: UserId) -> Result<Vec<UserId>, StoreError> {
+        let roster = if owner.0 == gym.0 {
+            all_athletes(&self.reader, gym).await
+        } else {
+            linked_athletes(&self.reader, gym, owner).await
+        };
+        roster.map_err(unavailable)
     }
 }
 
@@ -107,16 +116,27 @@ fn damaged(error: &'static str) -> sqlx::Error {
     sqlx::Error::Decode(error.into())
 }
 
-async fn roster(reader: &SqlitePool, gym: GymId, coach: UserId) -> sqlx::Result<Vec<UserId>> {
+/// The roster of a coach.
+async fn linked_athletes(reader: &SqlitePool, gym: GymId, coach: UserId) -> sqlx::Result<Vec<UserId>> {
     let athletes = sqlx::query_scalar::<_, Vec<u8>>(
         "SELECT links.athlete FROM links
          JOIN users AS coaches ON coaches.id = links.coach AND coaches.gym = links.gym
          JOIN users AS athletes ON athletes.id = links.athlete AND athletes.gym = links.gym
          WHERE links.coach = ? AND links.gym = ? AND links.state = 'active'
              AND instr(',' || links.permissions || ',', ',' || ? || ',') > 0
-         ORDER BY links.athlete",
+         ORDER BY links.athlete LIMIT ?",
     );
     let athletes = athletes.bind(blob(coach.0)).bind(blob(gym.0));
-    let athletes = athletes.bind(LinkPermission::ViewSessions.as_str()).fetch_all(reader).await?;
+    let athletes =
+        athletes.bind(LinkPermission::ViewSessions.as_str()).bind(ROSTER_MAX).fetch_all(reader).await?;
+    athletes.into_iter().map(|athlete| columns::uuid(athlete).map(UserId)).collect()
+}
+
+/// The roster of the gym itself.
+async fn all_athletes(reader: &SqlitePool, gym: GymId) -> sqlx::Result<Vec<UserId>> {
+    let athletes = sqlx::query_scalar::<_, Vec<u8>>(
+        "SELECT id FROM users WHERE gym = ? AND role = 'athlete' ORDER BY id LIMIT ?",
+    );
+    let athletes = athletes.bind(blob(gym.0)).bind(ROSTER_MAX).fetch_all(reader).await?;
     athletes.into_iter().map(|athlete| columns::uuid(athlete).map(UserId)).collect()
 }

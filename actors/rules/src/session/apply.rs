@@ -28,6 +28,7 @@ impl Log {
             plan_v: version,
             dropped: 0,
             care: None,
+            gone: Vec::new(),
         }
     }
 
@@ -37,7 +38,8 @@ impl Log {
         if stamp.client != ClientId::SERVER {
             self.heard_at = self.heard_at.max(stamp.received_at);
         }
-        let mark = Mark { at: stamp.at, received_at: stamp.received_at, by: stamp.author };
+        let mark =
+            Mark { v: recorded.version, at: stamp.at, received_at: stamp.received_at, by: stamp.author };
         match event {
             SessionEvent::Started(_) => {}
             SessionEvent::ExerciseAdded(_)
@@ -45,13 +47,13 @@ impl Log {
             | SessionEvent::SetsDropped(_)
             | SessionEvent::ExerciseSwapped(_)
             | SessionEvent::Reordered(_)
-            | SessionEvent::PlanPatched(_) => self.change_plan(event, recorded.version),
+            | SessionEvent::PlanPatched(_) => self.change_plan(event, stamp.at, recorded.version),
             SessionEvent::ReadinessNoted(_)
             | SessionEvent::PainNoted(_)
             | SessionEvent::Cued(_)
             | SessionEvent::CueDelivered(_)
             | SessionEvent::CueSeen(_)
-            | SessionEvent::CueActed(_) => self.take_care(event, stamp),
+            | SessionEvent::CueActed(_) => self.take_care(event, recorded.version, stamp),
             SessionEvent::Abandoned(_) => {
                 self.enter(Stage::Abandoned, stamp.at);
                 self.rest = None;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use spotter_protocol::{
     Cue, CueActed, CueDelivered, CueGlance, CueId, CueSeen, CueState, CueView, Cued, ErrorCode, Pain,
     PainGlance, PainLevel, PainNoted, PainView, Phase, Readiness, ReadinessNoted, ReadinessView,
-    SessionCommand, SessionEvent, Stamp, Timestamp,
+    SessionCommand, SessionEvent, Stamp, Timestamp, Version,
 };
 
 use super::log::Log;
@@ -22,8 +22,8 @@ pub(super) struct Care {
     pub(super) readiness: Option<ReadinessView>,
     /// Oldest first by their own time.
     pub(super) pains: Vec<PainView>,
-    /// The newest pain that rings an alarm: it came in time.
-    alarm: Option<Timestamp>,
+    /// The newest pain that rings an alarm, and the version that told it: it came in time.
+    alarm: Option<(Timestamp, Version)>,
     /// Oldest first as they came.
     pub(super) cues: Vec<CueView>,
 }
@@ -78,17 +78,21 @@ impl Log {
 
     /// Folds in what was told; other events change nothing here.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the fold of all events names each once")]
-    pub(super) fn take_care(&mut self, event: &SessionEvent, stamp: &Stamp) {
+    pub(super) fn take_care(&mut self, event: &SessionEvent, v: Version, stamp: &Stamp) {
         let (by, at) = (stamp.author, stamp.at);
         match event {
             SessionEvent::ReadinessNoted(ReadinessNoted { feeling, score_tenths }) => {
                 let told = ReadinessView { feeling: *feeling, score_tenths: *score_tenths, at };
-                self.care_mut().readiness = Some(told);
+                let known = &mut self.care_mut().readiness;
+                // Answers that come late do not replace newer ones.
+                if known.is_none_or(|known| known.at <= at) {
+                    *known = Some(told);
+                }
             }
             SessionEvent::PainNoted(PainNoted { level, site, set, text }) => {
                 let care = self.care_mut();
                 if !at.is_late(stamp.received_at) {
-                    care.alarm = care.alarm.max(Some(at));
+                    care.alarm = care.alarm.max(Some((at, v)));
                 }
                 let place = care.pains.partition_point(|pain| pain.at <= at);
                 let (site, text) = (site.clone(), text.clone());
@@ -160,8 +164,9 @@ impl Care {
         let mut newest_first = self.pains.iter().enumerate().rev();
         let (_, pain) =
             newest_first.find(|(place, pain)| pain.level > PainLevel::default() && !gone(*place, pain))?;
-        let glance = PainGlance { level: pain.level, site: pain.site.clone(), at: pain.at };
-        Some((glance, self.alarm.is_some_and(|alarm| alarm >= pain.at)))
+        let alarm = self.alarm.filter(|(at, _)| *at >= pain.at);
+        let v = alarm.map_or(Version(0), |(_, v)| v);
+        Some((PainGlance { level: pain.level, site: pain.site.clone(), at: pain.at, v }, alarm.is_some()))
     }
 
     /// The newest cue.

@@ -77,7 +77,7 @@ pub(super) fn decide(log: Option<&Log>, ask: &SessionAsk<'_>, brief: &Brief) -> 
             let tried = Tried { set: done.set, actual: &done.actual, missed: true };
             log.open(ask)?.log_set(ask, &tried, done.place.as_ref(), brief)
         }
-        (Some(log), SessionCommand::Skip(skip)) => log.open(ask)?.skip(skip),
+        (Some(log), SessionCommand::Skip(skip)) => log.open(ask)?.skip(ask, skip),
         (Some(log), SessionCommand::Amend(amend)) => log.open(ask)?.amend(amend),
         (Some(log), SessionCommand::Void(void)) => log.open(ask)?.void(void),
         (Some(log), SessionCommand::Note(note)) => log.open(ask)?.note(note),
@@ -201,6 +201,10 @@ impl Log {
         if !tried.missed && !says_something(tried.actual) {
             return Err(ErrorCode::Empty);
         }
+        let back = self.bring_back(tried.set, ask.at());
+        if !back.is_empty() {
+            return self.after(ask, back, |there| there.log_set(ask, tried, place, brief));
+        }
         let mut events = Vec::with_capacity(3);
         let home = match (self.set(tried.set), place) {
             (Some((exercise, set)), place) => {
@@ -263,7 +267,24 @@ impl Log {
         Ok(Home { movement: &place.exercise, load_kind, set_type: place.set_type, bar })
     }
 
-    fn skip(&self, skip: &Skip) -> Decision {
+    /// What is decided once `events` have changed the plan, behind them.
+    fn after(
+        &self,
+        ask: &SessionAsk<'_>,
+        mut events: Vec<SessionEvent>,
+        decide: impl FnOnce(&Self) -> Decision,
+    ) -> Decision {
+        let mut there = self.clone();
+        events.iter().for_each(|event| there.change_plan(event, ask.at(), self.plan_v));
+        events.extend(decide(&there)?);
+        Ok(events)
+    }
+
+    fn skip(&self, ask: &SessionAsk<'_>, skip: &Skip) -> Decision {
+        let back = self.bring_back(skip.set, ask.at());
+        if !back.is_empty() {
+            return self.after(ask, back, |there| there.skip(ask, skip));
+        }
         let (_, set) = self.set(skip.set).ok_or(ErrorCode::UnknownSet)?;
         may_be_logged(set)?;
         Ok(vec![SetSkipped { set: skip.set, reason: skip.reason.clone() }.into()])
@@ -329,7 +350,7 @@ impl Log {
 
     pub(super) fn knows(&self, set: Option<SetId>) -> Result<(), ErrorCode> {
         match set {
-            Some(id) if self.set(id).is_none() => Err(ErrorCode::UnknownSet),
+            Some(id) if !self.remembers(id) => Err(ErrorCode::UnknownSet),
             Some(_) | None => Ok(()),
         }
     }

@@ -105,5 +105,6 @@ fn last_set(exercise: &Exercise, set: &Set, mark: Mark) -> LastSet {
         target: set.target().cloned(),
         actual: set.done().map(|done| done.actual.clone()).unwrap_or_default(),
         at: mark.at,
+        v: mark.v,
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
-    Actual, ExerciseId, Group, InstanceId, LoadKind, Name, NoteView, Phase, Reason, RestView, SetId,
-    SetStatus, SetType, Target, Timestamp, Title, UserId, Version, WorkoutRef,
+    Actual, ExerciseId, Group, InstanceId, LoadKind, Name, NoteView, Phase, PlannedExercise, Reason,
+    RestView, SetId, SetStatus, SetType, Target, Timestamp, Title, UserId, Version, WorkoutRef,
 };
 
 use super::care::Care;
@@ -35,6 +35,20 @@ pub(super) struct Log {
     /// The records announced and not withdrawn.
     pub(super) announced: Vec<Record>,
     pub(super) care: Option<Box<Care>>,
+    /// Sets that left the plan, oldest first: a phone without signal may have done them.
+    pub(super) gone: Vec<Gone>,
+}
+
+/// A set that left the plan, and where it was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Gone {
+    /// The exercise it was a set of, with this set alone.
+    pub(super) home: PlannedExercise,
+    pub(super) bests: Option<Bar>,
+    /// When it left.
+    pub(super) at: Timestamp,
+    /// It went to another movement, and is asked for there as it was here.
+    pub(super) swapped: bool,
 }
 
 /// Where a started session stands.
@@ -102,6 +116,7 @@ pub(super) struct Done {
 /// Who logged a set, and its place in time. An amendment leaves it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mark {
+    pub(super) v: Version,
     pub(super) at: Timestamp,
     pub(super) received_at: Timestamp,
     pub(super) by: UserId,
@@ -188,6 +203,7 @@ impl Log {
         assert!(sets.len() <= SETS_MAX && self.exercises.len() <= EXERCISES_MAX, "sets are bounded");
         assert!(self.notes.len() <= NOTES_MAX && self.notes.is_sorted_by_key(|note| note.at), "notes");
 
+        assert!(self.gone.len() <= SETS_MAX, "sets that left are bounded");
         if let Some(care) = self.care() {
             assert!(care.pains.len() <= PAINS_MAX && care.pains.is_sorted_by_key(|pain| pain.at), "pains");
             assert!(care.cues.len() <= CUES_MAX, "cues are bounded");

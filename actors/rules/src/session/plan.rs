@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, HashSet};
 use spotter_protocol::{
     Add, Bests, DropSets, ErrorCode, ExerciseAdded, ExerciseId, ExerciseSwapped, InstanceId, Patch,
     PlanPatched, PlannedExercise, PlannedSet, Reorder, Reordered, SessionEvent, SetId, SetsAdded,
-    SetsDropped, Slot, Swap, Target, Version,
+    SetsDropped, Slot, Swap, Target, Timestamp, Version,
 };
 
-use super::log::{Exercise, Log, Outcome, Plan, Set};
+use super::log::{Exercise, Gone, Log, Outcome, Plan, Set};
 use super::record::Bar;
 use super::{EXERCISES_MAX, SETS_MAX};
 use crate::Brief;
@@ -99,17 +99,16 @@ impl Log {
         if moving.len() < old.sets.len() && self.exercises.len() >= EXERCISES_MAX {
             return Err(ErrorCode::Full);
         }
-        let target = |set: &Set| match set.target() {
-            Some(target) => Target { load: None, ..target.clone() },
-            None => Target { set_type: set.set_type(), ..Target::default() },
-        };
         let exercise = PlannedExercise {
             instance: swap.with.instance,
             exercise: swap.with.exercise.clone(),
             name: swap.with.name.clone(),
             load_kind: swap.with.load_kind,
             group: old.group,
-            sets: moving.iter().map(|set| PlannedSet { set: set.id, target: target(set) }).collect(),
+            sets: moving
+                .iter()
+                .map(|set| PlannedSet { set: set.id, target: Target { load: None, ..set.asked() } })
+                .collect(),
         };
         let bests = self.bests_of(&exercise.exercise, brief);
         Ok(vec![ExerciseSwapped { instance: swap.instance, exercise, bests }.into()])
@@ -120,15 +119,18 @@ impl Log {
         if reorder.order.is_empty() || named.len() != reorder.order.len() {
             return Err(ErrorCode::BadFrame);
         }
-        if named.iter().any(|instance| self.instance(*instance).is_none()) {
+        // Some may have left the session since this was sent.
+        let here = reorder.order.iter().filter(|slot| self.instance(slot.instance).is_some());
+        let order: Vec<Slot> = here.copied().collect();
+        if order.is_empty() {
             return Err(ErrorCode::UnknownExercise);
         }
         let mut after = self.exercises.clone();
-        arrange(&mut after, &reorder.order);
+        arrange(&mut after, &order);
         if after == self.exercises {
             return Err(ErrorCode::NoChange);
         }
-        Ok(vec![Reordered { order: reorder.order.clone() }.into()])
+        Ok(vec![Reordered { order }.into()])
     }
 
     /// Replaces what remains of the plan.
@@ -158,19 +160,20 @@ impl Log {
                 }
             }
             if known.is_none()
-                && self.movement(&wanted.exercise).is_none()
                 && let Some(best) = self.bests_of(&wanted.exercise, brief)
             {
                 bests.insert(wanted.exercise.clone(), best);
             }
-            exercises.push(PlannedExercise { sets, ..wanted.clone() });
+            let (name, load_kind) =
+                known.map_or((&wanted.name, wanted.load_kind), |known| (&known.name, known.load_kind));
+            exercises.push(PlannedExercise { name: name.clone(), load_kind, sets, ..wanted.clone() });
         }
         let open = self.sets().filter(|(_, set)| set.is_open());
         let withdrawn: Vec<SetId> = open.map(|(_, set)| set.id).filter(|set| !named.contains(set)).collect();
         let bests = bests.into_values().collect();
         let event: SessionEvent = PlanPatched { exercises, withdrawn, bests }.into();
         let mut after = self.clone();
-        after.change_plan(&event, self.plan_v);
+        after.change_plan(&event, self.started_at, self.plan_v);
         if after.exercises.len() > EXERCISES_MAX || after.sets().count() > SETS_MAX {
             return Err(ErrorCode::Full);
         }
@@ -191,7 +194,7 @@ impl Log {
 
     /// Folds in a change of the plan at its version; other events change nothing here.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the fold of all events names each once")]
-    pub(super) fn change_plan(&mut self, event: &SessionEvent, version: Version) {
+    pub(super) fn change_plan(&mut self, event: &SessionEvent, at: Timestamp, version: Version) {
         match event {
             SessionEvent::ExerciseAdded(added) => {
                 let bests = added.bests.as_ref().map(Bar::of);
@@ -199,6 +202,7 @@ impl Log {
                 let place = added.place.map_or(self.exercises.len(), usize::from).min(self.exercises.len());
                 self.exercises.reserve_exact(1);
                 self.exercises.insert(place, exercise);
+                self.forget_gone(&added.exercise.sets);
                 if added.exercise.sets.is_empty() {
                     // A place for a set that was logged outside the plan: no plan anybody edits has changed.
                     return;
@@ -209,6 +213,7 @@ impl Log {
                     exercise.sets.reserve_exact(added.sets.len());
                     exercise.sets.extend(added.sets.iter().map(|set| planned(set, added.prescribed)));
                 }
+                self.forget_gone(&added.sets);
             }
             SessionEvent::SetsDropped(dropped) => {
                 if !dropped.withdrawn {
@@ -216,22 +221,24 @@ impl Log {
                         |id: &&SetId| self.set(**id).is_some_and(|(_, set)| set.is_prescribed_work());
                     self.dropped += super::derive::number(dropped.sets.iter().filter(counted).count());
                 }
-                self.remove(&dropped.sets);
+                self.remove(&dropped.sets, at);
                 self.exercises.retain(|one| dropped.instance != Some(one.instance) || !one.sets.is_empty());
             }
-            SessionEvent::ExerciseSwapped(swapped) => self.exchange(swapped),
+            SessionEvent::ExerciseSwapped(swapped) => self.exchange(swapped, at),
             SessionEvent::Reordered(reordered) => arrange(&mut self.exercises, &reordered.order),
-            SessionEvent::PlanPatched(patched) => self.apply_patch(patched),
+            SessionEvent::PlanPatched(patched) => self.apply_patch(patched, at),
             _ => return,
         }
         self.plan_v = version;
     }
 
-    fn exchange(&mut self, swapped: &ExerciseSwapped) {
+    fn exchange(&mut self, swapped: &ExerciseSwapped, at: Timestamp) {
         let Some(place) = self.exercises.iter().position(|one| one.instance == swapped.instance) else {
             return;
         };
         let mut fresh = exercise(&swapped.exercise, swapped.bests.as_ref().map(Bar::of), false);
+        let moving: Vec<SetId> = fresh.sets.iter().map(|set| set.id).collect();
+        self.note_gone(&moving, at, true);
         let old = &mut self.exercises[place];
         for set in &mut fresh.sets {
             // Who asked for a set does not change with the movement.
@@ -247,7 +254,8 @@ impl Log {
         }
     }
 
-    fn apply_patch(&mut self, patched: &PlanPatched) {
+    fn apply_patch(&mut self, patched: &PlanPatched, at: Timestamp) {
+        patched.exercises.iter().for_each(|exercise| self.forget_gone(&exercise.sets));
         for wanted in &patched.exercises {
             if let Some(known) = self.instance_mut(wanted.instance) {
                 known.group = wanted.group;
@@ -260,14 +268,74 @@ impl Log {
                 self.exercises.push(exercise(wanted, bests, true));
             }
         }
-        self.remove(&patched.withdrawn);
+        self.remove(&patched.withdrawn, at);
         let order: Vec<Slot> =
             patched.exercises.iter().map(|one| Slot { instance: one.instance, group: one.group }).collect();
         arrange(&mut self.exercises, &order);
     }
 
+    /// Remembers where sets were that leave their exercise at `at`; the oldest are forgotten first.
+    fn note_gone(&mut self, sets: &[SetId], at: Timestamp, swapped: bool) {
+        let leaving = sets.iter().filter_map(|id| self.set(*id)).map(|(exercise, set)| Gone {
+            home: PlannedExercise {
+                instance: exercise.instance,
+                exercise: exercise.exercise.clone(),
+                name: exercise.name.clone(),
+                load_kind: exercise.load_kind,
+                group: exercise.group,
+                sets: vec![PlannedSet { set: set.id, target: set.asked() }],
+            },
+            bests: exercise.bests,
+            at,
+            swapped: swapped && set.is_prescribed(),
+        });
+        let leaving: Vec<Gone> = leaving.collect();
+        self.gone.retain(|gone| !sets.iter().any(|set| gone.is_of(*set)));
+        self.gone.extend(leaving);
+        let excess = self.gone.len().saturating_sub(SETS_MAX);
+        self.gone.drain(..excess);
+    }
+
+    /// Brings back a set that was done before it left the plan, or that has left it altogether, to where it was: a
+    /// phone without signal could not know. Nothing, when the set is where it was done.
+    pub(super) fn bring_back(&self, set: SetId, done_at: Timestamp) -> Vec<SessionEvent> {
+        let Some(gone) = self.gone.iter().rev().find(|gone| gone.is_of(set)) else { return Vec::new() };
+        let mut events: Vec<SessionEvent> = Vec::new();
+        if let Some((_, there)) = self.set(set) {
+            if done_at >= gone.at || !there.is_open() {
+                return Vec::new();
+            }
+            events.push(SetsDropped { sets: vec![set], instance: None, withdrawn: true }.into());
+        }
+        let home = gone.home.clone();
+        events.push(match self.instance(home.instance) {
+            Some(_) => {
+                SetsAdded { instance: home.instance, sets: home.sets, prescribed: gone.swapped }.into()
+            }
+            None => {
+                let bests = match self.movement(&home.exercise) {
+                    Some(known) => known.bests,
+                    None => gone.bests,
+                };
+                let bests = bests.map(|bar| bar.bests(&home.exercise));
+                ExerciseAdded { exercise: home, place: None, prescribed: gone.swapped, bests }.into()
+            }
+        });
+        events
+    }
+
+    fn forget_gone(&mut self, back: &[PlannedSet]) {
+        self.gone.retain(|gone| !back.iter().any(|set| gone.is_of(set.set)));
+    }
+
+    /// Whether a set is in the session, or was.
+    pub(super) fn remembers(&self, set: SetId) -> bool {
+        self.set(set).is_some() || self.gone.iter().any(|gone| gone.is_of(set))
+    }
+
     /// Takes sets out, and exercises that lose their last set by it.
-    fn remove(&mut self, sets: &[SetId]) {
+    fn remove(&mut self, sets: &[SetId], at: Timestamp) {
+        self.note_gone(sets, at, false);
         let gone: HashSet<SetId> = sets.iter().copied().collect();
         self.exercises.retain_mut(|exercise| {
             let before = exercise.sets.len();
@@ -277,7 +345,18 @@ impl Log {
     }
 }
 
+impl Gone {
+    fn is_of(&self, set: SetId) -> bool {
+        self.home.sets.iter().any(|gone| gone.set == set)
+    }
+}
+
 impl Set {
+    /// What it asks for, as a target.
+    fn asked(&self) -> Target {
+        self.target().cloned().unwrap_or_else(|| Target { set_type: self.set_type(), ..Target::default() })
+    }
+
     /// Never logged.
     pub(super) const fn is_open(&self) -> bool {
         matches!(self.outcome, Outcome::Planned)

@@ -51,6 +51,7 @@ impl Log {
             set: set.id,
             set_type: set.set_type(),
             target: set.target().cloned(),
+            own: set.target().is_some() && !set.is_prescribed(),
             status: set.status(),
             actual: done.map(|done| done.actual.clone()),
             at: mark.map(|mark| mark.at),

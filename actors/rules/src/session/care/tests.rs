@@ -1,7 +1,7 @@
 use spotter_protocol::{
     Abandon, ActOnCue, Answer, Attention, Badge, Cue, CueId, CueState, DeliverCue, EntityView, ErrorCode,
-    Feeling, Finish, Millis, NoteText, Pain, PainLevel, Phase, Presence, Readiness, Reopen, SeeCue,
-    SessionCommand, Site, View,
+    Feeling, Finish, Millis, NoteText, Pain, PainLevel, Phase, Readiness, Reopen, SeeCue, SessionCommand,
+    Site, View,
 };
 use uuid::Uuid;
 
@@ -75,9 +75,8 @@ fn pain_stands_above_everything_on_the_wall() {
     floor.tell(6, fail(squat(1), kg(100, 1))).unwrap();
 
     let mut wall = Wall::default();
-    wall.set_roster(&[ATHLETE], moment(0));
-    wall.presence(ATHLETE, Presence { here: true, since: moment(0) }, moment(0));
-    wall.see(ATHLETE, floor.glance(), moment(7));
+    wall.set_roster(&[ATHLETE]);
+    wall.see(ATHLETE, floor.glance());
     let tile = &wall.all(moment(8))[0];
     assert_eq!(tile.attention, Attention::Pain);
     assert_eq!(tile.glance.as_ref().unwrap().badges, [Badge::Pain, Badge::Failed]);

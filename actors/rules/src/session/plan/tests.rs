@@ -241,3 +241,51 @@ fn missed_targets_are_failed_sets_and_those_below_the_least_repetitions() {
     assert_eq!(floor.view().missed_targets, 2);
     assert_eq!(floor.view().adherence, Adherence { performed: 1, prescribed: 5 });
 }
+
+#[test]
+fn a_set_that_left_the_plan_comes_back_when_a_phone_without_signal_had_done_it() {
+    let mut floor = Floor::started();
+    let based_on = floor.view().plan_v;
+    floor.coach_tells(100, Patch { based_on, exercises: vec![squats(&[squat(1)])] }).unwrap();
+    assert_eq!(names(&floor), ["squat"]);
+
+    floor.tell_late(50, 5000, complete(squat(2), kg(100, 5))).unwrap();
+    floor.tell_late(60, 5001, fail(curl(0), kg(10, 2))).unwrap();
+    floor.tell_late(70, 5002, Skip { set: pull_up(), reason: None }).unwrap();
+
+    assert_eq!(names(&floor), ["squat", "curl", "pull-up"]);
+    assert_eq!(floor.set(squat(2)).status, SetStatus::Performed);
+    assert_eq!(floor.set(squat(2)).target.unwrap().load, Load::new(100_000, Unit::Kg).ok());
+    assert_eq!(floor.exercise(1).load_kind, LoadKind::PerHand);
+    assert_eq!(
+        floor.view().adherence,
+        Adherence { performed: 0, prescribed: 1 },
+        "the coach had taken them out"
+    );
+}
+
+#[test]
+fn a_note_on_a_set_that_left_is_kept() {
+    let mut floor = Floor::started();
+    floor.tell(5, DropSets { sets: vec![squat(2)], instance: None }).unwrap();
+    let text = spotter_protocol::NoteText::clipped("felt heavy");
+    floor.tell_late(4, 900, spotter_protocol::Note { set: Some(squat(2)), text }).unwrap();
+    assert_eq!(floor.view().notes.len(), 1);
+}
+
+#[test]
+fn a_set_done_before_a_swap_is_of_the_old_movement() {
+    let mut floor = Floor::started();
+    floor.coach_tells(100, Swap { instance: InstanceId::planned(SESSION, 0), with: front_squat() }).unwrap();
+    floor.tell_late(50, 5000, complete(squat(1), kg(120, 3))).unwrap();
+    floor.tell_late(150, 5001, complete(squat(2), kg(80, 5))).unwrap();
+
+    let movement = |id| {
+        let exercises = floor.view().exercises;
+        let home = exercises.into_iter().find(|exercise| exercise.sets.iter().any(|set| set.set == id));
+        home.unwrap().exercise.as_str().to_owned()
+    };
+    assert_eq!((movement(squat(1)), movement(squat(2))), ("squat".to_owned(), "front-squat".to_owned()));
+    assert!(!floor.set(squat(1)).prs.is_empty(), "against the bests of the squat");
+    assert_eq!(floor.view().adherence, Adherence { performed: 2, prescribed: 5 });
+}

@@ -1,0 +1,79 @@
+//! What an operator asks of the engine: entities in quarantine and commands that were given up.
+
+use spotter_protocol::{Address, ErrorCode, Fault, Version};
+use tokio::sync::oneshot;
+use tracing::info;
+
+use super::Engine;
+use crate::ask::{Answer, Done, ReplyTo};
+use crate::{DeadLetter, DeadLetterId, Quarantined, StoreError};
+
+impl Engine {
+    /// The entities in quarantine, longest first: their commands are answered `quarantined`, everybody else's
+    /// go on.
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        self.directory.quarantined()
+    }
+
+    /// Lets the next command start an entity in quarantine again; false when it is in none.
+    pub fn release(&self, address: Address) -> bool {
+        let is_released = self.directory.release(address);
+        if is_released {
+            info!(%address, "entity released from quarantine");
+        }
+        is_released
+    }
+
+    /// The commands that were given up, newest first.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, StoreError> {
+        self.ports.dead_letters.dead_letters().await
+    }
+
+    /// Sends a command that was given up to its entity again, and keeps it no more once it is accepted. It
+    /// takes its own place in time. `None` when there is none of that id.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn offer_again(&self, id: DeadLetterId) -> Result<Option<Answer>, StoreError> {
+        let Some(letter) = self.ports.dead_letters.dead_letter(id).await? else { return Ok(None) };
+        if let Some(version) = self.version_of(&letter).await? {
+            self.ports.dead_letters.discard(id).await?;
+            return Ok(Some(Ok(Done { version, repeat: true })));
+        }
+        let (sender, answer) = oneshot::channel();
+        let reply = ReplyTo::new(move |answer| {
+            // The operator may have hung up.
+            let _ = sender.send(answer);
+        });
+        let Some(ask) = letter.ask_again(reply) else {
+            let fault = Fault::saying(ErrorCode::BadFrame, "this build cannot read the command");
+            return Ok(Some(Err(fault)));
+        };
+        self.dispatch(ask);
+        let answer = answer.await.unwrap_or_else(|_| Err(Fault::new(ErrorCode::Unavailable)));
+        if answer.is_ok() {
+            self.ports.dead_letters.discard(id).await?;
+        }
+        Ok(Some(answer))
+    }
+
+    /// The version that a command reached after all: its sender may have missed that it was given up, and sent
+    /// it again with more luck.
+    async fn version_of(&self, letter: &DeadLetter) -> Result<Option<Version>, StoreError> {
+        let DeadLetter { gym, address, .. } = *letter;
+        let events = self.ports.journal.events(gym, address, Version(0), u32::MAX).await?.unwrap_or_default();
+        let newest = events.iter().rev().find(|event| event.stamp.command == letter.command);
+        Ok(newest.map(|event| event.version))
+    }
+
+    /// Keeps a command that was given up no more; false when there is none of that id.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn discard(&self, id: DeadLetterId) -> Result<bool, StoreError> {
+        self.ports.dead_letters.discard(id).await
+    }
+}

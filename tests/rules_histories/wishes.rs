@@ -1,0 +1,79 @@
+//! What people want to do, sensible or not.
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use spotter_protocol::{
+    Actual, Address, Amend, Command, Complete, EntityKind, Fail, Finish, Hide, InstanceId, Load, LoadKind,
+    Millis, Name, Note, NoteText, Pause, Place, Reason, Reopen, Reps, Rest, Resume, RoomCommand,
+    SessionCommand, SetId, SetType, Show, Skip, Start, Timestamp, Title, Unit, Void,
+};
+use uuid::Uuid;
+
+use crate::{ATHLETES, athlete};
+
+/// Sets that may be spoken of; most of them exist sooner or later.
+const SETS: u128 = 60;
+/// Exercises that may be spoken of.
+const EXERCISES: u128 = 15;
+
+/// Something a person asks of the entity; a session begins by being started.
+pub(crate) fn wish(chance: &mut StdRng, to: Address, at: Timestamp, begins: bool) -> Command {
+    match to.kind {
+        EntityKind::Session if begins => start().into(),
+        EntityKind::Session => Command::Session(of_session(chance, at)),
+        EntityKind::Room => Command::Room(of_room(chance)),
+        EntityKind::Inbox => unreachable!("no history speaks to an inbox"),
+    }
+}
+
+fn start() -> Start {
+    Start { workout: None, title: Some(Title::clipped("Open gym")) }
+}
+
+fn of_room(chance: &mut StdRng) -> RoomCommand {
+    // One of them is on no roster.
+    let athlete = athlete(chance.random_range(0..=ATHLETES));
+    if chance.random() { Hide { athlete }.into() } else { Show { athlete }.into() }
+}
+
+fn of_session(chance: &mut StdRng, at: Timestamp) -> SessionCommand {
+    let set = SetId(Uuid::from_u128(0x5e7 + chance.random_range(0..SETS)));
+    let reason = chance.random::<bool>().then(|| Reason::clipped("typed it wrong"));
+    match chance.random_range(0..30) {
+        0..=10 => Complete { set, actual: actual(chance), place: Some(place(chance)) }.into(),
+        11..=12 => Fail { set, actual: actual(chance), place: Some(place(chance)) }.into(),
+        13..=14 => Complete { set, actual: actual(chance), place: None }.into(),
+        15 => Skip { set, reason }.into(),
+        16..=18 => Amend { set, actual: actual(chance), reason }.into(),
+        19..=20 => Void { set, reason }.into(),
+        21..=23 => {
+            let set = chance.random::<bool>().then_some(set);
+            Note { set, text: NoteText::clipped("felt good") }.into()
+        }
+        24..=25 => {
+            Rest { after: None, start: at, duration_ms: Millis(chance.random_range(0..300_000)) }.into()
+        }
+        26 => Pause {}.into(),
+        27 => Resume {}.into(),
+        28 => Finish {}.into(),
+        29 => Reopen {}.into(),
+        _ => start().into(),
+    }
+}
+
+fn place(chance: &mut StdRng) -> Place {
+    let k = chance.random_range(0..EXERCISES);
+    Place {
+        instance: InstanceId(Uuid::from_u128(0x1157 + k)),
+        exercise: format!("lift-{k}").parse().unwrap(),
+        name: Name::clipped(&format!("Lift {k}")),
+        load_kind: LoadKind::External,
+        set_type: SetType::Working,
+    }
+}
+
+fn actual(chance: &mut StdRng) -> Actual {
+    let load = Load::new(chance.random_range(20..200) * 1000, Unit::Kg).ok();
+    let reps = Reps::new(chance.random_range(0..12)).ok();
+    Actual { load, reps, ..Actual::default() }
+}
