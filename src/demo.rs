@@ -79,7 +79,7 @@ async fn seed(config: &Config, gym: &DemoGym) -> anyhow::Result<bool> {
     let users = people.map(|(account, role)| new_user(account, role)).collect::<anyhow::Result<Vec<_>>>()?;
     accounts.add_users(&added, users, now).await?;
     let permissions: Permissions =
-        "view_sessions,message,log_sets".parse().map_err(|error| anyhow!("{error}"))?;
+        "view_sessions,message,log_sets,edit_plans".parse().map_err(|error| anyhow!("{error}"))?;
     let links = gym.links.iter().map(|(coach, athlete)| {
         let email = |text: &str| text.parse().map_err(|error| anyhow!("{error}"));
         Ok(NewLink { coach: email(coach)?, athlete: email(athlete)?, permissions: permissions.clone() })

@@ -93,13 +93,14 @@ impl Policy {
         let linked = sqlx::query(
             "SELECT 1 FROM links l JOIN users u ON u.id = $3 AND u.gym = l.gym
              WHERE l.gym = $1 AND l.state = 'active' AND (
-                 (l.coach = $2 AND l.athlete = $3 AND instr(',' || l.permissions || ',', ',' || $4 || ',') > 0)
+                 ($5 AND l.coach = $2 AND l.athlete = $3 AND instr(',' || l.permissions || ',', ',' || $4 || ',') > 0)
                  OR (l.coach = $3 AND l.athlete = $2))",
         )
         .bind(&caller.gym.0.as_bytes()[..])
         .bind(&caller.user.0.as_bytes()[..])
         .bind(&to.0.as_bytes()[..])
         .bind(LinkPermission::Message.as_str())
+        .bind(matches!(caller.role, Role::Coach | Role::GymOwner))
         .fetch_optional(&self.db.reader)
         .await
         .map_err(unavailable)?;

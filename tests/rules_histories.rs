@@ -55,7 +55,7 @@ const fn athlete(k: u128) -> UserId {
 /// Where commands go. Another kind of entity joins here and in `wishes.rs`.
 fn entities() -> Vec<Address> {
     let sessions = (0..ATHLETES).map(|k| Address::session(athlete(k), SessionId(Uuid::from_u128(0x5e0 + k))));
-    sessions.chain([Address::room(COACH)]).collect()
+    sessions.chain((0..2).map(athlete).map(Address::inbox)).chain([Address::room(COACH)]).collect()
 }
 
 #[test]
@@ -118,6 +118,9 @@ async fn a_history(seed: u64) {
 
     check::repeats_are_answered_as_before(&engine, &told).await;
     let told = check::what_was_given_up_is_done_at_last(&engine, told).await;
+    check::everything_is_carried(&journal).await;
+    check::messages_arrive_once_and_in_order(&journal, athlete(0), athlete(1)).await;
+    check::messages_arrive_once_and_in_order(&journal, athlete(1), athlete(0)).await;
     for follower in followers {
         let rows = journal.events(GYM, follower.address(), spotter_protocol::Version(0), u32::MAX).await;
         let rows = rows.unwrap().unwrap_or_default();

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use spotter_actors::{CatchUp, Engine, EventRow, Listener, Publication, publish};
 use spotter_protocol::{
-    Address, EntityKind, Event, PublishedEvent, Recorded, RoomEvent, SessionEvent, Version, View, Vocabulary,
+    Address, EntityKind, Event, InboxEvent, PublishedEvent, Recorded, RoomEvent, SessionEvent, Version, View,
+    Vocabulary,
 };
 
 use crate::GYM;
@@ -53,7 +54,7 @@ impl Follower {
         let journaled = match self.address.kind {
             EntityKind::Session => published::<SessionEvent>(rows),
             EntityKind::Room => published::<RoomEvent>(rows),
-            EntityKind::Inbox => unreachable!("no history speaks to an inbox"),
+            EntityKind::Inbox => published::<InboxEvent>(rows),
         };
         let heard = self.heard.events.lock().unwrap().clone();
         let mut before = Version(0);

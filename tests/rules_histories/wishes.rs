@@ -3,9 +3,10 @@
 use rand::RngExt;
 use rand::rngs::StdRng;
 use spotter_protocol::{
-    Actual, Address, Amend, Command, Complete, EntityKind, Fail, Finish, Hide, InstanceId, Load, LoadKind,
-    Millis, Name, Note, NoteText, Pause, Place, Reason, Reopen, Reps, Rest, Resume, RoomCommand,
-    SessionCommand, SetId, SetType, Show, Skip, Start, Timestamp, Title, Unit, Void,
+    Actual, Address, Amend, Command, Complete, EntityKind, Fail, Finish, Hide, InboxCommand, InstanceId,
+    Load, LoadKind, Message, MessageId, MessageText, Millis, Name, Note, NoteText, Pause, Place, Read,
+    ReadNotifications, Reason, Reopen, Reps, Rest, Resume, RoomCommand, SessionCommand, SetId, SetType, Show,
+    Skip, Start, Timestamp, Title, Unit, Version, Void,
 };
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ pub(crate) fn wish(chance: &mut StdRng, to: Address, at: Timestamp, begins: bool
         EntityKind::Session if begins => start().into(),
         EntityKind::Session => Command::Session(of_session(chance, at)),
         EntityKind::Room => Command::Room(of_room(chance)),
-        EntityKind::Inbox => unreachable!("no history speaks to an inbox"),
+        EntityKind::Inbox => Command::Inbox(of_inbox(chance)),
     }
 }
 
@@ -34,6 +35,20 @@ fn of_room(chance: &mut StdRng) -> RoomCommand {
     // One of them is on no roster.
     let athlete = athlete(chance.random_range(0..=ATHLETES));
     if chance.random() { Hide { athlete }.into() } else { Show { athlete }.into() }
+}
+
+fn of_inbox(chance: &mut StdRng) -> InboxCommand {
+    // Now and then to oneself, which is refused.
+    let with = athlete(chance.random_range(0..2));
+    let through = Version(chance.random_range(0..200));
+    match chance.random_range(0..4) {
+        0 => Read { with, through }.into(),
+        1 => ReadNotifications { through }.into(),
+        _ => {
+            let (id, text) = (MessageId(Uuid::from_u128(chance.random())), MessageText::clipped("good set"));
+            Message { to: with, id, text, about: None }.into()
+        }
+    }
 }
 
 fn of_session(chance: &mut StdRng, at: Timestamp) -> SessionCommand {
