@@ -5,11 +5,8 @@ use anyhow::ensure;
 use crate::Bench;
 use crate::athlete::Athlete;
 use crate::figures::Findings;
-use crate::memory::{Memory, settle};
+use crate::memory::{held, settle};
 use crate::server::Server;
-
-/// Connections between two readings of memory.
-const READ_EVERY: usize = 50;
 
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
     let (few, many) = if bench.quick { (50, 200) } else { (1_000, 5_000) };
@@ -27,20 +24,18 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
     server.stop().await?;
     server.start().await?;
     settle(&server, &people[0]).await?;
-    let mut memory = Memory::default();
-    let before = memory.note(server.rss_kib()?);
+    let before = held(&server, &mut [Athlete::connect(&server, &people[0]).await?]).await?;
     let mut connected = Vec::new();
     let mut at_few = before;
     for (person, session) in people.iter().zip(&sessions) {
         let mut athlete = Athlete::connect(&server, person).await?;
         athlete.follow(*session).await?;
         connected.push(athlete);
-        if connected.len().is_multiple_of(READ_EVERY) {
-            let now = memory.note(server.rss_kib()?);
-            at_few = if connected.len() == few { now } else { at_few };
+        if connected.len() == few {
+            at_few = held(&server, &mut connected).await?;
         }
     }
-    let after = memory.note(server.rss_kib()?);
+    let after = held(&server, &mut connected).await?;
     // Nobody read these sockets meanwhile; one the server has closed for that would cost nothing.
     let mut lost = 0;
     for athlete in &mut connected {
@@ -52,14 +47,12 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
     let mut findings = Findings::of(format!(
         "{many} athletes connect, say hello and follow a session of their own that is at rest; resident memory of the \
          server before ({:.1} MiB) and after ({:.1} MiB). The slope is from {few} to {many} connections, without what \
-         the first ones warm up. {} Each connection answers a ping afterwards. Kernel memory of sockets is not in it.",
+         the first ones warm up. Each reading is of a server that has held the same for two seconds. Each connection answers a ping afterwards. Kernel memory of sockets is not in it.",
         before / 1024.0,
-        after / 1024.0,
-        memory.told()
+        after / 1024.0
     ));
     findings.at_most(&format!("RSS per idle subscribed connection, {many}"), 8.0, per_connection, "KiB", "");
     findings.plain(&format!("the same, slope {few} → {many}"), slope, "KiB", "");
-    findings.invalid = memory.fell();
     if lost > 0 {
         findings.invalid = Some(format!("{lost} of {many} connections were closed when memory was read"));
     }

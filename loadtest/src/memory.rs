@@ -1,13 +1,24 @@
-//! Resident memory over a measurement. A server hashes one password as it starts and its allocator gives
-//! that memory back a second later, when there is work: a baseline from before that hides megabytes of growth.
+//! Resident memory before and after. An allocator gives back what it no longer needs a second or so later, and
+//! only when there is work: a reading in between belongs to nobody, so each waits until the server is steady.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::athlete::Athlete;
 use crate::server::{Person, Server};
 
-/// How long a server works before its memory is a baseline; the allocator waits a second.
+/// How long a server works before it is measured.
 const SETTLED_AFTER: Duration = Duration::from_secs(3);
+/// Between two readings.
+const READ_EVERY: Duration = Duration::from_millis(100);
+/// Readings in a row that have to agree: two seconds.
+const READINGS: usize = 20;
+/// How far they may be apart, in KiB.
+const STEADY_KIB: f64 = 512.0;
+/// A server that is not steady by then is not measured.
+const STEADY_WITHIN: Duration = Duration::from_secs(30);
+/// Connections that are asked between two readings, so that there is work.
+const ASKED: usize = 8;
 
 /// Lets `person` come, start a session and go until the server has settled.
 pub(crate) async fn settle(server: &Server, person: &Person) -> anyhow::Result<()> {
@@ -21,34 +32,41 @@ pub(crate) async fn settle(server: &Server, person: &Person) -> anyhow::Result<(
     Ok(())
 }
 
-/// Readings of one server's memory, in KiB. What its allocator gives back meanwhile counts as if it were still
-/// held: it may have been anybody's, and a figure must not be flattered by it.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    first: Option<f64>,
-    last: f64,
-    given_back: f64,
+/// The server's resident memory in KiB once it is steady, while some of `athletes` ask for nothing but an answer.
+///
+/// # Errors
+/// When it does not become steady.
+pub(crate) async fn held(server: &Server, athletes: &mut [Athlete]) -> anyhow::Result<f64> {
+    let begun = Instant::now();
+    let mut readings = Readings::default();
+    let mut next = 0;
+    loop {
+        for _ in 0..ASKED.min(athletes.len()) {
+            athletes[next].is_connected().await;
+            next = (next + 1) % athletes.len();
+        }
+        if let Some(kib) = readings.steady(server.rss_kib()?) {
+            return Ok(kib);
+        }
+        anyhow::ensure!(begun.elapsed() < STEADY_WITHIN, "the server's memory does not become steady");
+        tokio::time::sleep(READ_EVERY).await;
+    }
 }
 
-impl Memory {
-    /// Notes a reading, and answers it with all that was given back since the first.
-    pub(crate) fn note(&mut self, kib: f64) -> f64 {
-        self.given_back += (self.last - kib).max(0.0);
-        self.first.get_or_insert(kib);
-        self.last = kib;
-        kib + self.given_back
-    }
+/// The newest readings, in KiB.
+#[derive(Debug, Default)]
+struct Readings(VecDeque<f64>);
 
-    /// What the report says about it.
-    pub(crate) fn told(&self) -> String {
-        let mib = self.given_back / 1024.0;
-        format!("The {mib:.1} MiB that the server gave back in between count as if it still held them.")
-    }
-
-    /// Why the growth between the readings is not what was added, if so.
-    pub(crate) fn fell(&self) -> Option<String> {
-        let less = self.first.is_some_and(|first| self.last < first);
-        less.then(|| "the server held less in the end than before".to_owned())
+impl Readings {
+    /// Notes a reading; gives it back once enough of them agree.
+    fn steady(&mut self, kib: f64) -> Option<f64> {
+        if self.0.len() == READINGS {
+            self.0.pop_front();
+        }
+        self.0.push_back(kib);
+        let least = self.0.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = self.0.iter().copied().fold(0.0, f64::max);
+        (self.0.len() == READINGS && most - least <= STEADY_KIB).then_some(kib)
     }
 }
 
@@ -57,22 +75,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_given_back_counts_as_held() {
-        let mut memory = Memory::default();
-        let before = memory.note(30_000.0);
-        memory.note(31_000.0);
-        memory.note(18_712.0);
-        let after = memory.note(40_000.0);
-
-        assert!((after - before - (10_000.0 + 12_288.0)).abs() < 0.5);
-        assert_eq!(memory.fell(), None);
-    }
-
-    #[test]
-    fn nothing_costs_less_than_nothing() {
-        let mut memory = Memory::default();
-        memory.note(30_000.0);
-        memory.note(29_600.0);
-        assert!(memory.fell().is_some());
+    fn memory_that_is_still_given_back_is_not_read() {
+        let mut readings = Readings::default();
+        let falling = (0..40_u32).map(|n| f64::from(90_000 - 100 * n));
+        assert!(falling.map(|kib| readings.steady(kib)).all(|steady| steady.is_none()));
+        let steady: Vec<f64> = (0..READINGS).filter_map(|_| readings.steady(80_000.0)).collect();
+        assert_eq!(steady, [80_000.0]);
     }
 }

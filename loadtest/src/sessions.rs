@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use crate::Bench;
 use crate::athlete::Athlete;
 use crate::figures::Findings;
-use crate::memory::{Memory, settle};
+use crate::memory::{held, settle};
 use crate::server::Server;
 
 /// Sets of each session.
@@ -22,23 +22,18 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
         connected.push(Athlete::connect(&server, person).await?);
     }
     let mut connected = train(connected, few_each).await?;
-    let mut memory = Memory::default();
-    let at_few = memory.note(server.rss_kib()?);
-    let mut at_many = at_few;
-    for _ in few_each..many_each {
-        connected = train(connected, 1).await?;
-        at_many = memory.note(server.rss_kib()?);
-    }
+    let at_few = held(&server, &mut connected).await?;
+    let mut connected = train(connected, many_each - few_each).await?;
+    let at_many = held(&server, &mut connected).await?;
     server.stop().await?;
     let (few, many) = (athletes * few_each, athletes * many_each);
     let mut findings = Findings::of(format!(
         "{athletes} connections start sessions and log {SETS} sets in each; resident memory of the server with {few} and \
          with {many} sessions in memory, so that connections, caches and pools are in both. An active session is a \
-         ractor actor with its state, its remembered answers and its place in the directory. {}",
-        memory.told()
+         ractor actor with its state, its remembered answers and its place in the directory. \
+         Both readings are of a server that has held the same for two seconds."
     ));
     let slope = (at_many - at_few) / (many - few) as f64;
-    findings.invalid = memory.fell();
     findings.at_most(&format!("RSS per active session, {SETS} sets"), 12.0, slope, "KiB", "");
     Ok(findings)
 }
