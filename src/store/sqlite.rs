@@ -147,8 +147,8 @@ impl SqliteStore {
         Db { writer: self.writer.clone(), reader: self.reader.clone() }
     }
 
-    /// Moves what is committed from the log into the file, beside the commits that go on. Called every second
-    /// or so, it keeps that work off the path of an acknowledgement; missed, it costs speed and nothing else.
+    /// Moves what is committed from the log into the file, beside the commits that go on. Called often,
+    /// it keeps that work off the path of an acknowledgement; missed, it costs speed and nothing else.
     ///
     /// # Errors
     /// When the file does not answer.
