@@ -137,6 +137,8 @@ pub struct Engine {
     pub drain_s: u32,
     /// Events between two snapshots of an entity.
     pub snapshot_every: u32,
+    /// Events of an inbox or a room after which it begins a new stream.
+    pub rotate_every: u32,
 }
 
 impl Default for Config {
@@ -156,14 +158,14 @@ impl Default for Config {
                 send_queue_bytes: 256 * 1024,
                 heartbeat_ms: 25_000,
             },
-            engine: Engine { idle_s: 300, tick_ms: 100, drain_s: 5, snapshot_every: 100 },
+            engine: Engine { idle_s: 300, tick_ms: 100, drain_s: 5, snapshot_every: 100, rotate_every: 1000 },
         }
     }
 }
 
 impl Config {
     /// Every number with its key and the range it must be in.
-    fn numbers(&self) -> [(&'static str, u32, RangeInclusive<u32>); 13] {
+    fn numbers(&self) -> [(&'static str, u32, RangeInclusive<u32>); 14] {
         let Self { auth, socket, engine, .. } = self;
         [
             ("auth.access_ttl_s", auth.access_ttl_s, 60..=3600),
@@ -179,6 +181,7 @@ impl Config {
             ("engine.tick_ms", engine.tick_ms, 20..=5000),
             ("engine.drain_s", engine.drain_s, 0..=300),
             ("engine.snapshot_every", engine.snapshot_every, 10..=10_000),
+            ("engine.rotate_every", engine.rotate_every, 10..=1_000_000),
         ]
     }
 }

@@ -161,6 +161,7 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
         idle: Duration::from_secs(config.engine.idle_s.into()),
         tick: Duration::from_millis(config.engine.tick_ms.into()),
         snapshot_every: config.engine.snapshot_every,
+        rotate_every: config.engine.rotate_every,
         lanes: LANES,
     };
     let engine = Engine::start(ports, claim, tuning).await.context("the actor system does not start")?;

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
 
 use spotter::store::SqliteStore;
-use spotter_actors::{Append, Claim, EventRow, Journal, Library, Outcome, Remind};
+use spotter_actors::{Append, Claim, EventRow, Journal, Library, Opening, Outcome, Remind};
 use spotter_protocol::{
     Address, Bests, ClientId, CommandId, ExerciseId, Grams, GymId, Load, LoadKind, Paused,
     PrescribedExercise, Reps, SessionEvent, SessionId, SetId, SetStatus, SetType, Stamp, StreamId, Target,
@@ -177,7 +177,7 @@ impl Stocked {
             gym: GYM,
             address,
             stream: StreamId(Uuid::new_v4()),
-            opens: true,
+            opening: Opening::Entity,
             epoch: self.claim.epoch(address.shard()).unwrap(),
             events: vec![an_event(owner)],
             rows: rows.collect(),

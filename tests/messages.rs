@@ -56,9 +56,13 @@ struct Post {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_message_arrives_once_and_in_order_when_the_server_is_killed() {
     let folder = tempfile::tempdir().unwrap();
-    let unlimited =
-        [("SPOTTER_SOCKET__COMMANDS_PER_S", "10000"), ("SPOTTER_SOCKET__COMMANDS_BURST", "10000")];
-    let mut server = Server::prepare(folder.path(), &unlimited);
+    let settings = [
+        ("SPOTTER_SOCKET__COMMANDS_PER_S", "10000"),
+        ("SPOTTER_SOCKET__COMMANDS_BURST", "10000"),
+        // Streams end between kills, too.
+        ("SPOTTER_ENGINE__ROTATE_EVERY", "60"),
+    ];
+    let mut server = Server::prepare(folder.path(), &settings);
     let (athletes, coach) = server.populate("post", ATHLETES).await;
     server.start().await;
 
@@ -127,6 +131,7 @@ async fn every_message_arrives_once_and_in_order_when_the_server_is_killed() {
         }
     }
     assert_eq!(letters_under_way(&database).await, 0);
+    assert!(rotations(&database).await > 0, "no stream was followed by another: that is not shown");
     assert!(stranded > 0, "no kill came between a commit and its letters: the test has shown nothing");
     println!(
         "{messages} messages over {KILLS} kills; {stranded} letters found under way after one; seed {SEED:#x}"
@@ -453,10 +458,20 @@ async fn all_is_read(database: &SqlitePool) -> bool {
     })
 }
 
+/// How often an entity left a stream for another.
+async fn rotations(database: &SqlitePool) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM journal WHERE kind = 'moved'").fetch_one(database).await.unwrap()
+}
+
 /// The events of every inbox, in order.
 async fn read_inboxes(database: &SqlitePool) -> HashMap<UserId, Vec<(Version, InboxEvent)>> {
-    let query = "SELECT e.owner, j.version, j.kind, j.body FROM journal j \
-                 JOIN entities e ON e.stream = j.stream AND e.kind = 'inbox' ORDER BY j.stream, j.version";
+    // Through every stream that an inbox has left.
+    let query = "WITH RECURSIVE streams (owner, stream) AS (
+                     SELECT owner, stream FROM entities WHERE kind = 'inbox'
+                     UNION ALL SELECT streams.owner, seal.stream FROM streams
+                         JOIN journal AS seal ON seal.kind = 'moved' AND seal.body = streams.stream)
+                 SELECT owner, version, journal.kind, body FROM streams JOIN journal USING (stream)
+                 WHERE journal.kind <> 'moved' ORDER BY owner, version";
     let rows = sqlx::query(query).fetch_all(database).await.unwrap();
     let mut inboxes: HashMap<UserId, Vec<(Version, InboxEvent)>> = HashMap::new();
     let read = |row: &SqliteRow| {
@@ -466,7 +481,9 @@ async fn read_inboxes(database: &SqlitePool) -> HashMap<UserId, Vec<(Version, In
         (owner, Version(u64::try_from(row.get::<i64, _>("version")).unwrap()), event)
     };
     for (owner, version, event) in rows.iter().map(read) {
-        inboxes.entry(owner).or_default().push((version, event));
+        let events = inboxes.entry(owner).or_default();
+        assert_eq!(version.0, events.len() as u64 + 1, "versions are consecutive");
+        events.push((version, event));
     }
     inboxes
 }

@@ -75,6 +75,7 @@ fn every_history_is_told_once_and_the_same_to_everybody() {
     }
     assert!(counted(&metrics, "spotter_commands_parked_total") > 0, "some met an entity on its way to rest");
     assert!(counted(&metrics, "spotter_actor_restarts_total") > 0, "some activations failed");
+    assert!(counted(&metrics, "spotter_entity_rotations_total") > 0, "some streams were followed by others");
 }
 
 fn counted(metrics: &PrometheusHandle, name: &str) -> u64 {
@@ -96,7 +97,8 @@ async fn a_history(seed: u64) {
         clock: Arc::new(chaos::Running::default()),
     };
     let claim = journal.claim(Uuid::from_u128(9));
-    let tuning = Tuning { idle: IDLE, tick: Duration::from_secs(1), snapshot_every: 20, lanes: 1 };
+    let tuning =
+        Tuning { idle: IDLE, tick: Duration::from_secs(1), snapshot_every: 20, rotate_every: 25, lanes: 1 };
     let engine = Engine::start(ports, claim, tuning).await.unwrap();
 
     let mut phones = JoinSet::new();
@@ -119,11 +121,10 @@ async fn a_history(seed: u64) {
     check::repeats_are_answered_as_before(&engine, &told).await;
     let told = check::what_was_given_up_is_done_at_last(&engine, told).await;
     check::everything_is_carried(&journal).await;
-    check::messages_arrive_once_and_in_order(&journal, athlete(0), athlete(1)).await;
-    check::messages_arrive_once_and_in_order(&journal, athlete(1), athlete(0)).await;
+    check::messages_arrive_once_and_in_order(&journal, athlete(0), athlete(1));
+    check::messages_arrive_once_and_in_order(&journal, athlete(1), athlete(0));
     for follower in followers {
-        let rows = journal.events(GYM, follower.address(), spotter_protocol::Version(0), u32::MAX).await;
-        let rows = rows.unwrap().unwrap_or_default();
+        let rows = journal.history(GYM, follower.address());
         check::the_journal_tells_one_story(&rows, follower.address(), &told);
         check::the_state_is_its_journal(&engine, follower.address(), &rows).await;
         follower.was_told_of(&engine, &rows).await;

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use spotter::store::{LockError, OpenError, SqliteStore};
-use spotter_actors::{Append, Claim, Epoch, EventRow, Journal, Outcome, Remind};
+use spotter_actors::{Append, Claim, Epoch, EventRow, Journal, Opening, Outcome, Remind};
 use spotter_protocol::{
     Address, ClientId, CommandId, GymId, Paused, SHARDS, SessionEvent, SessionId, Stamp, StreamId, Timestamp,
     UserId, Version, Vocabulary,
@@ -205,7 +205,7 @@ fn an_append(claim: &Claim) -> Append {
         gym: GYM,
         address: ADDRESS,
         stream: StreamId(Uuid::from_u128(6)),
-        opens: true,
+        opening: Opening::Entity,
         epoch: claim.epoch(ADDRESS.shard()).unwrap(),
         events: vec![event],
         rows: Vec::new(),

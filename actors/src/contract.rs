@@ -3,6 +3,7 @@
 
 mod dead_letters;
 mod entity;
+mod rotation;
 
 use async_trait::async_trait;
 use spotter_protocol::{Phase, Reps, SessionId, SetId, Shard, StreamId, Timestamp, UserId, Version};
@@ -16,8 +17,15 @@ use self::entity::{
     Entity, GYM, OTHER_GYM, STEPS_MAX, carrying, commit, event, events, leave_after, letter, letters,
     refused, reminding, reps_of, running, session, with_letters, with_rows,
 };
+pub use self::rotation::{
+    a_rotated_entity_is_read_from_its_new_stream, a_rotation_continues_the_stream_it_leaves,
+    a_rotation_offered_again_is_committed_once, a_rotation_shares_a_batch_with_what_surrounds_it,
+    a_stream_that_was_left_takes_nothing_more,
+};
 use crate::Outcome::{Committed, Conflict, Fenced, Refused};
-use crate::{Append, Claim, DeadLetters, Epoch, Journal, LetterId, Remind, Reminder, SnapshotWrite};
+use crate::{
+    Append, Claim, DeadLetters, Epoch, EventRow, Journal, LetterId, Remind, Reminder, SnapshotWrite,
+};
 
 /// A new, empty store with every shard claimed, and what only its owner can do with it.
 #[async_trait]
@@ -64,6 +72,11 @@ macro_rules! contract_tests {
             read_rows_are_absolute
             a_sessions_row_never_goes_back
             events_of_several_commands_share_an_append
+            a_rotated_entity_is_read_from_its_new_stream
+            a_stream_that_was_left_takes_nothing_more
+            a_rotation_offered_again_is_committed_once
+            a_rotation_continues_the_stream_it_leaves
+            a_rotation_shares_a_batch_with_what_surrounds_it
             a_dead_letter_comes_back_as_it_was_kept
             a_command_given_up_again_is_kept_once
             a_discarded_dead_letter_is_gone
@@ -93,10 +106,12 @@ pub async fn appended_rows_come_back_in_order(subject: &dyn Subject) {
     let stored = subject.journal().load(GYM, entity.address).await.expect("an answer").expect("an entity");
     assert_eq!((stored.stream, stored.snapshot, stored.tail), (entity.stream, None, expected.clone()));
     assert_eq!(events(subject, entity).await, Some(expected));
-    let writer = subject.journal().writer_of(entity.stream, Version(3)).await.expect("an answer");
-    assert_eq!(writer, Some(event(3, 2).stamp.command));
-    let beyond = subject.journal().writer_of(entity.stream, Version(4)).await.expect("an answer");
-    assert_eq!(beyond, None);
+    let version_of = async |event: EventRow| {
+        let command = event.stamp.command;
+        subject.journal().version_of(GYM, entity.address, command).await.expect("an answer")
+    };
+    assert_eq!(version_of(event(1, 1)).await, Some(Version(2)), "where the command's events end");
+    assert_eq!(version_of(event(1, 9)).await, None);
 }
 
 /// However many rows a batch has, all of them are written.
@@ -210,8 +225,8 @@ pub async fn opening_an_entity_under_another_stream_conflicts(subject: &dyn Subj
 
     let stored = subject.journal().load(GYM, entity.address).await.expect("an answer").expect("an entity");
     assert_eq!(stored.stream, entity.stream);
-    let orphan = subject.journal().writer_of(twin.stream, Version(1)).await.expect("an answer");
-    assert_eq!(orphan, None);
+    // Had the first event of the twin been written, its second would follow.
+    assert_eq!(commit(subject, &[twin.append(2, 3, 1)]).await, [Conflict]);
 }
 
 /// A caller that goes away at any moment leaves the store usable, and the same rows offered again are

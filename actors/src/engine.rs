@@ -52,6 +52,8 @@ pub struct Tuning {
     pub tick: Duration,
     /// Events of an entity between two stored snapshots.
     pub snapshot_every: u32,
+    /// Events of an inbox or a room after which it begins a new stream.
+    pub rotate_every: u32,
     /// Group-commit pipelines; SQLite has one writer and wants one.
     pub lanes: usize,
 }
@@ -104,6 +106,7 @@ impl Engine {
             dead_letters: Arc::clone(&ports.dead_letters),
             clock: Arc::clone(&ports.clock),
             snapshot_every: tuning.snapshot_every.into(),
+            rotate_every: tuning.rotate_every.into(),
         });
         let directory = Directory::start(shared, claim, tuning.idle).await?;
         timers::start(Arc::clone(&ports.journal), Arc::clone(&ports.clock), &directory);

@@ -38,8 +38,8 @@ pub struct Append {
     pub address: Address,
     /// Its stream.
     pub stream: StreamId,
-    /// True when these are the entity's first events: its row in `entities` is written too.
-    pub opens: bool,
+    /// Whether the stream begins with these events.
+    pub opening: Opening,
     /// The epoch of the entity's shard that the writer holds.
     pub epoch: Epoch,
     /// The events, in consecutive versions.
@@ -53,6 +53,32 @@ pub struct Append {
     pub carried: Vec<LetterId>,
     /// What becomes of the entity's reminder.
     pub reminder: Remind,
+}
+
+/// How a stream begins. Its row in `entities` is written with the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// It has begun before.
+    No,
+    /// With the first events of an entity.
+    Entity,
+    /// With an event that stands for all before it in the stream that the entity leaves. That one is sealed, so
+    /// that a writer who knows of no other finds its next version taken; its snapshot is dropped.
+    Rotation {
+        /// The stream that the entity leaves.
+        left: StreamId,
+    },
+}
+
+impl Append {
+    /// The last row of the stream that a rotation leaves, under the version and stamp of the event that opens the
+    /// new one: kind `moved`, with the stream that follows as its body.
+    pub fn seal(&self) -> Option<(StreamId, EventRow)> {
+        let Opening::Rotation { left } = self.opening else { return None };
+        let body = self.stream.0.as_bytes().to_vec();
+        let first = self.events.first()?;
+        Some((left, EventRow { kind: "moved".to_owned(), schema: 1, body, ..first.clone() }))
+    }
 }
 
 /// A letter under way to an inbox. Later letters have higher ids.
@@ -133,6 +159,8 @@ pub enum Outcome {
 pub struct Stored {
     /// The stream its events are appended to.
     pub stream: StreamId,
+    /// The version with which the stream begins.
+    pub first: Version,
     /// The newest snapshot, if one is kept.
     pub snapshot: Option<SnapshotRow>,
     /// The events after the snapshot, or all.
@@ -207,8 +235,8 @@ pub trait Journal: Send + Sync + 'static {
     /// When the store does not answer.
     async fn load(&self, gym: GymId, address: Address) -> Result<Option<Stored>, StoreError>;
 
-    /// Reads at most `limit` events of an entity after `since`, oldest first; `None` when this gym has no
-    /// such entity.
+    /// Reads at most `limit` events of an entity's stream after `since`, oldest first; `None` when this gym has no
+    /// such entity. Streams that the entity has left are not read.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -249,11 +277,17 @@ pub trait Journal: Send + Sync + 'static {
     /// When the store does not answer.
     async fn reminders(&self, until: Timestamp, limit: u32) -> Result<Vec<Reminder>, StoreError>;
 
-    /// The command that wrote a version of a stream; for checks and tests.
+    /// The version at which the events of a command to an entity end, in whichever of its streams; `None` when
+    /// there are none, or this gym has no such entity. Slow: it reads all of the entity's journal.
     ///
     /// # Errors
     /// When the store does not answer.
-    async fn writer_of(&self, stream: StreamId, version: Version) -> Result<Option<CommandId>, StoreError>;
+    async fn version_of(
+        &self,
+        gym: GymId,
+        address: Address,
+        command: CommandId,
+    ) -> Result<Option<Version>, StoreError>;
 }
 
 /// What decisions need to know from outside the entity.

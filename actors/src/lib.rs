@@ -35,8 +35,8 @@ pub use dead_letter::{DEAD_LETTERS_MAX, DeadLetter, DeadLetterId, DeadLetters};
 pub use directory::Quarantined;
 pub use engine::{CatchUp, Engine, Ports, Tuning};
 pub use journal::{
-    Append, Claim, Clock, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Outcome, Remind, Reminder,
-    SnapshotRow, SnapshotWrite, StoreError, Stored,
+    Append, Claim, Clock, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Opening, Outcome, Remind,
+    Reminder, SnapshotRow, SnapshotWrite, StoreError, Stored,
 };
 pub use presence::{Here, People};
 #[cfg(feature = "simulation")]

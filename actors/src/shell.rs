@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use spotter_protocol::{
-    Address, EntityKind, EntityView, ErrorCode, Fault, GymId, Recorded, StreamId, Timestamp, UserId, Version,
-    View, Vocabulary,
+    Address, ClientId, CommandId, EntityKind, EntityView, ErrorCode, Fault, GymId, Recorded, Stamp, StreamId,
+    Timestamp, UserId, Version, View, Vocabulary,
 };
 use spotter_rules::{self as rules, Brief, Entity, Rules, Verdict};
 use tracing::{error, warn};
@@ -20,8 +20,8 @@ use crate::lane::Lanes;
 use crate::post::{self, Hints};
 use crate::queue::{Asked, Queue};
 use crate::{
-    Append, Backplane, Clock, DeadLetters, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Outcome,
-    Remind, SnapshotRow, SnapshotWrite, StoreError, Stored,
+    Append, Backplane, Clock, DeadLetters, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Opening,
+    Outcome, Remind, SnapshotRow, SnapshotWrite, StoreError, Stored,
 };
 
 /// Bytes of event bodies after which an append takes no further command.
@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     /// Events after which a snapshot is stored.
     pub(crate) snapshot_every: u64,
+    /// Events after which an entity that lives for long begins a new stream.
+    pub(crate) rotate_every: u64,
 }
 
 /// The kinds of entity the shell can hold: rules whose commands are found in the common envelope.
@@ -56,6 +58,8 @@ pub(crate) struct Awake<S: Kind> {
     address: Address,
     epoch: Epoch,
     stream: StreamId,
+    /// The version with which the stream begins.
+    first: Version,
     queue: Arc<Queue>,
     entity: Entity<S>,
     saved: Version,
@@ -114,14 +118,28 @@ impl<S: Kind> Awake<S> {
     ) -> Result<Self, StoreError> {
         let stored = shared.journal.load(gym, address).await?;
         let reminder = stored.as_ref().and_then(|stored| stored.reminder);
-        let (stream, entity, saved) = match stored {
+        let (stream, first, entity, saved) = match stored {
             Some(stored) => {
-                let saved = stored.snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
-                (stored.stream, rebuild(&*shared.journal, gym, address, &stored).await?, saved)
+                let before = Version(stored.first.0.saturating_sub(1));
+                let saved = stored.snapshot.as_ref().map_or(before, |snapshot| snapshot.version);
+                let entity = rebuild(&*shared.journal, gym, address, &stored).await?;
+                (stored.stream, stored.first, entity, saved)
             }
-            None => (StreamId(Uuid::now_v7()), Entity::default(), Version(0)),
+            None => (StreamId(Uuid::now_v7()), Version(1), Entity::default(), Version(0)),
         };
-        Ok(Self { shared, gym, address, epoch, stream, queue, entity, saved, unsaved_bytes: 0, reminder })
+        Ok(Self {
+            shared,
+            gym,
+            address,
+            epoch,
+            stream,
+            first,
+            queue,
+            entity,
+            saved,
+            unsaved_bytes: 0,
+            reminder,
+        })
     }
 
     /// Judges what waits, as much of it in one append as fits, and answers it; until nothing waits. An error
@@ -129,6 +147,9 @@ impl<S: Kind> Awake<S> {
     async fn work(&mut self) -> Result<(), ActorProcessingErr> {
         while let Some(first) = self.queue.next() {
             self.obey(first).await?;
+            if self.entity.head().0 + 1 >= self.first.0 + self.shared.rotate_every {
+                self.rotate().await?;
+            }
             if self.entity.head().0 >= self.saved.0 + self.shared.snapshot_every
                 || self.unsaved_bytes >= SNAPSHOT_BYTES
             {
@@ -242,17 +263,15 @@ impl<S: Kind> Awake<S> {
         let letters = std::mem::take(&mut batch.letters);
         let recipients: Vec<UserId> = letters.iter().map(|letter| letter.to).collect();
         let reminder = self.remind(&next);
+        let opens = self.entity.head() == Version(0);
         let append = Append {
-            gym: self.gym,
-            address: self.address,
-            stream: self.stream,
-            opens: self.entity.head() == Version(0),
-            epoch: self.epoch,
+            opening: if opens { Opening::Entity } else { Opening::No },
             events: std::mem::take(&mut batch.rows),
             rows: next.state().rows(self.address.id, next.head(), &batch.events),
             letters,
             carried: std::mem::take(&mut batch.carried),
             reminder,
+            ..self.nothing()
         };
         self.queue.suspect_nobody();
         match self.shared.lanes.append(append).await? {
@@ -293,18 +312,7 @@ impl<S: Kind> Awake<S> {
     async fn move_reminder(&mut self) -> Result<(), ActorProcessingErr> {
         let Some(wish) = self.entity.state().reminder() else { return Ok(()) };
         self.queue.suspect_nobody();
-        let append = Append {
-            gym: self.gym,
-            address: self.address,
-            stream: self.stream,
-            opens: false,
-            epoch: self.epoch,
-            events: Vec::new(),
-            rows: Vec::new(),
-            letters: Vec::new(),
-            carried: Vec::new(),
-            reminder: Remind::At(wish),
-        };
+        let append = Append { reminder: Remind::At(wish), ..self.nothing() };
         match self.shared.lanes.append(append).await? {
             Outcome::Committed => self.reminder = Some(wish),
             Outcome::Fenced => return Err(Fenced.into()),
@@ -312,6 +320,59 @@ impl<S: Kind> Awake<S> {
             Outcome::Conflict | Outcome::Refused(_) => {}
         }
         Ok(())
+    }
+
+    /// An append of nothing, to be filled.
+    fn nothing(&self) -> Append {
+        Append {
+            gym: self.gym,
+            address: self.address,
+            stream: self.stream,
+            opening: Opening::No,
+            epoch: self.epoch,
+            events: Vec::new(),
+            rows: Vec::new(),
+            letters: Vec::new(),
+            carried: Vec::new(),
+            reminder: Remind::Keep,
+        }
+    }
+
+    /// Begins a new stream with the entity whole. Those of kinds that keep to one go on as they are.
+    async fn rotate(&mut self) -> Result<(), ActorProcessingErr> {
+        let now = self.shared.clock.now();
+        let stamp = Stamp {
+            at: now,
+            received_at: now,
+            device_at: now,
+            offset: 0,
+            author: self.address.owner,
+            command: CommandId(Uuid::now_v7()),
+            client: ClientId::SERVER,
+            n: 0,
+        };
+        let Some(rebased) = self.entity.rebase(stamp)? else { return Ok(()) };
+        let stream = StreamId(Uuid::now_v7());
+        let opening = Opening::Rotation { left: self.stream };
+        let append = Append { stream, opening, events: vec![row(&rebased)?], ..self.nothing() };
+        self.queue.suspect_nobody();
+        match self.shared.lanes.append(append).await? {
+            Outcome::Committed => {
+                metrics::counter!("spotter_entity_rotations_total").increment(1);
+                self.entity.apply(&rebased);
+                (self.stream, self.first, self.saved) = (stream, rebased.version, rebased.version);
+                self.unsaved_bytes = 0;
+                self.publish(&[rebased]);
+                Ok(())
+            }
+            Outcome::Refused(why) => {
+                error!(address = %self.address, %why, "the store refuses a new stream: going on with the old one");
+                self.first = self.entity.head();
+                Ok(())
+            }
+            Outcome::Fenced => Err(Fenced.into()),
+            Outcome::Conflict => Err("the journal holds other events than this actor knew".into()),
+        }
     }
 
     fn publish(&self, events: &[Recorded<S::Event>]) {
@@ -325,11 +386,11 @@ impl<S: Kind> Awake<S> {
     }
 
     async fn save(&mut self) {
-        let Ok(body) = rmp_serde::to_vec_named(&self.entity) else {
+        let Ok(body) = self.entity.to_stored() else {
             error!(address = %self.address, "a state has no stored form");
             return;
         };
-        let snapshot = SnapshotRow { version: self.entity.head(), schema: S::SNAPSHOT_SCHEMA, body };
+        let snapshot = SnapshotRow { version: self.entity.head(), schema: S::FORM, body };
         let rows = self.entity.state().rows(self.address.id, self.entity.head(), &[]);
         let write = SnapshotWrite {
             gym: self.gym,
@@ -368,18 +429,13 @@ pub(crate) async fn rebuild<S: Kind>(
     address: Address,
     stored: &Stored,
 ) -> Result<Entity<S>, StoreError> {
-    if let Some(snapshot) = &stored.snapshot {
-        let readable =
-            (snapshot.schema == S::SNAPSHOT_SCHEMA).then(|| rmp_serde::from_slice(&snapshot.body).ok());
-        let Some(entity) = readable.flatten() else {
-            warn!(%address, schema = snapshot.schema, "snapshot not readable: replaying the whole journal");
-            let all = journal.events(gym, address, Version(0), u32::MAX).await?.unwrap_or_default();
-            return Ok(Entity::default().after(&read_rows(&all)?));
-        };
-        let entity: Entity<S> = entity;
+    let Some(snapshot) = &stored.snapshot else { return Ok(Entity::replay(&read_rows(&stored.tail)?)?) };
+    if let Some(entity) = Entity::<S>::from_stored(snapshot.schema, &snapshot.body) {
         return Ok(entity.after(&read_rows(&stored.tail)?));
     }
-    Ok(Entity::default().after(&read_rows(&stored.tail)?))
+    warn!(%address, form = snapshot.schema, "snapshot not readable: replaying the whole stream");
+    let all = journal.events(gym, address, Version(0), u32::MAX).await?.unwrap_or_default();
+    Ok(Entity::replay(&read_rows(&all)?)?)
 }
 
 /// The state of an entity as `view` shows it, with its version.

@@ -17,8 +17,8 @@ use spotter_rules::{Brief, Needs, ReadRow, SessionRow, SetRow};
 use uuid::Uuid;
 
 use crate::{
-    Append, Claim, DeadLetter, DeadLetterId, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Outcome,
-    Remind, Reminder, SnapshotRow, SnapshotWrite, StoreError, Stored,
+    Append, Claim, DeadLetter, DeadLetterId, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Opening,
+    Outcome, Remind, Reminder, SnapshotRow, SnapshotWrite, StoreError, Stored,
 };
 
 /// What goes wrong with one commit.
@@ -42,7 +42,7 @@ pub struct SimulatedJournal {
 #[derive(Debug, Default)]
 struct Tables {
     shards: Vec<(Epoch, Option<Uuid>)>,
-    entities: BTreeMap<Address, (GymId, StreamId)>,
+    entities: BTreeMap<Address, (GymId, StreamId, Version)>,
     journal: BTreeMap<(StreamId, Version), EventRow>,
     snapshots: BTreeMap<StreamId, SnapshotRow>,
     sessions: BTreeMap<(UserId, SessionId), (GymId, SessionRow)>,
@@ -109,6 +109,20 @@ impl SimulatedJournal {
         self.stored().rosters.insert((gym, owner), athletes);
     }
 
+    /// All events of an entity, through every stream that it has left, oldest first.
+    pub fn history(&self, gym: GymId, address: Address) -> Vec<EventRow> {
+        let stored = self.stored();
+        let leads_to = |stream: StreamId| {
+            let mut all = stored.journal.iter();
+            all.find(|(_, row)| is_seal(row) && row.body == stream.0.as_bytes()).map(|((left, _), _)| *left)
+        };
+        let newest = stored.stream(gym, address).map(|(stream, _)| stream);
+        let mut streams: Vec<StreamId> = std::iter::successors(newest, |stream| leads_to(*stream)).collect();
+        streams.reverse();
+        let events = streams.into_iter().flat_map(|stream| stored.after(stream, Version(0)));
+        events.filter(|row| !is_seal(row)).cloned().collect()
+    }
+
     /// The rows of an owner's sets, in the order of their keys.
     pub fn sets_of(&self, owner: UserId) -> Vec<SetRow> {
         let stored = self.stored();
@@ -122,13 +136,18 @@ impl SimulatedJournal {
     }
 }
 
+fn is_seal(row: &EventRow) -> bool {
+    row.kind == "moved"
+}
+
 impl Tables {
     fn holds(&self, address: Address, epoch: Epoch, node: Uuid) -> bool {
         self.shards[usize::from(address.shard().number())] == (epoch, Some(node))
     }
 
-    fn stream(&self, gym: GymId, address: Address) -> Option<StreamId> {
-        self.entities.get(&address).filter(|(home, _)| *home == gym).map(|(_, stream)| *stream)
+    fn stream(&self, gym: GymId, address: Address) -> Option<(StreamId, Version)> {
+        let known = self.entities.get(&address).filter(|(home, ..)| *home == gym);
+        known.map(|(_, stream, first)| (*stream, *first))
     }
 
     fn after(&self, stream: StreamId, since: Version) -> impl Iterator<Item = &EventRow> {
@@ -140,8 +159,13 @@ impl Tables {
         if !self.holds(append.address, append.epoch, node) {
             return Outcome::Fenced;
         }
-        let opened = self.entities.get(&append.address);
-        if append.opens && opened.is_some_and(|(_, stream)| *stream != append.stream) {
+        let stream = self.entities.get(&append.address).map(|(_, stream, _)| *stream);
+        let is_open = match append.opening {
+            Opening::No => true,
+            Opening::Entity => stream.is_none_or(|stream| stream == append.stream),
+            Opening::Rotation { left } => stream == Some(left) || stream == Some(append.stream),
+        };
+        if !is_open {
             return Outcome::Conflict;
         }
         let known = append.events.iter().map(|event| self.journal.get(&(append.stream, event.version)));
@@ -158,8 +182,15 @@ impl Tables {
             return Outcome::Refused("refused on demand".to_owned());
         }
         let earlier = append.events.first().map(|event| Version(event.version.0.saturating_sub(1)));
-        let joins = earlier.is_none_or(|earlier| self.journal.contains_key(&(append.stream, earlier)));
-        if !append.opens && !joins {
+        let joins = earlier.is_none_or(|earlier| match append.opening {
+            Opening::No => self.journal.contains_key(&(append.stream, earlier)),
+            Opening::Entity => true,
+            Opening::Rotation { left } => {
+                let sealed = (left, earlier.next());
+                self.journal.contains_key(&(left, earlier)) && !self.journal.contains_key(&sealed)
+            }
+        });
+        if !joins {
             return Outcome::Conflict;
         }
         let mine = |id: &LetterId| {
@@ -169,8 +200,12 @@ impl Tables {
         if !append.carried.iter().all(mine) {
             return Outcome::Conflict;
         }
-        if append.opens {
-            self.entities.insert(append.address, (append.gym, append.stream));
+        if let Some(first) = append.events.first().filter(|_| append.opening != Opening::No) {
+            self.entities.insert(append.address, (append.gym, append.stream, first.version));
+        }
+        if let Some((left, seal)) = append.seal() {
+            self.journal.insert((left, seal.version), seal);
+            self.snapshots.remove(&left);
         }
         for event in &append.events {
             self.journal.insert((append.stream, event.version), event.clone());
@@ -250,12 +285,12 @@ impl Journal for SimulatedJournal {
 
     async fn load(&self, gym: GymId, address: Address) -> Result<Option<Stored>, StoreError> {
         let stored = self.stored();
-        let Some(stream) = stored.stream(gym, address) else { return Ok(None) };
+        let Some((stream, first)) = stored.stream(gym, address) else { return Ok(None) };
         let snapshot = stored.snapshots.get(&stream).cloned();
         let since = snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
         let tail = stored.after(stream, since).cloned().collect();
         let reminder = stored.reminders.get(&address).map(|(_, at)| *at);
-        Ok(Some(Stored { stream, snapshot, tail, reminder }))
+        Ok(Some(Stored { stream, first, snapshot, tail, reminder }))
     }
 
     async fn events(
@@ -266,7 +301,7 @@ impl Journal for SimulatedJournal {
         limit: u32,
     ) -> Result<Option<Vec<EventRow>>, StoreError> {
         let stored = self.stored();
-        let Some(stream) = stored.stream(gym, address) else { return Ok(None) };
+        let Some((stream, _)) = stored.stream(gym, address) else { return Ok(None) };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(Some(stored.after(stream, since).take(limit).cloned().collect()))
     }
@@ -279,7 +314,7 @@ impl Journal for SimulatedJournal {
             if runs && *home == gym && owners.contains(owner) {
                 let address = Address::session(*owner, *session);
                 let stream = stored.stream(gym, address);
-                let head = stream.and_then(|stream| stored.after(stream, Version(0)).last());
+                let head = stream.and_then(|(stream, _)| stored.after(stream, Version(0)).last());
                 running.extend(head.map(|head| (row.started_at, address, head.version)));
             }
         }
@@ -321,8 +356,14 @@ impl Journal for SimulatedJournal {
         Ok(due)
     }
 
-    async fn writer_of(&self, stream: StreamId, version: Version) -> Result<Option<CommandId>, StoreError> {
-        Ok(self.stored().journal.get(&(stream, version)).map(|event| event.stamp.command))
+    async fn version_of(
+        &self,
+        gym: GymId,
+        address: Address,
+        command: CommandId,
+    ) -> Result<Option<Version>, StoreError> {
+        let history = self.history(gym, address);
+        Ok(history.iter().rfind(|event| event.stamp.command == command).map(|event| event.version))
     }
 }
 

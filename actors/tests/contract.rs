@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use spotter_actors::EventRow;
 use spotter_actors::contract::Subject;
 use spotter_actors::{
-    Append, Claim, CommitFault, DeadLetters, Journal, Outcome, Remind, SimulatedJournal, contract_tests,
+    Append, Claim, CommitFault, DeadLetters, Journal, Opening, Outcome, Remind, SimulatedJournal,
+    contract_tests,
 };
 use spotter_protocol::{
     Address, ClientId, CommandId, GymId, Reps, SessionId, SetId, Shard, Stamp, StreamId, Timestamp, UserId,
@@ -71,7 +72,7 @@ fn an_append(claim: &Claim) -> Append {
         gym: GYM,
         address,
         stream: StreamId(Uuid::from_u128(5)),
-        opens: true,
+        opening: Opening::Entity,
         epoch: claim.epoch(address.shard()).unwrap(),
         events: vec![event],
         rows: vec![],

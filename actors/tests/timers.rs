@@ -48,7 +48,7 @@ async fn an_engine(journal: &Arc<SimulatedJournal>, clock: &Arc<Dial>, node: u12
         clock: Arc::clone(clock) as _,
     };
     let (idle, tick) = (Duration::from_secs(60), Duration::from_millis(100));
-    let tuning = Tuning { idle, tick, snapshot_every: 100, lanes: 1 };
+    let tuning = Tuning { idle, tick, snapshot_every: 100, rotate_every: 1000, lanes: 1 };
     Engine::start(ports, journal.claim(Uuid::from_u128(node)), tuning).await.unwrap()
 }
 

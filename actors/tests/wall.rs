@@ -62,7 +62,13 @@ impl Gym {
             backplane: Arc::new(LocalBackplane::default()),
             clock: Arc::new(Paused(Instant::now())),
         };
-        let tuning = Tuning { idle: Duration::from_secs(60), tick: TICK, snapshot_every: 10, lanes: 2 };
+        let tuning = Tuning {
+            idle: Duration::from_secs(60),
+            tick: TICK,
+            snapshot_every: 10,
+            rotate_every: 1000,
+            lanes: 2,
+        };
         Self { engine: Engine::start(ports, claim, tuning).await.unwrap(), sent: AtomicU64::new(0) }
     }
 

@@ -2,6 +2,7 @@
 //! nothing here is ever changed once a release has written it: `golden/journal` must decode for ever.
 
 mod inbox;
+mod rebased;
 mod room;
 mod session;
 
@@ -13,6 +14,7 @@ pub use inbox::{
     Acknowledged, InboxEvent, InboxEventKind, MessageReceived, MessageSent, MessagesDelivered, MessagesRead,
     Notice, NoticeKind, NotificationsRead, Notified, ReceiptKind, ReceiptReceived,
 };
+pub use rebased::Rebased;
 pub use room::{
     AthleteHidden, AthletePinned, AthleteShown, AthleteUnpinned, BadgeDismissed, RoomEvent, RoomEventKind,
 };

@@ -40,8 +40,8 @@ pub use event::{
     BadgeDismissed, CueActed, CueDelivered, CueSeen, Cued, Event, ExerciseAdded, ExerciseSwapped, Finished,
     InboxEvent, InboxEventKind, JournalError, MessageReceived, MessageSent, MessagesDelivered, MessagesRead,
     Noted, Notice, NoticeKind, NotificationsRead, Notified, PainNoted, Paused, PlanPatched, PlannedExercise,
-    PlannedSet, Pr, PrKind, PrWithdrawn, ReadinessNoted, ReceiptKind, ReceiptReceived, Recorded, Reopened,
-    Reordered, Rested, Resumed, RoomEvent, RoomEventKind, SessionEvent, SessionEventKind, SetAdded,
+    PlannedSet, Pr, PrKind, PrWithdrawn, ReadinessNoted, Rebased, ReceiptKind, ReceiptReceived, Recorded,
+    Reopened, Reordered, Rested, Resumed, RoomEvent, RoomEventKind, SessionEvent, SessionEventKind, SetAdded,
     SetAmended, SetCompleted, SetFailed, SetSkipped, SetVoided, SetsAdded, SetsDropped, Stamp, Started,
 };
 pub use frame::{

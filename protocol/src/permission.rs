@@ -241,5 +241,7 @@ pub const fn shows(view: View, event: &Event) -> bool {
             | RoomEvent::AthleteUnpinned(_)
             | RoomEvent::BadgeDismissed(_),
         ) => !matches!(view, View::Tv),
+        // Nothing happened that anybody could see.
+        Event::Inbox(InboxEvent::InboxRebased(_)) | Event::Room(RoomEvent::RoomRebased(_)) => false,
     }
 }

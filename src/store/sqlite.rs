@@ -21,7 +21,7 @@ use spotter_actors::{
     Append, Claim, Epoch, EventRow, Journal, LetterId, LetterRow, Outcome, Reminder, SnapshotWrite,
     StoreError, Stored,
 };
-use spotter_protocol::{Address, CommandId, GymId, SHARDS, StreamId, Timestamp, UserId, Version};
+use spotter_protocol::{Address, CommandId, GymId, SHARDS, Timestamp, UserId, Version};
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, SqlitePool};
@@ -241,6 +241,7 @@ fn migrations() -> Migrator {
         migration(4, "letters", include_str!("../../migrations/sqlite/0004_letters.sql")),
         migration(5, "dead letters", include_str!("../../migrations/sqlite/0005_dead_letters.sql")),
         migration(6, "policy version", include_str!("../../migrations/sqlite/0006_policy_version.sql")),
+        migration(7, "streams", include_str!("../../migrations/sqlite/0007_streams.sql")),
     ])
 }
 
@@ -316,8 +317,13 @@ impl Journal for SqliteStore {
         letters::reminders(&self.reader, until, limit).await.map_err(unavailable)
     }
 
-    async fn writer_of(&self, stream: StreamId, version: Version) -> Result<Option<CommandId>, StoreError> {
-        read::writer_of(&self.reader, stream, version).await.map_err(unavailable)
+    async fn version_of(
+        &self,
+        gym: GymId,
+        address: Address,
+        command: CommandId,
+    ) -> Result<Option<Version>, StoreError> {
+        read::version_of(&self.reader, gym, address, command).await.map_err(unavailable)
     }
 }
 

@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
     Address, Bests, ClientId, CommandId, EntityKind, EntityView, ErrorCode, Event, ExerciseId, Fault, Glance,
-    Recorded, Stamp, Timestamp, UserId, Version, View, Vocabulary, Workout, WorkoutRef,
+    JournalError, Rebased, Recorded, Stamp, Timestamp, UserId, Version, View, Vocabulary, Workout,
+    WorkoutRef,
 };
 
 use crate::{Answered, Letter, ReadRow};
@@ -23,8 +24,18 @@ pub trait Rules:
 
     /// The kind in addresses.
     const KIND: EntityKind;
-    /// Number of the stored snapshot's form. A snapshot of another number is ignored and replayed over.
-    const SNAPSHOT_SCHEMA: u16;
+    /// Number of the form in which an entity is stored whole; raised with every change of the form. A snapshot
+    /// of another number is ignored and replayed over; an event that opens a later stream has nothing before it
+    /// to replay, so [`Entity::from_stored`] reads the forms of such events for ever.
+    const FORM: u16;
+
+    /// Makes the event that opens a later stream; `None` for kinds that keep to one.
+    const REBASED: Option<fn(Rebased) -> Self::Event> = None;
+
+    /// What an event that opens a later stream carries.
+    fn rebased(_event: &Self::Event) -> Option<&Rebased> {
+        None
+    }
 
     /// What [`Rules::decide`] will want to know from outside for this command.
     fn needs(&self, command: &Self::Command) -> Needs;
@@ -143,8 +154,7 @@ pub enum Verdict<E> {
     Refuse(Fault),
 }
 
-/// One entity: state, head and memory. Serialised whole **with named fields** (`rmp_serde::to_vec_named`), it
-/// is the stored snapshot: the bodies inside leave absent fields out, so positions alone do not read back.
+/// One entity: state, head and memory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Entity<S: Rules> {
@@ -225,6 +235,47 @@ impl<S: Rules> Entity<S> {
             self.answered.remember(stamp.author, stamp.client, stamp.n, recorded.version);
         }
         self.head = recorded.version;
+    }
+
+    /// Reads what [`Entity::to_stored`] wrote; `None` when this build does not know the form.
+    pub fn from_stored(form: u16, bytes: &[u8]) -> Option<Self> {
+        if form == S::FORM { rmp_serde::from_slice(bytes).ok() } else { None }
+    }
+
+    /// The entity whole, in the form [`Rules::FORM`].
+    ///
+    /// # Errors
+    /// When it cannot be written, which an entity always can.
+    pub fn to_stored(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+        // Bodies inside leave absent fields out, so positions alone would not read back.
+        rmp_serde::to_vec_named(self)
+    }
+
+    /// The event that opens a later stream in place of all so far, which changes nothing else; `None` for kinds
+    /// that keep to one stream.
+    ///
+    /// # Errors
+    /// When the entity cannot be written, which an entity always can.
+    pub fn rebase(&self, stamp: Stamp) -> Result<Option<Recorded<S::Event>>, rmp_serde::encode::Error> {
+        let Some(event) = S::REBASED else { return Ok(None) };
+        let after = Self { head: self.head.next(), ..self.clone() };
+        let rebased = Rebased { form: S::FORM, entity: after.to_stored()? };
+        Ok(Some(Recorded { version: after.head, stamp, event: event(rebased) }))
+    }
+
+    /// The entity after all the events of its stream. A later stream begins with the entity whole.
+    ///
+    /// # Errors
+    /// When a newer build wrote that beginning, or its bytes are damaged.
+    pub fn replay(stream: &[Recorded<S::Event>]) -> Result<Self, JournalError> {
+        let Some((first, rest)) = stream.split_first() else { return Ok(Self::default()) };
+        let Some(rebased) = S::rebased(&first.event) else { return Ok(Self::default().after(stream)) };
+        let entity = Self::from_stored(rebased.form, &rebased.entity);
+        let entity = entity.filter(|entity| entity.head == first.version).ok_or_else(|| {
+            let kind = S::Event::name(first.event.kind()).to_owned();
+            JournalError::Unknown { kind, schema: rebased.form }
+        })?;
+        Ok(entity.after(rest))
     }
 
     /// The entity after `events`; this one is left as it is.

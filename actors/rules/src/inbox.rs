@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use spotter_protocol::{
     Acknowledged, Address, ConversationView, EntityKind, EntityView, ErrorCode, Glance, InboxCommand,
     InboxEvent, InboxView, Message, MessageReceived, MessageSent, MessagesDelivered, MessagesRead, Notice,
-    NotificationView, NotificationsRead, Notified, ReceiptKind, ReceiptReceived, Receive, Recorded,
+    NotificationView, NotificationsRead, Notified, Rebased, ReceiptKind, ReceiptReceived, Receive, Recorded,
     Timestamp, UserId, Version, View,
 };
 
@@ -53,7 +53,12 @@ impl Rules for Inbox {
     type Event = InboxEvent;
 
     const KIND: EntityKind = EntityKind::Inbox;
-    const SNAPSHOT_SCHEMA: u16 = 1;
+    const FORM: u16 = 1;
+    const REBASED: Option<fn(Rebased) -> InboxEvent> = Some(InboxEvent::InboxRebased);
+
+    fn rebased(event: &InboxEvent) -> Option<&Rebased> {
+        if let InboxEvent::InboxRebased(rebased) = event { Some(rebased) } else { None }
+    }
 
     fn needs(&self, _: &InboxCommand) -> Needs {
         Needs::default()
@@ -141,6 +146,7 @@ impl Rules for Inbox {
             InboxEvent::NotificationsRead(read) => {
                 self.notifications_read = self.notifications_read.max(read.through);
             }
+            InboxEvent::InboxRebased(_) => {}
         }
     }
 
@@ -198,7 +204,8 @@ fn letters(owner: UserId, recorded: &Recorded<InboxEvent>) -> Vec<Letter> {
         InboxEvent::MessageReceived(_)
         | InboxEvent::ReceiptReceived(_)
         | InboxEvent::Notified(_)
-        | InboxEvent::NotificationsRead(_) => Vec::new(),
+        | InboxEvent::NotificationsRead(_)
+        | InboxEvent::InboxRebased(_) => Vec::new(),
     }
 }
 
@@ -223,7 +230,8 @@ fn message_row(recorded: &Recorded<InboxEvent>) -> Option<MessageRow> {
         | InboxEvent::MessagesRead(_)
         | InboxEvent::ReceiptReceived(_)
         | InboxEvent::Notified(_)
-        | InboxEvent::NotificationsRead(_) => None,
+        | InboxEvent::NotificationsRead(_)
+        | InboxEvent::InboxRebased(_) => None,
     }
 }
 

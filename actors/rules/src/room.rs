@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
     AthleteHidden, AthletePinned, AthleteShown, AthleteUnpinned, Badge, BadgeDismissed, Dismiss, EntityKind,
-    EntityView, ErrorCode, Glance, Recorded, RoomCommand, RoomEvent, RoomView, SessionId, UserId, Version,
-    View,
+    EntityView, ErrorCode, Glance, Rebased, Recorded, RoomCommand, RoomEvent, RoomView, SessionId, UserId,
+    Version, View,
 };
 
 use crate::{Ask, Brief, Needs, ReadRow, Rules};
@@ -72,6 +72,7 @@ impl Room {
                 }
                 self.dismissed.push(dismissed.clone());
             }
+            RoomEvent::RoomRebased(_) => {}
         }
     }
 }
@@ -81,7 +82,12 @@ impl Rules for Room {
     type Event = RoomEvent;
 
     const KIND: EntityKind = EntityKind::Room;
-    const SNAPSHOT_SCHEMA: u16 = 2;
+    const FORM: u16 = 2;
+    const REBASED: Option<fn(Rebased) -> RoomEvent> = Some(RoomEvent::RoomRebased);
+
+    fn rebased(event: &RoomEvent) -> Option<&Rebased> {
+        if let RoomEvent::RoomRebased(rebased) = event { Some(rebased) } else { None }
+    }
 
     fn needs(&self, command: &RoomCommand) -> Needs {
         match command {

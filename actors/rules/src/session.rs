@@ -75,7 +75,7 @@ impl Rules for Session {
     type Event = SessionEvent;
 
     const KIND: EntityKind = EntityKind::Session;
-    const SNAPSHOT_SCHEMA: u16 = 2;
+    const FORM: u16 = 2;
 
     fn needs(&self, command: &SessionCommand) -> Needs {
         decide::needs(self.log.as_deref(), command)

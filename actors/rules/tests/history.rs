@@ -1,11 +1,13 @@
 //! A session's events and the view they lead to, as the rules make them: the file that holds the TypeScript
-//! client's fold to these rules. Written with `UPDATE_GOLDEN=1`, compared otherwise.
+//! client's fold to these rules, and the session's stored form. Written with `UPDATE_GOLDEN=1`, compared otherwise.
 
 #![allow(
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
     reason = "a test that is surprised should end"
 )]
+
+mod stored;
 
 use std::path::PathBuf;
 
@@ -235,7 +237,7 @@ fn author(command: &SessionCommand) -> (UserId, ClientId) {
     }
 }
 
-fn history() -> Value {
+fn history() -> (Entity<Session>, Value) {
     let bests = Bests {
         exercise: movement("barbell-squat"),
         heaviest: Some(Grams(120_000)),
@@ -279,15 +281,22 @@ fn history() -> Value {
     let Some(state @ EntityView::Session(_)) = session.state().view(View::Athlete) else {
         panic!("a session")
     };
-    json!({ "events": frames, "snapshot": SnapshotFrame { to, v: session.head(), view: View::Athlete, state } })
+    let snapshot = SnapshotFrame { to, v: session.head(), view: View::Athlete, state };
+    (session, json!({ "events": frames, "snapshot": snapshot }))
 }
 
 #[test]
 fn the_clients_fold_is_held_to_these_rules() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../protocol/golden/session_history.json");
-    let made = serde_json::to_string_pretty(&history()).unwrap() + "\n";
+    let (_, history) = history();
+    let made = serde_json::to_string_pretty(&history).unwrap() + "\n";
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &made).unwrap();
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), made, "run with UPDATE_GOLDEN=1 to write it");
+}
+
+#[test]
+fn a_session_is_read_in_every_form_it_was_ever_stored_in() {
+    stored::hold(&history().0);
 }

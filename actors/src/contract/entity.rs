@@ -13,7 +13,9 @@ use spotter_rules::{ReadRow, SessionRow, SetRow};
 use uuid::Uuid;
 
 use super::Subject;
-use crate::{Append, Epoch, EventRow, LetterId, LetterRow, Outcome, Remind, SnapshotRow, SnapshotWrite};
+use crate::{
+    Append, Epoch, EventRow, LetterId, LetterRow, Opening, Outcome, Remind, SnapshotRow, SnapshotWrite,
+};
 
 pub(super) const GYM: GymId = GymId(Uuid::from_u128(0x67));
 pub(super) const OTHER_GYM: GymId = GymId(Uuid::from_u128(0x68));
@@ -35,7 +37,7 @@ pub(super) fn session(subject: &dyn Subject, owner: u128, id: u128) -> Entity {
 impl Entity {
     /// `count` events of `command` from version 1 on: the entity's first.
     pub(super) fn opens(&self, command: u128, count: u64) -> Append {
-        Append { opens: true, ..self.append(1, command, count) }
+        Append { opening: Opening::Entity, ..self.append(1, command, count) }
     }
 
     /// `count` events of `command` from version `first` on.
@@ -45,7 +47,7 @@ impl Entity {
             gym: GYM,
             address: self.address,
             stream: self.stream,
-            opens: false,
+            opening: Opening::No,
             epoch: self.epoch,
             events,
             rows: Vec::new(),

@@ -1,6 +1,6 @@
 //! What an operator asks of the engine: entities in quarantine and commands that were given up.
 
-use spotter_protocol::{Address, ErrorCode, Fault, Version};
+use spotter_protocol::{Address, ErrorCode, Fault};
 use tokio::sync::oneshot;
 use tracing::info;
 
@@ -39,7 +39,9 @@ impl Engine {
     /// When the store does not answer.
     pub async fn offer_again(&self, id: DeadLetterId) -> Result<Option<Answer>, StoreError> {
         let Some(letter) = self.ports.dead_letters.dead_letter(id).await? else { return Ok(None) };
-        if let Some(version) = self.version_of(&letter).await? {
+        // Its sender may have missed that it was given up, and sent it again with more luck.
+        let DeadLetter { gym, address, command, .. } = letter;
+        if let Some(version) = self.ports.journal.version_of(gym, address, command).await? {
             self.ports.dead_letters.discard(id).await?;
             return Ok(Some(Ok(Done { version, repeat: true })));
         }
@@ -58,15 +60,6 @@ impl Engine {
             self.ports.dead_letters.discard(id).await?;
         }
         Ok(Some(answer))
-    }
-
-    /// The version that a command reached after all: its sender may have missed that it was given up, and sent
-    /// it again with more luck.
-    async fn version_of(&self, letter: &DeadLetter) -> Result<Option<Version>, StoreError> {
-        let DeadLetter { gym, address, .. } = *letter;
-        let events = self.ports.journal.events(gym, address, Version(0), u32::MAX).await?.unwrap_or_default();
-        let newest = events.iter().rev().find(|event| event.stamp.command == letter.command);
-        Ok(newest.map(|event| event.version))
     }
 
     /// Keeps a command that was given up no more; false when there is none of that id.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spotter_actors::{Append, CommitFault, Done, Engine, EventRow, Journal, Outcome};
+use spotter_actors::{Append, CommitFault, Done, Engine, EventRow, Journal, Opening, Outcome};
 use spotter_protocol::{
     Address, CommandFrame, CommandId, ErrorCode, Persistence, SessionId, Stamp, StreamId, Timestamp, Version,
 };
@@ -51,7 +51,7 @@ async fn a_damaged_session(house: &House) -> Address {
         gym: GYM,
         address,
         stream: StreamId(Uuid::from_u128(0xbad)),
-        opens: true,
+        opening: Opening::Entity,
         epoch: claim.epoch(address.shard()).unwrap(),
         events: vec![garbage],
         rows: Vec::new(),

@@ -23,6 +23,8 @@ pub(crate) const ANA: UserId = UserId(Uuid::from_u128(2));
 pub(crate) const SESSION: Address = Address::session(ANA, SessionId(Uuid::from_u128(3)));
 const PHONE: ClientId = ClientId(Uuid::from_u128(4));
 const NODE: Uuid = Uuid::from_u128(9);
+/// Events after which a room begins a new stream.
+pub(crate) const ROTATE_EVERY: u64 = 20;
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Noon;
@@ -95,7 +97,13 @@ impl House {
             dead_letters: Arc::clone(&journal) as _,
             clock: Arc::new(Noon),
         };
-        let tuning = Tuning { idle, tick: Duration::from_millis(100), snapshot_every: 100, lanes: 2 };
+        let tuning = Tuning {
+            idle,
+            tick: Duration::from_millis(100),
+            snapshot_every: 100,
+            rotate_every: ROTATE_EVERY.try_into().unwrap(),
+            lanes: 2,
+        };
         let engine = Engine::start(ports, claim, tuning).await.unwrap();
         Self { engine, journal, library }
     }

@@ -6,6 +6,7 @@
 mod failures;
 mod house;
 mod rest;
+mod streams;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Rebased;
 use crate::vocabulary::vocabulary;
 use crate::{Address, MessageId, MessageText, SessionId, Timestamp, UserId, Version};
 
@@ -22,8 +23,13 @@ vocabulary! {
         Notified = "notified",
         /// The owner read notifications.
         NotificationsRead = "notifications_read",
+        /// A later stream of the inbox begins.
+        InboxRebased = "inbox_rebased",
     }
 }
+
+/// A later stream of the inbox begins.
+type InboxRebased = Rebased;
 
 /// The owner sent a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

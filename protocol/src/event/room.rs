@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Rebased;
 use crate::vocabulary::vocabulary;
 use crate::{Badge, SessionId, UserId, Version};
 
@@ -18,8 +19,13 @@ vocabulary! {
         AthleteUnpinned = "athlete_unpinned",
         /// A badge was dealt with.
         BadgeDismissed = "badge_dismissed",
+        /// A later stream of the room begins.
+        RoomRebased = "room_rebased",
     }
 }
+
+/// A later stream of the room begins.
+type RoomRebased = Rebased;
 
 /// An athlete was taken off the wall.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

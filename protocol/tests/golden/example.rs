@@ -12,13 +12,14 @@ use spotter_protocol::{
     Metres, Millis, Movement, Note, NoteView, Noted, Notice, NotificationView, NotificationsRead, Notified,
     Notify, Pain, PainGlance, PainLevel, PainNoted, PainView, Patch, Pause, Paused, Phase, Pin, Ping, Place,
     PlanPatched, PlannedExercise, PlannedSet, Pong, Pr, PrKind, PrWithdrawn, Presence, PublishedEvent, Read,
-    ReadNotifications, Readiness, ReadinessNoted, ReadinessView, Receipt, ReceiptKind, ReceiptReceived,
-    Receive, Reopen, Reopened, Reorder, Reordered, RepRange, Reply, Reps, Rest, RestGlance, RestView, Rested,
-    Resume, Resumed, Revoked, Role, RoomCommand, RoomEvent, RoomView, Seconds, SeeCue, ServerFrame,
-    SessionEvent, SessionId, SessionView, SetAdded, SetAmended, SetCompleted, SetFailed, SetId, SetSkipped,
-    SetStatus, SetType, SetView, SetVoided, SetsAdded, SetsDropped, Show, Shown, Side, Signal, SignalFrame,
-    SignalKey, Skip, Slot, SnapshotFrame, Start, Started, Subscribe, Swap, Target, Text, Tile, TilesFrame,
-    Timestamp, Token, Unit, Unpin, Unsubscribe, UserId, Version, View, Void, Welcome, WorkoutId, WorkoutRef,
+    ReadNotifications, Readiness, ReadinessNoted, ReadinessView, Rebased, Receipt, ReceiptKind,
+    ReceiptReceived, Receive, Reopen, Reopened, Reorder, Reordered, RepRange, Reply, Reps, Rest, RestGlance,
+    RestView, Rested, Resume, Resumed, Revoked, Role, RoomCommand, RoomEvent, RoomView, Seconds, SeeCue,
+    ServerFrame, SessionEvent, SessionId, SessionView, SetAdded, SetAmended, SetCompleted, SetFailed, SetId,
+    SetSkipped, SetStatus, SetType, SetView, SetVoided, SetsAdded, SetsDropped, Show, Shown, Side, Signal,
+    SignalFrame, SignalKey, Skip, Slot, SnapshotFrame, Start, Started, Subscribe, Swap, Target, Text, Tile,
+    TilesFrame, Timestamp, Token, Unit, Unpin, Unsubscribe, UserId, Version, View, Void, Welcome, WorkoutId,
+    WorkoutRef, shows,
 };
 use uuid::Uuid;
 
@@ -425,6 +426,7 @@ pub(crate) fn inbox_events() -> Vec<InboxEvent> {
         ReceiptReceived { with: from, kind: ReceiptKind::Delivered, through: Version(2) }.into(),
         Notified { notice: Notice::abandoned(SESSION) }.into(),
         NotificationsRead { through: Version(9) }.into(),
+        InboxEvent::InboxRebased(Rebased { form: 1, entity: vec![0x80] }),
     ]
 }
 
@@ -455,6 +457,7 @@ pub(crate) fn room_events() -> Vec<RoomEvent> {
         AthletePinned { athlete: ATHLETE }.into(),
         AthleteUnpinned { athlete: ATHLETE }.into(),
         dismissed().into(),
+        RoomEvent::RoomRebased(Rebased { form: 2, entity: vec![0x80] }),
     ]
 }
 
@@ -517,7 +520,9 @@ pub(crate) fn server_frames() -> Vec<(String, ServerFrame)> {
     .map(|(name, frame)| (name.to_owned(), frame))
     .collect::<Vec<_>>();
     let events = |events: Vec<Event>| {
-        let shown = events.into_iter().zip(1..).map(|(event, v)| published(v, Shown::Event(event)));
+        let some_see = |event: &Event| View::ALL.iter().any(|view| shows(*view, event));
+        let shown = events.into_iter().filter(some_see).zip(1..);
+        let shown = shown.map(|(event, v)| published(v, Shown::Event(event)));
         shown.collect::<Vec<_>>()
     };
     let of_session = events(session_events().into_iter().map(Event::Session).collect());

@@ -38,7 +38,8 @@ pub(crate) async fn an_engine() -> (Arc<Engine>, Arc<SimulatedJournal>) {
         clock: Arc::new(Noon),
     };
     let second = Duration::from_secs(1);
-    let tuning = Tuning { idle: 60 * second, tick: second, snapshot_every: 100, lanes: 1 };
+    let tuning =
+        Tuning { idle: 60 * second, tick: second, snapshot_every: 100, rotate_every: 1000, lanes: 1 };
     (Engine::start(ports, claim, tuning).await.unwrap(), journal)
 }
 

@@ -10,8 +10,8 @@ use spotter_actors::{
     ReplyTo, SimulatedJournal, SnapshotWrite, StoreError, Stored, Tuning,
 };
 use spotter_protocol::{
-    ClientId, Codec, Command, CommandFrame, CommandId, Note, NoteText, SessionId, Start, StreamId, Timestamp,
-    Title, UserId,
+    ClientId, Codec, Command, CommandFrame, CommandId, Note, NoteText, SessionId, Start, Timestamp, Title,
+    UserId,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -99,8 +99,13 @@ impl Journal for Hooked {
         self.inner.reminders(until, limit).await
     }
 
-    async fn writer_of(&self, stream: StreamId, version: Version) -> Result<Option<CommandId>, StoreError> {
-        self.inner.writer_of(stream, version).await
+    async fn version_of(
+        &self,
+        gym: GymId,
+        address: Address,
+        command: CommandId,
+    ) -> Result<Option<Version>, StoreError> {
+        self.inner.version_of(gym, address, command).await
     }
 }
 
@@ -118,6 +123,7 @@ async fn an_engine() -> (Arc<Engine>, Arc<Hooked>) {
         idle: Duration::from_secs(60),
         tick: Duration::from_millis(100),
         snapshot_every: 100,
+        rotate_every: 1000,
         lanes: 1,
     };
     let engine = Engine::start(ports, claim, tuning).await.unwrap();

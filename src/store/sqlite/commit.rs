@@ -1,10 +1,11 @@
 //! One batch, one transaction. First all of it at once; when a row does not go in, again one append at a time,
 //! so that each gets its own answer and a bad one never fails its neighbours.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use spotter_actors::{Append, EventRow, Outcome, SnapshotWrite};
+use spotter_actors::{Append, EventRow, Opening, Outcome, SnapshotWrite};
 use spotter_protocol::{StreamId, Version};
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Row, Sqlite, SqliteConnection, SqlitePool};
@@ -18,8 +19,8 @@ use super::rows::{Holder, Rows};
 /// SQLite locks for writing at the first write; a transaction that begins by reading may find it too late.
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// An event goes in under the fence, when its place is free, and when the event before it is there
-/// (`column16`; null when that is written by the same batch, or when it is the entity's first).
+/// An event goes in under the fence, when its place is free, and when the event before it is there (`column16`
+/// of its stream; null when that is written by the same batch, or when the event begins a stream).
 static JOURNAL: LazyLock<FencedInsert> = LazyLock::new(|| {
     FencedInsert::new(
         "INSERT INTO journal (stream, version, epoch, kind, schema, at, received_at, device_at, clock_offset, \
@@ -42,6 +43,21 @@ static ENTITIES: LazyLock<FencedInsert> = LazyLock::new(|| {
          WHERE shards.node = ?
          ON CONFLICT DO NOTHING",
         8,
+    )
+});
+
+/// An entity leaves the stream `column9`, when it is still there.
+static ROTATIONS: LazyLock<FencedInsert> = LazyLock::new(|| {
+    FencedInsert::new(
+        "INSERT INTO entities (owner, kind, id, gym, stream, first_version)
+         SELECT column3, column4, column5, column6, column7, column8
+         FROM (VALUES {rows}) CROSS JOIN shards ON shards.shard = column1 AND shards.epoch = column2
+         WHERE shards.node = ? AND EXISTS (
+             SELECT 1 FROM entities AS now WHERE now.owner = column3 AND now.kind = column4
+                 AND now.id = column5 AND now.gym = column6 AND now.stream = column9)
+         ON CONFLICT (owner, kind, id) DO UPDATE SET stream = excluded.stream, \
+             first_version = excluded.first_version",
+        9,
     )
 });
 
@@ -116,13 +132,29 @@ async fn commit_alone(
 /// Writes appends with all that belongs to them. False as soon as one row did not go in: the transaction, or
 /// its savepoint, must then be rolled back.
 async fn write(connection: &mut SqliteConnection, node: Uuid, appends: &[&Append]) -> sqlx::Result<bool> {
-    let opened: Vec<&Append> = appends.iter().copied().filter(|append| append.opens).collect();
+    let opening = |opening: fn(Opening) -> bool| {
+        let some = appends.iter().copied().filter(move |append| opening(append.opening));
+        some.collect::<Vec<_>>()
+    };
+    let opened = opening(|opening| opening == Opening::Entity);
     if ENTITIES.write(connection, node, &opened, bind_entity).await? != opened.len() as u64 {
+        return Ok(false);
+    }
+    let rotated = opening(|opening| matches!(opening, Opening::Rotation { .. }));
+    if ROTATIONS.write(connection, node, &rotated, bind_rotation).await? != rotated.len() as u64 {
         return Ok(false);
     }
     let events = placed(appends);
     if JOURNAL.write(connection, node, &events, bind_event).await? != events.len() as u64 {
         return Ok(false);
+    }
+    for append in rotated {
+        if let Opening::Rotation { left } = append.opening {
+            sqlx::query("DELETE FROM snapshots WHERE stream = ?")
+                .bind(blob(left.0))
+                .execute(&mut *connection)
+                .await?;
+        }
     }
     let mut rows = Rows::default();
     for append in appends {
@@ -136,8 +168,9 @@ async fn write(connection: &mut SqliteConnection, node: Uuid, appends: &[&Append
 /// An event with what its place in the journal depends on.
 struct Placed<'a> {
     append: &'a Append,
-    event: &'a EventRow,
-    /// The version that must be in the journal already.
+    stream: StreamId,
+    event: Cow<'a, EventRow>,
+    /// The version that must be in the stream already.
     earlier: Option<Version>,
 }
 
@@ -145,12 +178,16 @@ fn placed<'a>(appends: &[&'a Append]) -> Vec<Placed<'a>> {
     let mut coming: HashSet<(StreamId, Version)> = HashSet::new();
     let mut placed = Vec::new();
     for append in appends {
-        for (place, event) in append.events.iter().enumerate() {
-            coming.insert((append.stream, event.version));
-            let begins = append.opens && place == 0;
+        // The seal comes after the last event of the stream that is left: it is there when that is the entity's head.
+        let seal = append.seal().map(|(left, seal)| (left, Cow::Owned(seal), false));
+        let begins = append.opening != Opening::No;
+        let events = append.events.iter().enumerate();
+        let events = events.map(|(place, event)| (append.stream, Cow::Borrowed(event), begins && place == 0));
+        for (stream, event, begins) in seal.into_iter().chain(events) {
+            coming.insert((stream, event.version));
             let earlier = Version(event.version.0.saturating_sub(1));
-            let known = begins || coming.contains(&(append.stream, earlier));
-            placed.push(Placed { append, event, earlier: (!known).then_some(earlier) });
+            let known = begins || coming.contains(&(stream, earlier));
+            placed.push(Placed { append, stream, event, earlier: (!known).then_some(earlier) });
         }
     }
     placed
@@ -168,7 +205,7 @@ async fn why_not(connection: &mut SqliteConnection, node: Uuid, append: &Append)
     if held.is_none() {
         return Ok(Outcome::Fenced);
     }
-    if append.opens {
+    if append.opening != Opening::No {
         let stream = sqlx::query_scalar::<_, Vec<u8>>(
             "SELECT stream FROM entities WHERE owner = ? AND kind = ? AND id = ?",
         );
@@ -252,13 +289,18 @@ fn bind_entity(binding: Binding, append: &&Append) -> Binding {
         .bind(append.events.first().map(|event| columns::version(event.version)))
 }
 
+fn bind_rotation(binding: Binding, append: &&Append) -> Binding {
+    let left = if let Opening::Rotation { left } = append.opening { Some(blob(left.0)) } else { None };
+    bind_entity(binding, append).bind(left)
+}
+
 fn bind_event(binding: Binding, placed: &Placed<'_>) -> Binding {
-    let Placed { append, event, earlier } = placed;
+    let Placed { append, stream, event, earlier } = placed;
     let stamp = &event.stamp;
     binding
         .bind(append.address.shard().number())
         .bind(append.epoch.0)
-        .bind(blob(append.stream.0))
+        .bind(blob(stream.0))
         .bind(columns::version(event.version))
         .bind(event.kind.clone())
         .bind(event.schema)

@@ -17,7 +17,7 @@ const ALL: u32 = u32::MAX;
 /// Reads an entity: its newest snapshot and the events after it.
 pub(super) async fn load(reader: &SqlitePool, gym: GymId, address: Address) -> sqlx::Result<Option<Stored>> {
     let mut connection = reader.acquire().await?;
-    let Some(stream) = stream(&mut connection, gym, address).await? else { return Ok(None) };
+    let Some((stream, first)) = stream(&mut connection, gym, address).await? else { return Ok(None) };
     let snapshot = sqlx::query("SELECT version, schema, body FROM snapshots WHERE stream = ?")
         .bind(blob(stream.0))
         .fetch_optional(&mut *connection)
@@ -26,7 +26,7 @@ pub(super) async fn load(reader: &SqlitePool, gym: GymId, address: Address) -> s
     let since = snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
     let tail = tail(&mut connection, stream, since, ALL).await?;
     let reminder = letters::reminder_of(&mut connection, address).await?;
-    Ok(Some(Stored { stream, snapshot, tail, reminder }))
+    Ok(Some(Stored { stream, first, snapshot, tail, reminder }))
 }
 
 /// Reads at most `limit` events of an entity after `since`.
@@ -38,7 +38,7 @@ pub(super) async fn events(
     limit: u32,
 ) -> sqlx::Result<Option<Vec<EventRow>>> {
     let mut connection = reader.acquire().await?;
-    let Some(stream) = stream(&mut connection, gym, address).await? else { return Ok(None) };
+    let Some((stream, _)) = stream(&mut connection, gym, address).await? else { return Ok(None) };
     tail(&mut connection, stream, since, limit).await.map(Some)
 }
 
@@ -70,18 +70,30 @@ pub(super) async fn running(
         .collect()
 }
 
-/// The command that wrote a version.
-pub(super) async fn writer_of(
+/// The newest version that a command wrote in any stream of an entity.
+pub(super) async fn version_of(
     reader: &SqlitePool,
-    stream: StreamId,
-    version: Version,
-) -> sqlx::Result<Option<CommandId>> {
-    let row = sqlx::query("SELECT command FROM journal WHERE stream = ? AND version = ?")
-        .bind(blob(stream.0))
-        .bind(columns::version(version))
+    gym: GymId,
+    address: Address,
+    command: CommandId,
+) -> sqlx::Result<Option<Version>> {
+    let newest = sqlx::query(
+        "WITH RECURSIVE streams (stream) AS (
+             SELECT stream FROM entities WHERE owner = ? AND kind = ? AND id = ? AND gym = ?
+             UNION ALL SELECT seal.stream FROM streams
+                 JOIN journal AS seal ON seal.kind = 'moved' AND seal.body = streams.stream)
+         SELECT version FROM streams CROSS JOIN journal USING (stream)
+         WHERE command = ? ORDER BY version DESC LIMIT 1",
+    );
+    let newest = newest
+        .bind(blob(address.owner.0))
+        .bind(address.kind.as_str())
+        .bind(blob(address.id))
+        .bind(blob(gym.0))
+        .bind(blob(command.0))
         .fetch_optional(reader)
         .await?;
-    row.map(|row| uuid(&row, "command").map(CommandId)).transpose()
+    newest.map(|row| version(&row, "version")).transpose()
 }
 
 /// A list of words for `json_each` to take apart: one statement serves any number of them.
@@ -93,15 +105,17 @@ async fn stream(
     connection: &mut SqliteConnection,
     gym: GymId,
     address: Address,
-) -> sqlx::Result<Option<StreamId>> {
-    let row = sqlx::query("SELECT stream FROM entities WHERE owner = ? AND kind = ? AND id = ? AND gym = ?")
-        .bind(blob(address.owner.0))
-        .bind(address.kind.as_str())
-        .bind(blob(address.id))
-        .bind(blob(gym.0))
-        .fetch_optional(connection)
-        .await?;
-    row.map(|row| uuid(&row, "stream").map(StreamId)).transpose()
+) -> sqlx::Result<Option<(StreamId, Version)>> {
+    let row = sqlx::query(
+        "SELECT stream, first_version FROM entities WHERE owner = ? AND kind = ? AND id = ? AND gym = ?",
+    )
+    .bind(blob(address.owner.0))
+    .bind(address.kind.as_str())
+    .bind(blob(address.id))
+    .bind(blob(gym.0))
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok((StreamId(uuid(&row, "stream")?), version(&row, "first_version")?))).transpose()
 }
 
 async fn tail(

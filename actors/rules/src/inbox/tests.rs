@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use spotter_protocol::{
     ClientId, CommandId, Delivered, MessageId, MessageText, Notify, Read, ReadNotifications, Receipt,
-    SessionId,
+    SessionId, Stamp,
 };
 use uuid::Uuid;
 
@@ -52,6 +52,23 @@ impl Post {
             self.journals[who].extend(events.iter().cloned());
         }
         verdict
+    }
+
+    /// Lets inbox `who` begin a new stream.
+    fn rebase(&mut self, who: usize) {
+        let stamp = Stamp {
+            at: Timestamp(self.clock),
+            received_at: Timestamp(self.clock),
+            device_at: Timestamp(self.clock),
+            offset: 0,
+            author: PEOPLE[who],
+            command: CommandId(Uuid::nil()),
+            client: ClientId::SERVER,
+            n: 0,
+        };
+        let rebased = self.inboxes[who].rebase(stamp).unwrap().expect("an inbox has later streams");
+        self.inboxes[who].apply(&rebased);
+        self.journals[who].push(rebased);
     }
 
     fn carry_one(&mut self, to: usize) {
@@ -154,7 +171,7 @@ fn an_inbox_keeps_the_newest_at_hand_and_stays_bounded() {
             sent_at: Timestamp(0),
             sent_v: Version(1),
         };
-        let stamp = spotter_protocol::Stamp {
+        let stamp = Stamp {
             at: Timestamp(0),
             received_at: Timestamp(0),
             device_at: Timestamp(0),
@@ -190,6 +207,7 @@ enum Step {
     Read { who: usize, with: usize, through: u64, n: u64 },
     Delivered { who: usize, through: u64 },
     Carry { to: usize },
+    Rebase { who: usize },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -203,6 +221,7 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         (0..3_usize, 0..30_u64).prop_map(|(who, through)| Step::Delivered { who, through }),
         (0..3_usize).prop_map(|to| Step::Carry { to }),
+        (0..3_usize).prop_map(|who| Step::Rebase { who }),
     ]
 }
 
@@ -229,15 +248,21 @@ proptest! {
                     post.tell(who, None, &Delivered { through: Version(through) }.into());
                 }
                 Step::Carry { to } => post.carry_one(to),
+                Step::Rebase { who } => post.rebase(who),
             }
         }
         post.carry_all();
 
         for (who, journal) in post.journals.iter().enumerate() {
             let (first, tail) = journal.split_at(cut.index(journal.len() + 1));
-            let stored = rmp_serde::to_vec_named(&Entity::<Inbox>::default().after(first)).unwrap();
-            let loaded: Entity<Inbox> = rmp_serde::from_slice(&stored).unwrap();
+            let stored = Entity::<Inbox>::default().after(first).to_stored().unwrap();
+            let loaded = Entity::<Inbox>::from_stored(Inbox::FORM, &stored).unwrap();
             prop_assert_eq!(&loaded.after(tail), &post.inboxes[who]);
+            let begins = |event: &Recorded<InboxEvent>| Inbox::rebased(&event.event).is_some();
+            if let Some(begin) = journal.iter().rposition(begins) {
+                let replayed = Entity::<Inbox>::replay(&journal[begin..]).unwrap();
+                prop_assert_eq!(&replayed, &post.inboxes[who], "the newest stream is all of it");
+            }
 
             for conversation in post.view(who).conversations {
                 let there = PEOPLE.iter().position(|person| *person == conversation.with).unwrap();
