@@ -19,9 +19,12 @@ mod check;
 mod follower;
 #[path = "rules_histories/phone.rs"]
 mod phone;
+#[path = "rules_histories/plans.rs"]
+mod plans;
 #[path = "rules_histories/wishes.rs"]
 mod wishes;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -68,11 +71,13 @@ fn every_history_is_told_once_and_the_same_to_everybody() {
         Some(seed) => vec![seed],
         None => SEEDS.into_iter().chain(fresh).collect(),
     };
+    let mut happened = BTreeSet::new();
     for seed in seeds {
         println!("history {seed}");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-        runtime.unwrap().block_on(a_history(seed));
+        happened.extend(runtime.unwrap().block_on(a_history(seed)));
     }
+    check::nearly_everything_happened(&happened);
     assert!(counted(&metrics, "spotter_commands_parked_total") > 0, "some met an entity on its way to rest");
     assert!(counted(&metrics, "spotter_actor_restarts_total") > 0, "some activations failed");
     assert!(counted(&metrics, "spotter_entity_rotations_total") > 0, "some streams were followed by others");
@@ -84,9 +89,11 @@ fn counted(metrics: &PrometheusHandle, name: &str) -> u64 {
     line.map_or(0, |count| count.parse().unwrap())
 }
 
-async fn a_history(seed: u64) {
+/// Plays a history, and answers the kinds of its events.
+async fn a_history(seed: u64) -> BTreeSet<String> {
     let mut chance = StdRng::seed_from_u64(seed);
     let journal = Arc::new(SimulatedJournal::default());
+    journal.add_workout(GYM, plans::workout());
     journal.set_roster(GYM, COACH, (0..ATHLETES).map(athlete).collect());
     let library = Arc::new(Fragile::new(Arc::clone(&journal)));
     let ports = Ports {
@@ -123,11 +130,14 @@ async fn a_history(seed: u64) {
     check::everything_is_carried(&journal).await;
     check::messages_arrive_once_and_in_order(&journal, athlete(0), athlete(1));
     check::messages_arrive_once_and_in_order(&journal, athlete(1), athlete(0));
+    let mut happened = BTreeSet::new();
     for follower in followers {
         let rows = journal.history(GYM, follower.address());
         check::the_journal_tells_one_story(&rows, follower.address(), &told);
         check::the_state_is_its_journal(&engine, follower.address(), &rows).await;
         follower.was_told_of(&engine, &rows).await;
+        happened.extend(rows.into_iter().map(|row| row.kind));
     }
     engine.drain().await;
+    happened
 }

@@ -1,12 +1,12 @@
 //! What is true after every history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use spotter_actors::{Answer, CatchUp, Engine, EventRow, Journal, SimulatedJournal};
 use spotter_protocol::{
     Address, ClientId, CommandId, EntityKind, EntityView, ErrorCode, InboxEvent, MessageId, Persistence,
-    Recorded, UserId, Version, View,
+    Recorded, RoomEvent, SessionEvent, UserId, Version, View, Vocabulary,
 };
 use spotter_rules::{ANSWERS_MAX, Entity, Inbox, Room, Rules, Session};
 
@@ -49,6 +49,19 @@ pub(crate) fn the_journal_tells_one_story(rows: &[EventRow], address: Address, t
     }
     let accepted = told.iter().filter(|told| told.frame.to == address && told.outcome.is_ok()).count();
     assert_eq!(accepted, reached.len(), "nothing is there that was not accepted");
+}
+
+/// The histories knew every kind of event that people cause. The others take hours of silence, an acknowledgement on a
+/// socket or a changed link.
+pub(crate) fn nearly_everything_happened(kinds: &BTreeSet<String>) {
+    const ELSEWHERE: [&str; 5] =
+        ["abandoned", "cue_delivered", "messages_delivered", "notified", "notifications_read"];
+    let session = SessionEvent::KINDS.iter().map(|kind| SessionEvent::name(*kind));
+    let inbox = InboxEvent::KINDS.iter().map(|kind| InboxEvent::name(*kind));
+    let room = RoomEvent::KINDS.iter().map(|kind| RoomEvent::name(*kind));
+    let all = session.chain(inbox).chain(room);
+    let missing: Vec<&str> = all.filter(|kind| !kinds.contains(*kind) && !ELSEWHERE.contains(kind)).collect();
+    assert!(missing.is_empty(), "no history has {missing:?}");
 }
 
 /// Waits until no letter is under way: nobody is left who would not take one.

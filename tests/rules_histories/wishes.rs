@@ -3,14 +3,14 @@
 use rand::RngExt;
 use rand::rngs::StdRng;
 use spotter_protocol::{
-    Actual, Address, Amend, Command, Complete, EntityKind, Fail, Finish, Hide, InboxCommand, InstanceId,
-    Load, LoadKind, Message, MessageId, MessageText, Millis, Name, Note, NoteText, Pause, Place, Read,
-    ReadNotifications, Reason, Reopen, Reps, Rest, Resume, RoomCommand, SessionCommand, SetId, SetType, Show,
-    Skip, Start, Timestamp, Title, Unit, Version, Void,
+    Actual, Address, Amend, Badge, Command, Complete, Dismiss, EntityKind, Fail, Finish, Hide, InboxCommand,
+    InstanceId, Load, LoadKind, Message, MessageId, MessageText, Millis, Name, Note, NoteText, Pause, Pin,
+    Place, Read, ReadNotifications, Reason, Reopen, Reps, Rest, Resume, RoomCommand, SessionCommand,
+    SessionId, SetId, SetType, Show, Skip, Start, Timestamp, Title, Unit, Unpin, Version, Void,
 };
 use uuid::Uuid;
 
-use crate::{ATHLETES, athlete};
+use crate::{ATHLETES, athlete, plans};
 
 /// Sets that may be spoken of; most of them exist sooner or later.
 const SETS: u128 = 60;
@@ -20,21 +20,32 @@ const EXERCISES: u128 = 15;
 /// Something a person asks of the entity; a session begins by being started.
 pub(crate) fn wish(chance: &mut StdRng, to: Address, at: Timestamp, begins: bool) -> Command {
     match to.kind {
-        EntityKind::Session if begins => start().into(),
-        EntityKind::Session => Command::Session(of_session(chance, at)),
+        EntityKind::Session if begins => start(chance).into(),
+        EntityKind::Session => Command::Session(of_session(chance, SessionId(to.id), at)),
         EntityKind::Room => Command::Room(of_room(chance)),
         EntityKind::Inbox => Command::Inbox(of_inbox(chance)),
     }
 }
 
-fn start() -> Start {
-    Start { workout: None, title: Some(Title::clipped("Open gym")) }
+fn start(chance: &mut StdRng) -> Start {
+    let workout = chance.random::<bool>().then(|| plans::workout().reference());
+    Start { title: workout.is_none().then(|| Title::clipped("Open gym")), workout }
 }
 
 fn of_room(chance: &mut StdRng) -> RoomCommand {
     // One of them is on no roster.
     let athlete = athlete(chance.random_range(0..=ATHLETES));
-    if chance.random() { Hide { athlete }.into() } else { Show { athlete }.into() }
+    match chance.random_range(0..5) {
+        0 => Hide { athlete }.into(),
+        1 => Show { athlete }.into(),
+        2 => Pin { athlete }.into(),
+        3 => Unpin { athlete }.into(),
+        _ => {
+            let session = SessionId(Uuid::from_u128(chance.random_range(0..3)));
+            let (badge, v) = (Badge::Failed, Version(chance.random_range(1..40)));
+            Dismiss { athlete, session, badge, v }.into()
+        }
+    }
 }
 
 fn of_inbox(chance: &mut StdRng) -> InboxCommand {
@@ -51,10 +62,14 @@ fn of_inbox(chance: &mut StdRng) -> InboxCommand {
     }
 }
 
-fn of_session(chance: &mut StdRng, at: Timestamp) -> SessionCommand {
-    let set = SetId(Uuid::from_u128(0x5e7 + chance.random_range(0..SETS)));
+fn of_session(chance: &mut StdRng, session: SessionId, at: Timestamp) -> SessionCommand {
+    let set = if chance.random_ratio(1, 3) {
+        plans::planned_set(chance, session)
+    } else {
+        SetId(Uuid::from_u128(0x5e7 + chance.random_range(0..SETS)))
+    };
     let reason = chance.random::<bool>().then(|| Reason::clipped("typed it wrong"));
-    match chance.random_range(0..30) {
+    match chance.random_range(0..44) {
         0..=10 => Complete { set, actual: actual(chance), place: Some(place(chance)) }.into(),
         11..=12 => Fail { set, actual: actual(chance), place: Some(place(chance)) }.into(),
         13..=14 => Complete { set, actual: actual(chance), place: None }.into(),
@@ -72,7 +87,10 @@ fn of_session(chance: &mut StdRng, at: Timestamp) -> SessionCommand {
         27 => Resume {}.into(),
         28 => Finish {}.into(),
         29 => Reopen {}.into(),
-        _ => start().into(),
+        30..=35 => plans::change(chance, session),
+        36 => plans::patch(chance),
+        37..=42 => plans::care(chance),
+        _ => start(chance).into(),
     }
 }
 
