@@ -206,12 +206,15 @@ async fn keep_up(metrics: PrometheusHandle, store: Arc<SqliteStore>) {
     let mut checkpoints = tokio::time::interval(CHECKPOINT_EVERY);
     checkpoints.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut upkeeps = tokio::time::interval(METRICS_UPKEEP);
+    let mut is_stuck = false;
     loop {
         tokio::select! {
             _ = checkpoints.tick() => {
-                if let Err(error) = store.checkpoint().await {
-                    warn!(%error, "the log was not moved into the file");
+                let moved = store.checkpoint().await;
+                if let Err(error) = &moved && !is_stuck {
+                    warn!(%error, "the log is not moved into the file: it grows until it can be");
                 }
+                is_stuck = moved.is_err();
             }
             _ = upkeeps.tick() => metrics.run_upkeep(),
         }

@@ -12,6 +12,7 @@ mod server;
 #[path = "support/wire.rs"]
 mod wire;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,13 +21,14 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use server::{Person, Server};
 use spotter_protocol::{
-    Address, ClientFrame, ClientId, Codec, CommandFrame, ErrorCode, Note, NoteText, Ping, Reply, ServerFrame,
-    SessionCommand, SessionId, Start, Title, Version,
+    Actual, Address, ClientFrame, ClientId, Codec, CommandFrame, Complete, ErrorCode, InstanceId, Load,
+    LoadKind, Name, Note, NoteText, Ping, Place, Reply, Reps, ServerFrame, SessionCommand, SessionId, SetId,
+    SetType, Start, Title, Unit, Version,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
@@ -50,9 +52,13 @@ struct Gym {
 
 impl Gym {
     async fn new(variables: &[(&str, &str)]) -> Self {
+        Self::of(3, variables).await
+    }
+
+    async fn of(athletes: usize, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Server::prepare(folder.path(), variables);
-        let (people, coach) = server.populate("iron", 3).await;
+        let (people, coach) = server.populate("iron", athletes).await;
         server.start().await;
         let stop = Arc::new(AtomicBool::new(false));
         let bystander = tokio::spawn(train(server.socket(), people[0].clone(), Arc::clone(&stop)));
@@ -72,9 +78,7 @@ impl Gym {
 
     /// Bytes of memory the server has in use.
     fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+        memory_of(self.server.pid())
     }
 
     /// The bystander's commands were all acknowledged, on one socket.
@@ -85,6 +89,22 @@ impl Gym {
         assert_eq!(self.server.stop().await, Some(0));
         drop(self.folder);
     }
+}
+
+fn memory_of(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// The most memory a process has had until `stop`.
+async fn most_memory(process: u32, stop: Arc<AtomicBool>) -> u64 {
+    let mut most = 0;
+    while !stop.load(Ordering::Relaxed) {
+        most = memory_of(process).max(most);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    most
 }
 
 /// Logs notes, one after another, each acknowledged; whatever else happens ends the test.
@@ -148,29 +168,94 @@ async fn closing(wire: &mut Wire) -> Option<u16> {
     timeout(ANSWER, closed).await.expect("the socket is closed")
 }
 
-/// A hundred coaches' pages stop reading in the middle of a training. Each may hold its send queue and no more, is
-/// closed, and misses nothing once it comes back with its version.
-#[tokio::test]
+/// Sets that an athlete of a full floor logs, so many at once and so often.
+const SETS: u64 = 200;
+const SETS_AT_ONCE: u64 = 10;
+const SETS_EVERY: Duration = Duration::from_millis(100);
+
+/// Logs sets at a steady rate, each acknowledged, once the session stands; answers how many a second it came to.
+async fn lift(mut wire: Wire, client: ClientId, session: Address) -> f64 {
+    let begun = Instant::now();
+    let mut beats = tokio::time::interval(SETS_EVERY);
+    for first in (2..SETS + 2).step_by(SETS_AT_ONCE as usize) {
+        beats.tick().await;
+        for n in first..first + SETS_AT_ONCE {
+            wire.send(ClientFrame::Command(command(client, n, session, a_set()))).await.unwrap();
+        }
+        for _ in 0..SETS_AT_ONCE {
+            assert_eq!(reply(&mut wire).await.error, None);
+        }
+    }
+    SETS as f64 / begun.elapsed().as_secs_f64()
+}
+
+fn a_set() -> SessionCommand {
+    let place = Place {
+        instance: InstanceId(Uuid::from_u128(7)),
+        exercise: "squat".parse().unwrap(),
+        name: Name::clipped("Squat"),
+        load_kind: LoadKind::External,
+        set_type: SetType::Working,
+    };
+    let actual =
+        Actual { load: Load::new(60_000, Unit::Kg).ok(), reps: Reps::new(8).ok(), ..Actual::default() };
+    Complete { set: SetId(Uuid::now_v7()), actual, place: Some(place) }.into()
+}
+
+/// Takes in what is told of the sessions that `seen` has versions of: each event is the next of its session.
+fn follow(seen: &mut HashMap<Address, Version>, frame: ServerFrame) {
+    match frame {
+        ServerFrame::Snapshot(snapshot) => {
+            seen.insert(snapshot.to, snapshot.v);
+        }
+        ServerFrame::Events(frame) => {
+            let seen = seen.get_mut(&frame.to).expect("a session that is followed");
+            for event in frame.events {
+                assert_eq!(event.v, seen.next(), "no gap");
+                *seen = event.v;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A hundred coaches' pages stop reading in the middle of a training on a full floor. Each may hold its send queue and
+/// no more, is closed, and misses nothing once it comes back with its version.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_that_stop_cost_a_bounded_amount_and_resume_complete() {
     const STALLED: usize = 100;
+    const FLOOR: usize = 20;
     /// The send queue that is set below, the one state it was asked for last, and what a connection costs anyway.
     const EACH: u64 = 65_536 + 121 * 2_100 + 64 * 1024;
     /// The session itself, the journal's cache, the allocator's reserve.
     const REST: u64 = 16 * 1024 * 1024;
-    let gym = Gym::new(&[
-        ("SPOTTER_SOCKET__SEND_QUEUE_BYTES", "65536"),
-        ("SPOTTER_SOCKET__COMMANDS_PER_S", "10000"),
-        ("SPOTTER_SOCKET__COMMANDS_BURST", "10000"),
-    ])
+    let gym = Gym::of(
+        2 + FLOOR,
+        &[
+            ("SPOTTER_SOCKET__SEND_QUEUE_BYTES", "65536"),
+            ("SPOTTER_SOCKET__COMMANDS_PER_S", "10000"),
+            ("SPOTTER_SOCKET__COMMANDS_BURST", "10000"),
+        ],
+    )
     .await;
     let mut athlete = gym.connect(&gym.people[1]).await;
     let (client, session) = (a_client(), Address::session(gym.people[1].user, SessionId(Uuid::now_v7())));
     assert_eq!(ask(&mut athlete, numbered(client, 1, session)).await.error, None);
+    let mut floor = Vec::new();
+    for person in &gym.people[2..] {
+        let (mut wire, client) = (gym.connect(person).await, a_client());
+        let session = Address::session(person.user, SessionId(Uuid::now_v7()));
+        assert_eq!(ask(&mut wire, numbered(client, 1, session)).await.error, None);
+        floor.push((wire, client, session));
+    }
+    let sessions: Vec<Address> = floor.iter().map(|(_, _, session)| *session).collect();
     let mut stalled = Vec::new();
     for _ in 0..STALLED {
         let mut page = gym.connect(&gym.coach).await;
-        page.subscribe(1, session, None).await.unwrap();
-        assert_eq!(reply(&mut page).await.v, Some(Version(1)));
+        for session in sessions.iter().copied().chain([session]) {
+            page.subscribe(1, session, None).await.unwrap();
+            assert_eq!(reply(&mut page).await.v, Some(Version(1)));
+        }
         stalled.push(page);
     }
     let before = gym.memory();
@@ -189,29 +274,27 @@ async fn readers_that_stop_cost_a_bounded_amount_and_resume_complete() {
             let Ok(Ok(())) = asked.await else { break };
         }
     }
-    let mut most = gym.memory();
+    let stop = Arc::new(AtomicBool::new(false));
+    let watching = tokio::spawn(most_memory(gym.server.pid(), Arc::clone(&stop)));
+    let lifting: JoinSet<f64> =
+        floor.into_iter().map(|(wire, client, session)| lift(wire, client, session)).collect();
     for _ in 0..60 {
         n += 1;
         assert_eq!(ask(&mut athlete, command(client, n, session, long())).await.error, None);
-        most = most.max(gym.memory());
     }
-    let cost = most.saturating_sub(before);
-    println!("{STALLED} stalled pages cost {} KiB each", cost / 1024 / STALLED as u64);
+    let rate: f64 = lifting.join_all().await.into_iter().sum();
+    stop.store(true, Ordering::Relaxed);
+    let cost = watching.await.unwrap().saturating_sub(before);
+    println!("{STALLED} stalled pages cost {} KiB each at {rate:.0} sets/s", cost / 1024 / STALLED as u64);
     assert!(cost < EACH * STALLED as u64 + REST, "{cost} bytes for {STALLED} stalled pages");
 
-    let (mut codes, mut seen) = (Vec::new(), Version(1));
+    let sessions: Vec<Address> = sessions.into_iter().chain([session]).collect();
+    let (mut codes, mut seen) = (Vec::new(), HashMap::new());
     for mut page in stalled {
-        seen = Version(1);
+        seen = sessions.iter().map(|session| (*session, Version(1))).collect();
         codes.push(loop {
             match timeout(ANSWER, page.next()).await {
-                Ok(Ok(ServerFrame::Snapshot(snapshot))) => seen = snapshot.v,
-                Ok(Ok(ServerFrame::Events(frame))) => {
-                    for event in frame.events {
-                        assert_eq!(event.v, seen.next(), "no gap before the close");
-                        seen = event.v;
-                    }
-                }
-                Ok(Ok(_)) => {}
+                Ok(Ok(frame)) => follow(&mut seen, frame),
                 Ok(Err(Closed(code))) => break code,
                 // It was not slow enough to be closed, and misses nothing.
                 Err(_) => break None,
@@ -221,21 +304,17 @@ async fn readers_that_stop_cost_a_bounded_amount_and_resume_complete() {
     // A close that finds no room is a broken connection; one that does says why.
     assert!(codes.iter().all(|code| matches!(code, None | Some(4413))), "{codes:?}");
     let mut back = gym.connect(&gym.coach).await;
-    back.subscribe(1, session, Some(seen)).await.unwrap();
-    let caught_up = loop {
-        match back.next().await.unwrap() {
-            ServerFrame::Events(frame) => {
-                for event in frame.events {
-                    assert_eq!(event.v, seen.next(), "the resumed stream is complete");
-                    seen = event.v;
-                }
+    for session in sessions {
+        back.subscribe(1, session, Some(seen[&session])).await.unwrap();
+        let head = loop {
+            match back.next().await.unwrap() {
+                ServerFrame::Reply(reply) => break reply.v,
+                frame => follow(&mut seen, frame),
             }
-            ServerFrame::Snapshot(snapshot) => seen = snapshot.v,
-            ServerFrame::Reply(reply) => break reply,
-            _ => {}
-        }
-    };
-    assert_eq!((caught_up.v, seen), (Some(Version(n)), Version(n)));
+        };
+        assert_eq!(head, Some(seen[&session]), "the resumed stream is complete");
+    }
+    assert_eq!(seen[&session], Version(n));
     gym.bystander_is_untouched().await;
 }
 
