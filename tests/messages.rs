@@ -158,6 +158,7 @@ async fn write(
         inbox: Address::inbox(person.user),
         client: ClientId(Uuid::now_v7()),
         next: 1,
+        tail: 0,
         unanswered: VecDeque::new(),
         unread: HashMap::new(),
         acknowledged: HashSet::new(),
@@ -176,6 +177,8 @@ struct Writer {
     inbox: Address,
     client: ClientId,
     next: u64,
+    /// The number that the next command follows.
+    tail: u64,
     unanswered: VecDeque<CommandFrame>,
     /// What came in and was not read yet: up to which version, by sender.
     unread: HashMap<UserId, Version>,
@@ -207,7 +210,8 @@ impl Writer {
                 && let Some(command) = self.think(post.stopping.load(Ordering::Relaxed), peers)
             {
                 let command = wire::command(self.client, self.next, self.inbox, command);
-                self.next += 1;
+                let command = CommandFrame { after: self.tail, ..command };
+                (self.tail, self.next) = (self.next, self.next + 1);
                 self.unanswered.push_back(command.clone());
                 wire.send(ClientFrame::Command(command)).await?;
             }
@@ -257,22 +261,29 @@ impl Writer {
         let place =
             self.unanswered.iter().position(|command| command.n == n).expect("an answer to a question");
         match error {
-            Some(fault) if fault.kind == Persistence::Temporary => {
+            Some(ref fault) if fault.kind == Persistence::Temporary => {
                 return Some(self.unanswered[place].clone());
             }
             // Two reads of the same may be under way after a snapshot.
-            Some(fault) => assert_eq!(fault.code, ErrorCode::NoChange, "{fault}"),
+            Some(ref fault) => assert_eq!(fault.code, ErrorCode::NoChange, "{fault}"),
             None => {}
         }
         let command = self.unanswered.remove(place).expect("just found");
+        if error.is_some() {
+            // What followed the one that was dropped follows the one before it.
+            let follow = |after: &mut u64| {
+                if *after == n {
+                    *after = command.after;
+                }
+            };
+            self.unanswered.iter_mut().for_each(|later| follow(&mut later.after));
+            follow(&mut self.tail);
+            return None;
+        }
         if let spotter_protocol::Command::Inbox(InboxCommand::Message(message)) = command.command {
             self.acknowledged.insert(message.id);
         }
         post.acks.fetch_add(1, Ordering::Relaxed);
-        // The ones behind a dropped command must not wait for it.
-        for later in self.unanswered.iter_mut().filter(|later| later.n > n) {
-            later.after = later.after.min(later.n - 1);
-        }
         None
     }
 
