@@ -213,3 +213,6 @@ const fn changes_phase(event: &SessionEvent) -> bool {
         | SessionEvent::CueActed(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
