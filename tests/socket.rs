@@ -13,10 +13,10 @@ mod wire;
 
 use server::{Person, Server};
 use spotter_protocol::{
-    Ack, Address, ClientFrame, ClientId, Codec, CommandFrame, EntityView, ErrorCode, Event, Fault, Hello,
-    InboxCommand, InboxEvent, Message as Letter, MessageId, MessageText, Ping, ReceiptKind, Reply,
-    ServerFrame, SessionId, Shown, Signal, SignalKey, Start, Subscribe, Title, Token, Unsubscribe, Version,
-    View,
+    Ack, Address, Attention, Badge, ClientFrame, ClientId, Codec, CommandFrame, EntityView, ErrorCode, Event,
+    Fault, Hello, InboxCommand, InboxEvent, Message as Letter, MessageId, MessageText, Pain, PainLevel, Ping,
+    ReceiptKind, Reply, ServerFrame, SessionCommand, SessionId, Shown, Signal, SignalKey, Site, Start,
+    Subscribe, Title, Token, Unsubscribe, UserId, Version, View,
 };
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
@@ -380,6 +380,47 @@ async fn a_room_shows_its_athletes_and_follows_the_coachs_choice() {
     let hide = spotter_protocol::RoomCommand::from(spotter_protocol::Hide { athlete: gym.athletes[0].user });
     coach.send(ClientFrame::Command(command(a_client(), 1, room, hide))).await.unwrap();
     while !tiles(&mut coach).await.gone.contains(&gym.athletes[0].user) {}
+}
+
+#[tokio::test]
+async fn the_gyms_room_is_shown_without_what_is_between_an_athlete_and_a_coach() {
+    let gym = a_gym(&[]).await;
+    let mut watchers = Vec::new();
+    for view in [View::Coach, View::Operator, View::Tv] {
+        let mut wire = Wire::open(&gym.server.socket(), &gym.coach.token, a_client(), None).await.unwrap();
+        let ServerFrame::Welcome(welcome) = wire.next().await.unwrap() else { panic!("welcome comes first") };
+        let owner = if view == View::Coach { welcome.user } else { UserId(welcome.gym.0) };
+        let subscribe = Subscribe { req: 1, to: Address::room(owner), since: None, view: Some(view) };
+        wire.send(ClientFrame::Subscribe(subscribe)).await.unwrap();
+        assert_eq!(tiles(&mut wire).await.tiles.len(), 2);
+        watchers.push((view, wire));
+    }
+
+    let mut athlete = gym.connect(&gym.athletes[0]).await;
+    let (client, session) = (a_client(), a_session(&gym.athletes[0]));
+    athlete.send(ClientFrame::Command(start(client, session))).await.unwrap();
+    let hurts =
+        Pain { level: PainLevel::new(7).unwrap(), site: Site::clipped("left knee"), set: None, text: None };
+    athlete
+        .send(ClientFrame::Command(command(client, 2, session, SessionCommand::from(hurts))))
+        .await
+        .unwrap();
+
+    for (view, mut wire) in watchers {
+        let tile = loop {
+            let tiles = tiles(&mut wire).await.tiles.into_iter();
+            if let Some(tile) =
+                tiles.into_iter().find(|tile| tile.glance.as_ref().is_some_and(|seen| seen.v.0 >= 2))
+            {
+                break tile;
+            }
+        };
+        let glance = tile.glance.unwrap();
+        let is_told = glance.pain.is_some() && glance.badges.contains(&Badge::Pain);
+        assert_eq!((is_told, tile.attention == Attention::Pain), (view == View::Coach, view == View::Coach));
+        assert_eq!(tile.presence.is_some(), view != View::Tv, "a screen does not tell who is there");
+        assert_eq!(glance.title.as_str(), "Legs");
+    }
 }
 
 async fn tiles(wire: &mut Wire) -> spotter_protocol::TilesFrame {
