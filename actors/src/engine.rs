@@ -18,7 +18,8 @@ use crate::directory::Directory;
 use crate::lane::Lanes;
 use crate::post::{self, Hints};
 use crate::presence::People;
-use crate::shell::{Kind, Shared, read_rows, rebuild, shown};
+use crate::rebuild::{read_rows, rebuild};
+use crate::shell::{Kind, Shared};
 use crate::timers;
 use crate::wall::{Walls, Watch};
 use crate::{Claim, Clock, DeadLetters, Journal, Library, StoreError};
@@ -180,7 +181,7 @@ impl Engine {
             Some(stored) => rebuild(journal, gym, address, &stored).await?,
             None => Entity::default(),
         };
-        Ok(shown(&entity, view).map(|(version, state)| CatchUp::Snapshot(version, state)))
+        Ok(entity.state().view(view).map(|state| CatchUp::Snapshot(entity.head(), state)))
     }
 
     /// Watches a coach's room: `listener` hears a full frame of tiles soon, and then what changes.

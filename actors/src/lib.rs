@@ -20,6 +20,7 @@ mod lane;
 mod post;
 mod presence;
 mod queue;
+mod rebuild;
 mod shell;
 #[cfg(feature = "simulation")]
 mod simulated;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use spotter_protocol::{
-    Address, ClientId, CommandId, EntityKind, EntityView, ErrorCode, Fault, GymId, Recorded, Stamp, StreamId,
-    Timestamp, UserId, Version, View, Vocabulary,
+    Address, ClientId, CommandId, EntityKind, ErrorCode, Fault, GymId, Recorded, Stamp, StreamId, Timestamp,
+    UserId, Version,
 };
 use spotter_rules::{self as rules, Brief, Entity, Rules, Verdict};
 use tracing::{error, warn};
@@ -19,9 +19,10 @@ use crate::backplane::{EventNews, Publication};
 use crate::lane::Lanes;
 use crate::post::{self, Hints};
 use crate::queue::{Asked, Queue};
+use crate::rebuild::{rebuild, row};
 use crate::{
     Append, Backplane, Clock, DeadLetters, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Opening,
-    Outcome, Remind, SnapshotRow, SnapshotWrite, StoreError, Stored,
+    Outcome, Remind, SnapshotRow, SnapshotWrite, StoreError,
 };
 
 /// Bytes of event bodies after which an append takes no further command.
@@ -404,43 +405,6 @@ impl<S: Kind> Awake<S> {
         self.saved = self.entity.head();
         self.unsaved_bytes = 0;
     }
-}
-
-fn row<E: Vocabulary>(recorded: &Recorded<E>) -> Result<EventRow, rmp_serde::encode::Error> {
-    Ok(EventRow {
-        version: recorded.version,
-        stamp: recorded.stamp,
-        kind: E::name(recorded.event.kind()).to_owned(),
-        schema: Recorded::<E>::SCHEMA,
-        body: recorded.event.body_to_msgpack()?,
-    })
-}
-
-/// Reads rows back into events.
-pub(crate) fn read_rows<E: Vocabulary>(rows: &[EventRow]) -> Result<Vec<Recorded<E>>, StoreError> {
-    let read = |row: &EventRow| Recorded::read(row.version, row.stamp, &row.kind, row.schema, &row.body);
-    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
-}
-
-/// Folds what is stored of an entity. A snapshot this build cannot read is discarded and everything replayed.
-pub(crate) async fn rebuild<S: Kind>(
-    journal: &dyn Journal,
-    gym: GymId,
-    address: Address,
-    stored: &Stored,
-) -> Result<Entity<S>, StoreError> {
-    let Some(snapshot) = &stored.snapshot else { return Ok(Entity::replay(&read_rows(&stored.tail)?)?) };
-    if let Some(entity) = Entity::<S>::from_stored(snapshot.schema, &snapshot.body) {
-        return Ok(entity.after(&read_rows(&stored.tail)?));
-    }
-    warn!(%address, form = snapshot.schema, "snapshot not readable: replaying the whole stream");
-    let all = journal.events(gym, address, Version(0), u32::MAX).await?.unwrap_or_default();
-    Ok(Entity::replay(&read_rows(&all)?)?)
-}
-
-/// The state of an entity as `view` shows it, with its version.
-pub(crate) fn shown<S: Kind>(entity: &Entity<S>, view: View) -> Option<(Version, EntityView)> {
-    entity.state().view(view).map(|state| (entity.head(), state))
 }
 
 /// The actor of one kind of entity.

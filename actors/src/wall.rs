@@ -22,7 +22,7 @@ use crate::StoreError;
 use crate::backplane::{EventNews, Listener, Listening, Publication, TileNews};
 use crate::engine::Ports;
 use crate::presence::People;
-use crate::shell::rebuild;
+use crate::rebuild::rebuild;
 
 /// How often the roster is read again while a room is watched.
 const ROSTER_EVERY: Duration = Duration::from_secs(5);
