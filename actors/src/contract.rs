@@ -67,6 +67,7 @@ macro_rules! contract_tests {
             a_gym_never_reads_another_gyms_entity
             a_snapshot_shortens_the_tail
             an_older_snapshot_is_ignored
+            many_entities_are_loaded_as_each_would_be
             events_are_read_in_pages
             running_lists_live_and_paused_sessions_newest_first
             read_rows_are_absolute
@@ -377,6 +378,35 @@ pub async fn a_snapshot_shortens_the_tail(subject: &dyn Subject) {
     assert_eq!(stored.snapshot, Some(entity.snapshot(3).snapshot));
     assert_eq!(stored.tail, []);
     assert_eq!(events(subject, entity).await.map(|events| events.len()), Some(3));
+}
+
+/// One question brings each entity with its own snapshot, tail and reminder, in the order asked for.
+pub async fn many_entities_are_loaded_as_each_would_be(subject: &dyn Subject) {
+    let [bare, saved, reminded, foreign] = [1, 2, 3, 4].map(|id| session(subject, 5 - id, id));
+    let unopened = session(subject, 1, 9);
+    let batch = [
+        bare.opens(1, 12),
+        saved.opens(2, 3),
+        reminding(reminded.opens(3, 1), Remind::At(Timestamp(7))),
+        Append { gym: OTHER_GYM, ..foreign.opens(4, 1) },
+    ];
+    assert_eq!(commit(subject, &batch).await, [Committed, Committed, Committed, Committed]);
+    let journal = subject.journal();
+    journal.save(subject.claim().node, &[saved.snapshot(2)]).await.expect("an answer");
+
+    let asked = [reminded, unopened, bare, foreign, saved].map(|entity| entity.address);
+    let loaded = journal.load_all(GYM, &asked).await.expect("an answer");
+
+    let addresses: Vec<_> = loaded.iter().map(|(address, _)| *address).collect();
+    assert_eq!(addresses, [reminded, bare, saved].map(|entity| entity.address));
+    let [(_, reminded), (_, bare), (_, saved_now)] = &loaded[..] else { unreachable!("three of them") };
+    assert_eq!((reminded.reminder, reminded.tail.len()), (Some(Timestamp(7)), 1));
+    assert_eq!(bare.tail, (1..=12).map(|version| event(version, 1)).collect::<Vec<_>>());
+    assert_eq!(
+        (&saved_now.snapshot, &saved_now.tail),
+        (&Some(saved.snapshot(2).snapshot), &vec![event(3, 2)])
+    );
+    assert_eq!(journal.load_all(GYM, &[]).await.expect("an answer").len(), 0);
 }
 
 /// A snapshot that was overtaken by a newer one changes nothing, nor do its rows.

@@ -233,7 +233,16 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store does not answer.
-    async fn load(&self, gym: GymId, address: Address) -> Result<Option<Stored>, StoreError>;
+    async fn load(&self, gym: GymId, address: Address) -> Result<Option<Stored>, StoreError> {
+        Ok(self.load_all(gym, &[address]).await?.pop().map(|(_, stored)| stored))
+    }
+
+    /// Reads many entities at once, in the order asked for; an address at which this gym has none is left out.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn load_all(&self, gym: GymId, addresses: &[Address])
+    -> Result<Vec<(Address, Stored)>, StoreError>;
 
     /// Reads at most `limit` events of an entity's stream after `since`, oldest first; `None` when this gym has no
     /// such entity. Streams that the entity has left are not read.

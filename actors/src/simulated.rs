@@ -150,6 +150,15 @@ impl Tables {
         known.map(|(_, stream, first)| (*stream, *first))
     }
 
+    fn load(&self, gym: GymId, address: Address) -> Option<Stored> {
+        let (stream, first) = self.stream(gym, address)?;
+        let snapshot = self.snapshots.get(&stream).cloned();
+        let since = snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
+        let tail = self.after(stream, since).cloned().collect();
+        let reminder = self.reminders.get(&address).map(|(_, at)| *at);
+        Some(Stored { stream, first, snapshot, tail, reminder })
+    }
+
     fn after(&self, stream: StreamId, since: Version) -> impl Iterator<Item = &EventRow> {
         let versions = (Excluded((stream, since)), Included((stream, Version(u64::MAX))));
         self.journal.range(versions).map(|(_, event)| event)
@@ -283,14 +292,13 @@ impl Journal for SimulatedJournal {
         Ok(())
     }
 
-    async fn load(&self, gym: GymId, address: Address) -> Result<Option<Stored>, StoreError> {
+    async fn load_all(
+        &self,
+        gym: GymId,
+        addresses: &[Address],
+    ) -> Result<Vec<(Address, Stored)>, StoreError> {
         let stored = self.stored();
-        let Some((stream, first)) = stored.stream(gym, address) else { return Ok(None) };
-        let snapshot = stored.snapshots.get(&stream).cloned();
-        let since = snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
-        let tail = stored.after(stream, since).cloned().collect();
-        let reminder = stored.reminders.get(&address).map(|(_, at)| *at);
-        Ok(Some(Stored { stream, first, snapshot, tail, reminder }))
+        Ok(addresses.iter().filter_map(|address| Some((*address, stored.load(gym, *address)?))).collect())
     }
 
     async fn events(

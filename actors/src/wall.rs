@@ -29,6 +29,8 @@ const ROSTER_EVERY: Duration = Duration::from_secs(5);
 /// The longest wait between two looks at what silence has changed.
 const SILENCE_EVERY: Duration = Duration::from_secs(1);
 /// How long a room stays awake after its last watcher left, so that a page that is loaded again does not load
+/// Sessions read with one question when a wall opens.
+const LOADED_AT_ONCE: usize = 64;
 /// every session again.
 const LINGER: Duration = Duration::from_secs(10);
 
@@ -340,11 +342,14 @@ async fn follow_roster(
     if unread.is_empty() {
         return Ok(());
     }
-    for (address, _) in ports.journal.running(live.gym, &unread).await? {
-        let Some(stored) = ports.journal.load(live.gym, address).await? else { continue };
-        let session: Entity<Session> = rebuild(&*ports.journal, live.gym, address, &stored).await?;
-        if let Some(glance) = session.state().glance(address.id, session.head()) {
-            live.lock().wall.see(address.owner, glance);
+    let running = ports.journal.running(live.gym, &unread).await?;
+    let running: Vec<Address> = running.into_iter().map(|(address, _)| address).collect();
+    for some in running.chunks(LOADED_AT_ONCE) {
+        for (address, stored) in ports.journal.load_all(live.gym, some).await? {
+            let session: Entity<Session> = rebuild(&*ports.journal, live.gym, address, &stored).await?;
+            if let Some(glance) = session.state().glance(address.id, session.head()) {
+                live.lock().wall.see(address.owner, glance);
+            }
         }
     }
     // Only this task adds to them.

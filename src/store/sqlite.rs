@@ -282,8 +282,12 @@ impl Journal for SqliteStore {
         commit::save(&self.writer, node, snapshots).await.map_err(unavailable)
     }
 
-    async fn load(&self, gym: GymId, address: Address) -> Result<Option<Stored>, StoreError> {
-        read::load(&self.reader, gym, address).await.map_err(unavailable)
+    async fn load_all(
+        &self,
+        gym: GymId,
+        addresses: &[Address],
+    ) -> Result<Vec<(Address, Stored)>, StoreError> {
+        read::load_all(&self.reader, gym, addresses).await.map_err(unavailable)
     }
 
     async fn events(

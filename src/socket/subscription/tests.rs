@@ -60,8 +60,12 @@ impl Journal for Hooked {
         self.inner.save(node, snapshots).await
     }
 
-    async fn load(&self, gym: GymId, address: Address) -> Result<Option<Stored>, StoreError> {
-        let read = self.inner.load(gym, address).await;
+    async fn load_all(
+        &self,
+        gym: GymId,
+        addresses: &[Address],
+    ) -> Result<Vec<(Address, Stored)>, StoreError> {
+        let read = self.inner.load_all(gym, addresses).await;
         self.commit_between().await;
         read
     }

@@ -170,16 +170,6 @@ pub(super) async fn reminders(
     rows.iter().map(reminder).collect()
 }
 
-/// The reminder of one entity.
-pub(super) async fn reminder_of(
-    connection: &mut SqliteConnection,
-    address: Address,
-) -> sqlx::Result<Option<Timestamp>> {
-    let at = sqlx::query_scalar::<_, i64>("SELECT at FROM reminders WHERE owner = ? AND kind = ? AND id = ?");
-    let at = at.bind(blob(address.owner.0)).bind(address.kind.as_str()).bind(blob(address.id));
-    Ok(at.fetch_optional(connection).await?.map(Timestamp))
-}
-
 fn bind_letter(binding: Binding, (append, letter): &(&Append, &LetterRow)) -> Binding {
     binding
         .bind(append.address.shard().number())

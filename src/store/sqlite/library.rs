@@ -81,7 +81,7 @@ async fn bests(
              AND load_kind IN ('external', 'per_hand', 'stack') AND grams > 0
          GROUP BY exercise, least_reps",
     );
-    let exercises = exercises.iter().map(|exercise| exercise.as_str().to_owned()).collect();
+    let exercises = exercises.iter().map(|exercise| exercise.as_str().into());
     let groups = groups
         .bind(blob(address.owner.0))
         .bind(json_list(exercises))

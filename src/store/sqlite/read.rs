@@ -1,5 +1,6 @@
 //! What entities and walls read. Every question names the gym, and finds nothing of another's.
 
+use serde_json::{Value, json};
 use spotter_actors::{EventRow, SnapshotRow, Stored};
 use spotter_protocol::{
     Address, ClientId, CommandId, GymId, SessionId, Stamp, StreamId, Timestamp, UserId, Version,
@@ -9,24 +10,67 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use super::columns::{self, blob};
-use super::letters;
 
-/// More events than any stream holds.
-const ALL: u32 = u32::MAX;
+/// What a read shows of each event. The seal of a stream that was left is not among them: only who found the stream just
+/// before it was left can meet it.
+macro_rules! event_columns {
+    () => {
+        "journal.version, journal.kind, journal.schema, journal.at, received_at, device_at, clock_offset, author, \
+         command, client, n, journal.body"
+    };
+}
 
-/// Reads an entity: its newest snapshot and the events after it.
-pub(super) async fn load(reader: &SqlitePool, gym: GymId, address: Address) -> sqlx::Result<Option<Stored>> {
+/// Reads entities: of each its newest snapshot and the events after it.
+pub(super) async fn load_all(
+    reader: &SqlitePool,
+    gym: GymId,
+    addresses: &[Address],
+) -> sqlx::Result<Vec<(Address, Stored)>> {
     let mut connection = reader.acquire().await?;
-    let Some((stream, first)) = stream(&mut connection, gym, address).await? else { return Ok(None) };
-    let snapshot = sqlx::query("SELECT version, schema, body FROM snapshots WHERE stream = ?")
-        .bind(blob(stream.0))
-        .fetch_optional(&mut *connection)
-        .await?;
-    let snapshot = snapshot.map(|row| snapshot_row(&row)).transpose()?;
-    let since = snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
-    let tail = tail(&mut connection, stream, since, ALL).await?;
-    let reminder = letters::reminder_of(&mut connection, address).await?;
-    Ok(Some(Stored { stream, first, snapshot, tail, reminder }))
+    let entities = sqlx::query(
+        "SELECT wanted.key, entities.stream, entities.first_version,
+             snapshots.version, snapshots.schema, snapshots.body, reminders.at
+         FROM json_each(?) AS wanted
+         CROSS JOIN entities ON entities.owner = unhex(wanted.value ->> 0) AND entities.kind = wanted.value ->> 1
+             AND entities.id = unhex(wanted.value ->> 2) AND entities.gym = ?
+         LEFT JOIN snapshots ON snapshots.stream = entities.stream
+         LEFT JOIN reminders ON reminders.owner = entities.owner AND reminders.kind = entities.kind
+             AND reminders.id = entities.id
+         ORDER BY wanted.key",
+    );
+    let wanted = addresses.iter().map(|address| {
+        json!([address.owner.0.simple().to_string(), address.kind.as_str(), address.id.simple().to_string()])
+    });
+    let wanted = json_list(wanted);
+    let entities = entities.bind(wanted).bind(blob(gym.0)).fetch_all(&mut *connection).await?;
+    let mut found = Vec::with_capacity(entities.len());
+    for row in &entities {
+        let Some(address) = addresses.get(place(row)?) else { continue };
+        let snapshot = row.try_get::<Option<i64>, _>("version")?.map(|_| snapshot_row(row)).transpose()?;
+        let stream = StreamId(uuid(row, "stream")?);
+        let (first, reminder) = (version(row, "first_version")?, row.try_get::<Option<i64>, _>("at")?);
+        let reminder = reminder.map(Timestamp);
+        found.push((*address, Stored { stream, first, snapshot, tail: Vec::new(), reminder }));
+    }
+
+    let tails = sqlx::query(concat!(
+        "SELECT wanted.key, ",
+        event_columns!(),
+        " FROM json_each(?) AS wanted
+         CROSS JOIN journal ON journal.stream = unhex(wanted.value ->> 0) AND journal.version > wanted.value ->> 1
+         WHERE journal.kind <> 'moved' ORDER BY wanted.key, journal.version",
+    ));
+    let since = |stored: &Stored| stored.snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
+    let wanted = found
+        .iter()
+        .map(|(_, stored)| json!([stored.stream.0.simple().to_string(), columns::version(since(stored))]));
+    let wanted = json_list(wanted);
+    for row in tails.bind(wanted).fetch_all(&mut *connection).await? {
+        if let Some((_, stored)) = found.get_mut(place(&row)?) {
+            stored.tail.push(event_row(&row)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Reads at most `limit` events of an entity after `since`.
@@ -38,8 +82,14 @@ pub(super) async fn events(
     limit: u32,
 ) -> sqlx::Result<Option<Vec<EventRow>>> {
     let mut connection = reader.acquire().await?;
-    let Some((stream, _)) = stream(&mut connection, gym, address).await? else { return Ok(None) };
-    tail(&mut connection, stream, since, limit).await.map(Some)
+    let Some(stream) = stream(&mut connection, gym, address).await? else { return Ok(None) };
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM journal WHERE stream = ? AND version > ? AND kind <> 'moved' ORDER BY version LIMIT ?",
+    ));
+    let rows = rows.bind(blob(stream.0)).bind(columns::version(since)).bind(limit);
+    rows.fetch_all(&mut *connection).await?.iter().map(event_row).collect::<sqlx::Result<_>>().map(Some)
 }
 
 /// The running sessions of `owners`, newest first, found by their index: an owner may have thousands that have
@@ -59,7 +109,7 @@ pub(super) async fn running(
              AND sessions.phase IN ('live', 'paused') AND sessions.gym = ?
          ORDER BY sessions.started_at DESC, sessions.owner, sessions.session",
     );
-    let owners = owners.iter().map(|owner| owner.0.simple().to_string()).collect();
+    let owners = owners.iter().map(|owner| owner.0.simple().to_string().into());
     let found = found.bind(json_list(owners)).bind(blob(gym.0)).fetch_all(reader).await?;
     found
         .iter()
@@ -96,40 +146,29 @@ pub(super) async fn version_of(
     newest.map(|row| version(&row, "version")).transpose()
 }
 
-/// A list of words for `json_each` to take apart: one statement serves any number of them.
-pub(super) fn json_list(words: Vec<String>) -> String {
-    serde_json::Value::from(words).to_string()
+/// A list for `json_each` to take apart: one statement serves any number of entries.
+pub(super) fn json_list(entries: impl Iterator<Item = Value>) -> String {
+    Value::Array(entries.collect()).to_string()
 }
 
 async fn stream(
     connection: &mut SqliteConnection,
     gym: GymId,
     address: Address,
-) -> sqlx::Result<Option<(StreamId, Version)>> {
-    let row = sqlx::query(
-        "SELECT stream, first_version FROM entities WHERE owner = ? AND kind = ? AND id = ? AND gym = ?",
-    )
-    .bind(blob(address.owner.0))
-    .bind(address.kind.as_str())
-    .bind(blob(address.id))
-    .bind(blob(gym.0))
-    .fetch_optional(connection)
-    .await?;
-    row.map(|row| Ok((StreamId(uuid(&row, "stream")?), version(&row, "first_version")?))).transpose()
+) -> sqlx::Result<Option<StreamId>> {
+    let row = sqlx::query("SELECT stream FROM entities WHERE owner = ? AND kind = ? AND id = ? AND gym = ?")
+        .bind(blob(address.owner.0))
+        .bind(address.kind.as_str())
+        .bind(blob(address.id))
+        .bind(blob(gym.0))
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| uuid(&row, "stream").map(StreamId)).transpose()
 }
 
-async fn tail(
-    connection: &mut SqliteConnection,
-    stream: StreamId,
-    since: Version,
-    limit: u32,
-) -> sqlx::Result<Vec<EventRow>> {
-    let rows = sqlx::query(
-        "SELECT version, kind, schema, at, received_at, device_at, clock_offset, author, command, client, n, body
-         FROM journal WHERE stream = ? AND version > ? ORDER BY version LIMIT ?",
-    );
-    let rows = rows.bind(blob(stream.0)).bind(columns::version(since)).bind(limit);
-    rows.fetch_all(connection).await?.iter().map(event_row).collect()
+/// The place in the list that `json_each` took a row from.
+fn place(row: &SqliteRow) -> sqlx::Result<usize> {
+    Ok(usize::try_from(row.try_get::<i64, _>("key")?).unwrap_or(usize::MAX))
 }
 
 fn event_row(row: &SqliteRow) -> sqlx::Result<EventRow> {
