@@ -21,9 +21,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use server::{Person, Server};
 use spotter_protocol::{
-    Actual, Address, ClientFrame, ClientId, Codec, CommandFrame, Complete, ErrorCode, InstanceId, Load,
-    LoadKind, Name, Note, NoteText, Ping, Place, Reply, Reps, ServerFrame, SessionCommand, SessionId, SetId,
-    SetType, Start, Title, Unit, Version,
+    Address, ClientFrame, ClientId, Codec, CommandFrame, ErrorCode, InstanceId, Note, NoteText, Ping, Reply,
+    ServerFrame, SessionCommand, SessionId, Start, Title, Version,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -171,6 +170,7 @@ async fn closing(wire: &mut Wire) -> Option<u16> {
 /// Sets that an athlete of a full floor logs, so many at once and so often.
 const SETS: u64 = 200;
 const SETS_AT_ONCE: u64 = 10;
+const SQUATS: InstanceId = InstanceId(Uuid::from_u128(7));
 const SETS_EVERY: Duration = Duration::from_millis(100);
 
 /// Logs sets at a steady rate, each acknowledged, once the session stands; answers how many a second it came to.
@@ -180,26 +180,13 @@ async fn lift(mut wire: Wire, client: ClientId, session: Address) -> f64 {
     for first in (2..SETS + 2).step_by(SETS_AT_ONCE as usize) {
         beats.tick().await;
         for n in first..first + SETS_AT_ONCE {
-            wire.send(ClientFrame::Command(command(client, n, session, a_set()))).await.unwrap();
+            wire.send(ClientFrame::Command(command(client, n, session, wire::a_set(SQUATS)))).await.unwrap();
         }
         for _ in 0..SETS_AT_ONCE {
             assert_eq!(reply(&mut wire).await.error, None);
         }
     }
     SETS as f64 / begun.elapsed().as_secs_f64()
-}
-
-fn a_set() -> SessionCommand {
-    let place = Place {
-        instance: InstanceId(Uuid::from_u128(7)),
-        exercise: "squat".parse().unwrap(),
-        name: Name::clipped("Squat"),
-        load_kind: LoadKind::External,
-        set_type: SetType::Working,
-    };
-    let actual =
-        Actual { load: Load::new(60_000, Unit::Kg).ok(), reps: Reps::new(8).ok(), ..Actual::default() };
-    Complete { set: SetId(Uuid::now_v7()), actual, place: Some(place) }.into()
 }
 
 /// Takes in what is told of the sessions that `seen` has versions of: each event is the next of its session.

@@ -24,9 +24,8 @@ use spotter::workouts::Workouts;
 use spotter_protocol::{
     Actual, Address, Attention, Badge, ClientFrame, ClientId, Codec, Command, CommandFrame, Complete, Effort,
     EffortScale, EntityView, Fail, Finish, GymId, Hello, InstanceId, LATE_AFTER, Load, LoadKind, Millis,
-    Name, Persistence, Phase, Place, PrescribedExercise, RepRange, Reply, Reps, ServerFrame, SessionId,
-    SessionView, SetId, SetStatus, SetType, Start, Target, Timestamp, Title, Unit, UserId, Workout,
-    WorkoutId, WorkoutRef,
+    Name, Persistence, Phase, PrescribedExercise, RepRange, Reply, Reps, ServerFrame, SessionId, SessionView,
+    SetId, SetStatus, Start, Target, Timestamp, Title, Unit, UserId, Workout, WorkoutId, WorkoutRef,
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -276,7 +275,7 @@ async fn lift(url: String, lifter: Person, watching: Arc<AtomicBool>) -> Vec<(In
         }
         let command: Command = match n {
             1 => Start { workout: None, title: Some(Title::clipped("Open gym")) }.into(),
-            _ => set_of(instance).into(),
+            _ => wire::a_set(instance).into(),
         };
         let sent = Instant::now();
         answered(&mut wire, wire::command(client, n, session, command)).await.unwrap();
@@ -287,19 +286,6 @@ async fn lift(url: String, lifter: Person, watching: Arc<AtomicBool>) -> Vec<(In
         assert!(n < 500);
     }
     acks
-}
-
-fn set_of(instance: InstanceId) -> Complete {
-    let place = Place {
-        instance,
-        exercise: "squat".parse().unwrap(),
-        name: Name::clipped("Squat"),
-        load_kind: LoadKind::External,
-        set_type: SetType::Working,
-    };
-    let actual =
-        Actual { load: Load::new(60_000, Unit::Kg).ok(), reps: Reps::new(8).ok(), ..Actual::default() };
-    Complete { set: SetId(Uuid::now_v7()), actual, place: Some(place) }
 }
 
 async fn answered(wire: &mut Wire, command: CommandFrame) -> Result<(), Closed> {

@@ -70,14 +70,25 @@ pub enum Opening {
     },
 }
 
+impl Opening {
+    /// The stream that is left for the one that begins.
+    pub const fn left(self) -> Option<StreamId> {
+        match self {
+            Self::Rotation { left } => Some(left),
+            Self::No | Self::Entity => None,
+        }
+    }
+}
+
 impl Append {
     /// The last row of the stream that a rotation leaves, under the version and stamp of the event that opens the
     /// new one: kind `moved`, with the stream that follows as its body.
     pub fn seal(&self) -> Option<(StreamId, EventRow)> {
-        let Opening::Rotation { left } = self.opening else { return None };
+        let left = self.opening.left()?;
         let body = self.stream.0.as_bytes().to_vec();
         let first = self.events.first()?;
-        Some((left, EventRow { kind: "moved".to_owned(), schema: 1, body, ..first.clone() }))
+        let EventRow { version, stamp, .. } = *first;
+        Some((left, EventRow { version, stamp, kind: "moved".to_owned(), schema: 1, body }))
     }
 }
 

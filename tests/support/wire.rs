@@ -6,8 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt, StreamExt};
 use spotter_protocol::{
-    Address, ClientFrame, ClientId, Codec, Command, CommandFrame, CommandId, Hello, ServerFrame, Subscribe,
-    Timestamp, Version,
+    Actual, Address, ClientFrame, ClientId, Codec, Command, CommandFrame, CommandId, Complete, Hello,
+    InstanceId, Load, LoadKind, Name, Place, Reps, ServerFrame, SetId, SetType, Subscribe, Timestamp, Unit,
+    Version,
 };
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -105,6 +106,20 @@ fn closed(_: Error) -> Closed {
 pub fn command(client: ClientId, n: u64, to: Address, command: impl Into<Command>) -> CommandFrame {
     let id = CommandId(Uuid::now_v7());
     CommandFrame { req: n, id, client, n, after: n - 1, at: now(), to, command: command.into() }
+}
+
+/// A set of eight at 60 kg, outside any plan.
+pub fn a_set(instance: InstanceId) -> Complete {
+    let place = Place {
+        instance,
+        exercise: "squat".parse().unwrap(),
+        name: Name::clipped("Squat"),
+        load_kind: LoadKind::External,
+        set_type: SetType::Working,
+    };
+    let actual =
+        Actual { load: Load::new(60_000, Unit::Kg).ok(), reps: Reps::new(8).ok(), ..Actual::default() };
+    Complete { set: SetId(Uuid::now_v7()), actual, place: Some(place) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a client has a clock")]

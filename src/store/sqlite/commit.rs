@@ -132,15 +132,13 @@ async fn commit_alone(
 /// Writes appends with all that belongs to them. False as soon as one row did not go in: the transaction, or
 /// its savepoint, must then be rolled back.
 async fn write(connection: &mut SqliteConnection, node: Uuid, appends: &[&Append]) -> sqlx::Result<bool> {
-    let opening = |opening: fn(Opening) -> bool| {
-        let some = appends.iter().copied().filter(move |append| opening(append.opening));
-        some.collect::<Vec<_>>()
-    };
-    let opened = opening(|opening| opening == Opening::Entity);
+    let opened: Vec<&Append> =
+        appends.iter().copied().filter(|append| append.opening == Opening::Entity).collect();
     if ENTITIES.write(connection, node, &opened, bind_entity).await? != opened.len() as u64 {
         return Ok(false);
     }
-    let rotated = opening(|opening| matches!(opening, Opening::Rotation { .. }));
+    let rotated: Vec<(&Append, StreamId)> =
+        appends.iter().filter_map(|append| Some((*append, append.opening.left()?))).collect();
     if ROTATIONS.write(connection, node, &rotated, bind_rotation).await? != rotated.len() as u64 {
         return Ok(false);
     }
@@ -148,13 +146,9 @@ async fn write(connection: &mut SqliteConnection, node: Uuid, appends: &[&Append
     if JOURNAL.write(connection, node, &events, bind_event).await? != events.len() as u64 {
         return Ok(false);
     }
-    for append in rotated {
-        if let Opening::Rotation { left } = append.opening {
-            sqlx::query("DELETE FROM snapshots WHERE stream = ?")
-                .bind(blob(left.0))
-                .execute(&mut *connection)
-                .await?;
-        }
+    for (_, left) in rotated {
+        let dropped = sqlx::query("DELETE FROM snapshots WHERE stream = ?").bind(blob(left.0));
+        dropped.execute(&mut *connection).await?;
     }
     let mut rows = Rows::default();
     for append in appends {
@@ -289,9 +283,8 @@ fn bind_entity(binding: Binding, append: &&Append) -> Binding {
         .bind(append.events.first().map(|event| columns::version(event.version)))
 }
 
-fn bind_rotation(binding: Binding, append: &&Append) -> Binding {
-    let left = if let Opening::Rotation { left } = append.opening { Some(blob(left.0)) } else { None };
-    bind_entity(binding, append).bind(left)
+fn bind_rotation(binding: Binding, (append, left): &(&Append, StreamId)) -> Binding {
+    bind_entity(binding, append).bind(blob(left.0))
 }
 
 fn bind_event(binding: Binding, placed: &Placed<'_>) -> Binding {

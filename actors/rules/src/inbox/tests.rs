@@ -14,6 +14,20 @@ use crate::{Entity, Verdict};
 const PEOPLE: [UserId; 3] =
     [UserId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)), UserId(Uuid::from_u128(3))];
 
+/// Where an event of the server's own comes from, in somebody's name.
+fn stamp(author: UserId, clock: i64) -> Stamp {
+    Stamp {
+        at: Timestamp(clock),
+        received_at: Timestamp(clock),
+        device_at: Timestamp(clock),
+        offset: 0,
+        author,
+        command: CommandId(Uuid::nil()),
+        client: ClientId::SERVER,
+        n: 0,
+    }
+}
+
 /// Three inboxes and the letters between them.
 #[derive(Default)]
 struct Post {
@@ -56,17 +70,10 @@ impl Post {
 
     /// Lets inbox `who` begin a new stream.
     fn rebase(&mut self, who: usize) {
-        let stamp = Stamp {
-            at: Timestamp(self.clock),
-            received_at: Timestamp(self.clock),
-            device_at: Timestamp(self.clock),
-            offset: 0,
-            author: PEOPLE[who],
-            command: CommandId(Uuid::nil()),
-            client: ClientId::SERVER,
-            n: 0,
-        };
-        let rebased = self.inboxes[who].rebase(stamp).unwrap().expect("an inbox has later streams");
+        let rebased = self.inboxes[who]
+            .rebase(stamp(PEOPLE[who], self.clock))
+            .unwrap()
+            .expect("an inbox has later streams");
         self.inboxes[who].apply(&rebased);
         self.journals[who].push(rebased);
     }
@@ -171,18 +178,8 @@ fn an_inbox_keeps_the_newest_at_hand_and_stays_bounded() {
             sent_at: Timestamp(0),
             sent_v: Version(1),
         };
-        let stamp = Stamp {
-            at: Timestamp(0),
-            received_at: Timestamp(0),
-            device_at: Timestamp(0),
-            offset: 0,
-            author: from,
-            command: CommandId(Uuid::from_u128(number)),
-            client: ClientId::SERVER,
-            n: 0,
-        };
         let version = inbox.head().next();
-        inbox = inbox.after(&[Recorded { version, stamp, event: received(&receive) }]);
+        inbox = inbox.after(&[Recorded { version, stamp: stamp(from, 0), event: received(&receive) }]);
     }
 
     let view = inbox.state().seen();
