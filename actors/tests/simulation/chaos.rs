@@ -187,7 +187,7 @@ fn sleep(world: &mut World) {
         world.ground.jumped.fetch_add(SILENCE_MICROS, Ordering::Relaxed);
         world.ground.ledger.count("hours that passed");
     } else {
-        let length = Duration::from_millis(world.chance.random_range(800..12_000));
+        let length = Duration::from_millis(world.chance.random_range(800..4_000));
         world.run(Slice::Time(length));
         world.ground.ledger.count("naps");
     }

@@ -1,7 +1,7 @@
 //! What really happened, seen from inside the journal in the moment it happens, and everything that anybody was told,
 //! held against it in the moment they are told it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard};
 
@@ -23,7 +23,8 @@ struct Book {
     /// The histories of timelines that ended, as they were when they did.
     ended: Vec<Tale>,
     remembered: Tale,
-    epochs: BTreeMap<u16, Epoch>,
+    /// The epoch of each shard that was claimed, by number.
+    epochs: HashMap<u16, Epoch>,
     /// Commands whose senders were told that they are done.
     acknowledged: Vec<(Address, CommandId)>,
     /// Commands whose senders were told that they are refused for good, and have dropped them.
@@ -73,12 +74,14 @@ impl Ledger {
             Err(fault) => return (to, fault.code.as_str()).hash(&mut book.trace),
         };
         (to, done.version.0, done.repeat).hash(&mut book.trace);
+        let lasts = timeline == book.ended.len();
         let is_so = book.known_in(timeline).any(|tale| {
             // A repeat that is older than the answers kept is told the newest version of its client.
             let fits = |(_, end): (Version, Version)| {
                 end == done.version || done.repeat && end < done.version && done.version <= tale.head(to)
             };
-            tale.done(to, command).is_some_and(fits)
+            // Who has not noticed that its timeline ended confuses the two; nobody is connected to it any more.
+            tale.done(to, command).is_some_and(|versions| fits(versions) || done.repeat && !lasts)
         });
         // A copy that reaches its entity after commands of later numbers is taken for a repeat, although it was refused;
         // its sender, who gave those numbers, has long dropped it.
@@ -91,7 +94,7 @@ impl Ledger {
                 "{to}: {command} is answered {done:?}, and the journal knows nothing of it"
             ));
         }
-        if timeline == book.ended.len() {
+        if lasts {
             book.acknowledged.push((to, command));
         }
         book.count(if done.repeat { "repeats" } else { "acknowledged" });
@@ -234,9 +237,9 @@ impl Ledger {
 
 impl Book {
     /// The histories from which a process of `timeline` may know something: one that has not noticed that its timeline
-    /// ended has read from both.
+    /// ended has read from all that came since.
     fn known_in(&self, timeline: usize) -> impl Iterator<Item = &Tale> {
-        self.ended.get(timeline).into_iter().chain([&self.tale])
+        self.ended[timeline..].iter().chain([&self.tale])
     }
 
     fn is_wrong(&mut self, why: String) {

@@ -20,7 +20,7 @@ use crate::world::{COACH, GYM, everybody};
 
 const TUNING: Tuning = Tuning {
     idle: Duration::from_millis(700),
-    tick: Duration::from_millis(100),
+    tick: Duration::from_millis(400),
     snapshot_every: 10,
     rotate_every: 20,
     lanes: 2,

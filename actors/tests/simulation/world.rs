@@ -26,7 +26,7 @@ const DAWN: Timestamp = Timestamp(1_760_000_000_000_000);
 /// Slices in which things go wrong.
 const TROUBLED: u32 = 150;
 /// Slices after which everything has settled.
-const SETTLED: u32 = 2_000;
+const SETTLED: u32 = 1_000;
 
 pub(crate) const fn athlete(k: u128) -> UserId {
     UserId(Uuid::from_u128(0xa0 + k))
@@ -66,14 +66,14 @@ pub(crate) fn play(seed: u64) -> Result<(u64, Tally), String> {
         if world.chance.random_ratio(1, 6) {
             chaos::strike(&mut world);
         }
-        let slice = world.slice();
-        world.turn(slice)?;
+        let (some, slice) = (world.chance.random_range(0..4), world.slice());
+        world.turn(some, slice)?;
     }
     chaos::relent(&mut world);
     for turn in 0.. {
-        // Rarely but surely past the longest wait of an entity that failed.
-        let length = Duration::from_millis(if turn % 16 == 15 { 2_000 } else { 40 });
-        world.turn(Slice::Time(length))?;
+        // Now and then far ahead: an entity that failed often waits for long.
+        let length = Duration::from_millis(if turn % 16 == 15 { 2_000 } else { 25 });
+        world.turn(3 * world.phones.len(), Slice::Time(length))?;
         if world.is_settled() {
             break;
         }
@@ -135,10 +135,10 @@ impl World {
         }
     }
 
-    /// Somebody does something, the processes get on by a slice, and it is seen what came of it.
-    fn turn(&mut self, slice: Slice) -> Result<(), String> {
+    /// People do so many things, the processes get on by a slice, and it is seen what came of it.
+    fn turn(&mut self, acts: usize, slice: Slice) -> Result<(), String> {
         self.restart();
-        self.people_act();
+        self.people_act(acts);
         self.run(slice);
         self.people_hear();
         self.ground.ledger.wrong().map_or(Ok(()), Err)
@@ -163,12 +163,12 @@ impl World {
         }
     }
 
-    fn people_act(&mut self) {
+    fn people_act(&mut self, acts: usize) {
         let Some(process) = self.processes.iter().find(|process| Some(process.number) == self.current) else {
             return;
         };
         let incarnation = self.ground.journal.incarnation();
-        for _ in 0..self.chance.random_range(0..4) {
+        for _ in 0..acts {
             let who = self.chance.random_range(0..self.phones.len());
             let phone = &mut self.phones[who];
             if phone.is_at(process.number) {
@@ -179,13 +179,14 @@ impl World {
                 phone.act(&mut self.chance, old, self.temper.bursts);
             }
         }
-        let who = self.chance.random_range(0..self.subscribers.len());
-        let subscriber = &mut self.subscribers[who];
-        let leaves = self.temper.lossy && self.chance.random_ratio(1, 20);
-        if leaves {
-            subscriber.disconnect();
-        } else if !subscriber.follows(process.number) {
-            subscriber.connect(process, incarnation);
+        for _ in 0..acts.div_ceil(3) {
+            let who = self.chance.random_range(0..self.subscribers.len());
+            let subscriber = &mut self.subscribers[who];
+            if self.temper.lossy && self.chance.random_ratio(1, 20) {
+                subscriber.disconnect();
+            } else if !subscriber.follows(process.number) {
+                subscriber.connect(process, incarnation);
+            }
         }
     }
 
