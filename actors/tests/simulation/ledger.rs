@@ -23,8 +23,8 @@ struct Book {
     /// The histories of timelines that ended, as they were when they did.
     ended: Vec<Tale>,
     remembered: Tale,
-    /// The epoch of each shard that was claimed, by number.
-    epochs: HashMap<u16, Epoch>,
+    /// The newest epoch of each shard that was claimed, by number, and in which timeline.
+    epochs: HashMap<u16, (Epoch, usize)>,
     /// Commands whose senders were told that they are done.
     acknowledged: Vec<(Address, CommandId)>,
     /// Commands whose senders were told that they are refused for good, and have dropped them.
@@ -37,7 +37,8 @@ struct Book {
 impl Witness for Ledger {
     fn claimed(&self, shard: u16, epoch: Epoch) {
         let mut book = self.book();
-        if book.epochs.insert(shard, epoch).is_some_and(|before| before >= epoch) {
+        let timeline = book.ended.len();
+        if book.epochs.insert(shard, (epoch, timeline)).is_some_and(|(before, _)| before >= epoch) {
             book.is_wrong(format!("shard {shard} is claimed under {epoch:?} after a later epoch"));
         }
     }
@@ -45,7 +46,7 @@ impl Witness for Ledger {
     fn written(&self, append: &Append) {
         let mut book = self.book();
         let (to, shard) = (append.address, append.address.shard().number());
-        if book.epochs.get(&shard) != Some(&append.epoch) {
+        if book.epochs.get(&shard) != Some(&(append.epoch, book.ended.len())) {
             book.is_wrong(format!("{to}: written under {:?} by who has lost the shard", append.epoch));
         }
         match append.opening {

@@ -24,7 +24,7 @@ pub(crate) const ATHLETES: u128 = 3;
 /// The first moment of a world.
 const DAWN: Timestamp = Timestamp(1_760_000_000_000_000);
 /// Slices in which things go wrong.
-const TROUBLED: u32 = 150;
+const TROUBLED: u32 = 110;
 /// Slices after which everything has settled.
 const SETTLED: u32 = 1_000;
 
