@@ -42,7 +42,7 @@ struct Ear {
 
 enum Heard {
     News(Arc<Publication>),
-    Missed(Result<CatchUp, Fault>),
+    Missed(Box<Result<CatchUp, Fault>>),
 }
 
 impl Listener for Ear {
@@ -109,22 +109,24 @@ impl Subscriber {
                     false
                 }
                 (Heard::News(news), Stage::Live) => !pass(&news, &mut self.have, incarnation),
-                (Heard::Missed(Ok(missed)), Stage::CatchingUp { since, held }) => {
-                    ledger.caught_up(process.timeline, self.address, *since, &missed);
-                    self.have = Some((incarnation, missed.version()));
-                    let held = std::mem::take(held);
-                    connection.stage = Stage::Live;
-                    held.iter().any(|news| !pass(news, &mut self.have, incarnation))
-                }
-                (Heard::Missed(Err(fault)), _) => {
-                    let is_plain = matches!(fault.code, ErrorCode::NotFound | ErrorCode::Unavailable);
-                    if !is_plain {
-                        ledger.is_wrong(format!("{}: who subscribes is told {fault:?}", self.address));
+                (Heard::Missed(missed), stage) => match (*missed, stage) {
+                    (Ok(missed), Stage::CatchingUp { since, held }) => {
+                        ledger.caught_up(process.timeline, self.address, *since, &missed);
+                        self.have = Some((incarnation, missed.version()));
+                        let held = std::mem::take(held);
+                        connection.stage = Stage::Live;
+                        held.iter().any(|news| !pass(news, &mut self.have, incarnation))
                     }
-                    connection.stage = Stage::Refused;
-                    false
-                }
-                (_, Stage::Refused) | (Heard::Missed(_), Stage::Live) => false,
+                    (Ok(_), _) => false,
+                    (Err(fault), _) => {
+                        if !matches!(fault.code, ErrorCode::NotFound | ErrorCode::Unavailable) {
+                            ledger.is_wrong(format!("{}: who subscribes is told {fault:?}", self.address));
+                        }
+                        connection.stage = Stage::Refused;
+                        false
+                    }
+                },
+                (Heard::News(_), Stage::Refused) => false,
             };
             if gap {
                 ledger.count("gaps");
@@ -140,7 +142,7 @@ fn ask(process: &Process, ear: &Arc<Ear>, since: Option<Version>) -> Stage {
     let (engine, ear) = (Arc::clone(&process.engine), Arc::clone(ear));
     process.runtime.spawn(async move {
         let missed = engine.catch_up(GYM, ear.address, since, View::Athlete).await;
-        ear.heard.lock().unwrap().push_back(Heard::Missed(missed));
+        ear.heard.lock().unwrap().push_back(Heard::Missed(Box::new(missed)));
     });
     Stage::CatchingUp { since, held: Vec::new() }
 }
