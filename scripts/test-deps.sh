@@ -1,31 +1,45 @@
 #!/usr/bin/env bash
-# What the tests need beyond the tools of a build: a browser, and the packages of the pages' own tests.
+# What the tests need beyond the tools of a build: a browser, a database server, and the packages of the pages' own
+# tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-install_chromium="apt-get update && apt-get install -y --no-install-recommends chromium"
-
-if ! command -v chromium >/dev/null 2>&1; then
+# need WHAT FOR PACKAGE HOW: WHAT is missing, and wanted FOR a test. Debian has it as PACKAGE; elsewhere it is there
+# in any way that HOW describes.
+need() {
+    local what=$1 for=$2 package=$3 how=$4
+    local by_hand="apt-get update && apt-get install -y --no-install-recommends $package"
     if [[ "$(id -u)" != 0 ]] || ! command -v apt-get >/dev/null 2>&1; then
-        echo "missing: chromium, for the browser test" >&2
-        echo "install: on Debian, as root: $install_chromium" >&2
-        echo "         elsewhere: any way that puts a \`chromium\` on the PATH" >&2
+        echo "missing: $what, for $for" >&2
+        echo "install: on Debian, as root: $by_hand" >&2
+        echo "         elsewhere: any way that $how" >&2
         exit 1
     fi
-    echo "installing chromium for the browser test"
-    log=$(mktemp)
-    trap 'rm -f "$log"' EXIT
-    export DEBIAN_FRONTEND=noninteractive
+    echo "installing $what for $for"
     # Another apt may hold the lock for a while, as on a freshly started machine.
-    apt=(apt-get -o DPkg::Lock::Timeout=300)
-    if ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends chromium; } >"$log" 2>&1; then
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300)
+    local log
+    log=$(mktemp)
+    if ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "$package"; } >"$log" 2>&1; then
         cat "$log" >&2
-        echo "could not install chromium; by hand, as root: $install_chromium" >&2
+        rm -f "$log"
+        echo "could not install $what; by hand, as root: $by_hand" >&2
         exit 1
     fi
-fi
+    rm -f "$log"
+}
+
+# Debian keeps the server's programs out of the PATH, a folder for each version.
+has_postgres() {
+    [[ -n "$(command -v initdb)" || -n "$(compgen -G '/usr/lib/postgresql/*/bin/initdb')" ]]
+}
+
+command -v chromium >/dev/null 2>&1 ||
+    need chromium "the browser test" chromium "puts a \`chromium\` on the PATH"
+has_postgres ||
+    need "PostgreSQL's server" "the tests of its store" postgresql "puts \`initdb\` and \`postgres\` on the PATH"
 
 # The Makefile knows when the packages are stale. It runs there and here, so it must not join our caller's jobs.
 env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make --no-print-directory web/node_modules/.installed
 
-echo "test dependencies: chromium, web packages: ok"
+echo "test dependencies: chromium, postgresql, web packages: ok"

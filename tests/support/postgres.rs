@@ -1,0 +1,304 @@
+//! A private PostgreSQL: data folder, port and socket of its own, reached over loopback only. It ends with what
+//! started it, also when a test panics or is killed: a small shell keeps it, and reads a pipe that closes then.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+use tempfile::TempDir;
+
+/// How long a start may take, and an end, before the test gives up. A start may have to replay a log.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// `initdb` and the server refuse root; run by root, they run as this user, whom Debian's package makes.
+const USER: &str = "postgres";
+/// Small, and as durable as it is delivered.
+const SETTINGS: &[(&str, &str)] = &[
+    ("listen_addresses", "127.0.0.1"),
+    ("shared_buffers", "16MB"),
+    ("fsync", "on"),
+    ("synchronous_commit", "on"),
+    ("log_min_messages", "warning"),
+];
+/// Runs the server until a line comes or the pipe closes; without a line, whoever started it is gone, and the
+/// folder goes too. A stopped server hears nothing else before it is continued.
+const KEEPER: &str = r#"
+    trap '' HUP INT TERM
+    folder=$1; shift
+    "$@" </dev/null >>"$folder/log" 2>&1 &
+    server=$!
+    echo "$server"
+    read -r signal || abandoned=yes
+    kill -CONT "$server" 2>/dev/null
+    kill "-${signal:-QUIT}" "$server" 2>/dev/null
+    wait "$server"
+    [ -z "$abandoned" ] || rm -rf "$folder"
+"#;
+
+/// A PostgreSQL server and where it keeps its data.
+pub struct Postgres {
+    folder: TempDir,
+    data: PathBuf,
+    port: u16,
+    settings: Vec<(String, String)>,
+    keeper: Option<Keeper>,
+}
+
+/// The shell that keeps a running server.
+struct Keeper {
+    shell: Child,
+    /// The server's own process, parent of all its others.
+    postmaster: u32,
+}
+
+/// How a server is asked to end.
+#[derive(Clone, Copy, Debug)]
+pub enum Ending {
+    /// Ends the connections, then writes everything out.
+    Fast,
+    /// Ends all processes at once; the next start replays the log.
+    Immediate,
+}
+
+impl Postgres {
+    /// The server that the tests of a program share, each with a database of its own.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(&[("max_connections", "300")]))
+    }
+
+    /// A server of one's own, with further settings.
+    pub fn start(settings: &[(&str, &str)]) -> Self {
+        let folder = private_folder();
+        let data = folder.path().join("data");
+        Self::start_in(folder, data, &[], settings)
+    }
+
+    /// A server whose data is on another disk, which whoever started it must take away after it; with `log_apart`,
+    /// its write-ahead log is not.
+    pub fn start_on(disk: &Path, log_apart: bool, settings: &[(&str, &str)]) -> Self {
+        let folder = private_folder();
+        give_away(disk);
+        // Files of the log are 1 MB each here: a small disk holds some.
+        let mut options = vec!["--wal-segsize=1".to_owned()];
+        if log_apart {
+            options.push(format!("--waldir={}", folder.path().join("wal").display()));
+        }
+        Self::start_in(folder, disk.join("data"), &options, settings)
+    }
+
+    fn start_in(folder: TempDir, data: PathBuf, options: &[String], settings: &[(&str, &str)]) -> Self {
+        let mut initdb = as_server(&programs().join("initdb"));
+        initdb.args(["--no-sync", "--auth=trust", "--username=spotter", "--encoding=UTF8", "--locale=C"]);
+        let made = initdb.args(options).arg("--pgdata").arg(&data).output().expect("initdb runs");
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let settings = SETTINGS.iter().chain(settings);
+        let settings = settings.map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let mut postgres = Self { folder, data, port: free_port(), settings, keeper: None };
+        postgres.run();
+        postgres
+    }
+
+    /// The address of its first database.
+    pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    fn url_of(&self, database: &str) -> String {
+        format!("postgres://spotter@127.0.0.1:{}/{database}?sslmode=disable", self.port)
+    }
+
+    /// Makes an empty database and answers its address.
+    pub async fn new_database(&self) -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut connection = connect(&self.url()).await;
+        connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+        connection.close().await.unwrap();
+        self.url_of(&name)
+    }
+
+    /// Starts the server on its data and its port, and waits until it answers. Does nothing when it runs.
+    pub fn run(&mut self) {
+        if self.keeper.is_some() {
+            return;
+        }
+        let mut command = as_server(Path::new("/bin/sh"));
+        command.args(["-c", KEEPER, "keeper"]).arg(self.folder.path()).arg(programs().join("postgres"));
+        command.arg("-D").arg(&self.data).arg("-p").arg(self.port.to_string());
+        command.arg("-c").arg(format!("unix_socket_directories={}", self.folder.path().display()));
+        for (name, value) in &self.settings {
+            command.arg("-c").arg(format!("{name}={value}"));
+        }
+        let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        self.keeper = Some(Keeper { shell, postmaster: line.trim().parse().expect("a process id") });
+        self.wait_until(Self::is_ready, "PostgreSQL starts");
+    }
+
+    /// Whether the server takes connections; the file says so in its eighth line.
+    fn is_ready(&self) -> bool {
+        let state = fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
+        let mut lines = state.lines();
+        let written_by = lines.next().and_then(|line| line.trim().parse().ok());
+        written_by == Some(self.postmaster()) && lines.nth(6).is_some_and(|line| line.trim() == "ready")
+    }
+
+    /// Whether the server's first process has ended, by itself or otherwise.
+    pub fn has_ended(&self) -> bool {
+        state_and_parent(self.postmaster()).is_none_or(|(state, _)| state == 'Z')
+    }
+
+    fn wait_until(&self, reached: impl Fn(&Self) -> bool, what: &str) {
+        let begun = Instant::now();
+        while !reached(self) {
+            assert!(begun.elapsed() < PATIENCE && !self.has_ended(), "{what}; it said:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// What the server wrote about itself.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn postmaster(&self) -> u32 {
+        self.keeper.as_ref().expect("the server runs").postmaster
+    }
+
+    /// All of its processes, the first one first.
+    pub fn processes(&self) -> Vec<u32> {
+        let postmaster = self.postmaster();
+        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let children = all.filter(|pid| state_and_parent(*pid).is_some_and(|(_, parent)| parent == postmaster));
+        std::iter::once(postmaster).chain(children).collect()
+    }
+
+    /// Ends all of its processes at once, as a power cut would.
+    pub fn kill(&mut self) {
+        // Stopped first, so that it makes no process that is not in the list.
+        signal("STOP", &[self.postmaster()]);
+        signal("KILL", &self.processes());
+        self.end("KILL");
+    }
+
+    /// Stops all of its processes where they are.
+    pub fn stop_processes(&self) {
+        signal("STOP", &[self.postmaster()]);
+        signal("STOP", &self.processes());
+    }
+
+    /// Lets stopped processes go on.
+    pub fn continue_processes(&self) {
+        signal("CONT", &self.processes());
+    }
+
+    /// Ends the server in the way named and starts it again.
+    pub fn restart(&mut self, ending: Ending) {
+        self.end(match ending {
+            Ending::Fast => "INT",
+            Ending::Immediate => "QUIT",
+        });
+        self.run();
+    }
+
+    /// Takes note that the server has ended, which it may have done by itself, and waits for its last process.
+    pub fn end(&mut self, signal: &str) {
+        let Some(mut keeper) = self.keeper.take() else { return };
+        let mut pipe = keeper.shell.stdin.take().unwrap();
+        writeln!(pipe, "{signal}").unwrap();
+        keeper.shell.wait().unwrap();
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.end("QUIT");
+    }
+}
+
+/// Opens one connection.
+pub async fn connect(url: &str) -> PgConnection {
+    let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+    options.connect().await.unwrap()
+}
+
+/// Sends a signal to processes; those that have ended meanwhile do not mind.
+pub fn signal(name: &str, processes: &[u32]) {
+    let mut command = Command::new("kill");
+    command.arg(format!("-{name}")).args(processes.iter().map(u32::to_string));
+    command.stderr(Stdio::null()).status().unwrap();
+}
+
+/// What the system says a process does, and who began it.
+fn state_and_parent(pid: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name is in parentheses and may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+/// The folder of the server's programs: on the PATH, or else Debian's newest.
+fn programs() -> &'static Path {
+    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
+        let on_path: Vec<_> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
+        let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+        let mut debian: Vec<_> = debian.map(|entry| entry.path()).collect();
+        debian.sort_by_key(|path| std::cmp::Reverse(version(path)));
+        let debian = debian.into_iter().map(|path| path.join("bin"));
+        let mut folders = on_path.into_iter().chain(debian);
+        folders
+            .find(|folder| ["initdb", "postgres"].iter().all(|program| folder.join(program).is_file()))
+            .expect("PostgreSQL's server is installed (scripts/test-deps.sh does it)")
+    })
+}
+
+/// The user and the group a server of this process runs as, when not its own.
+fn other_user() -> Option<(u32, u32)> {
+    static USER_AND_GROUP: OnceLock<Option<(u32, u32)>> = OnceLock::new();
+    let id = |arguments: &[&str]| -> u32 {
+        let output = Command::new("id").args(arguments).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().parse().expect("the server's user exists")
+    };
+    *USER_AND_GROUP.get_or_init(|| (id(&["-u"]) == 0).then(|| (id(&["-u", USER]), id(&["-g", USER]))))
+}
+
+fn as_server(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    // The folder it is begun in may not be one that it can read.
+    command.current_dir("/");
+    if let Some((user, group)) = other_user() {
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+/// Gives a folder to the user the server runs as.
+fn give_away(folder: &Path) {
+    if let Some((user, group)) = other_user() {
+        chown(folder, Some(user), Some(group)).unwrap();
+    }
+}
+
+fn private_folder() -> TempDir {
+    let folder = TempDir::with_prefix("spotter-postgres-").unwrap();
+    give_away(folder.path());
+    folder
+}
+
+/// A port nobody listens on. It is taken a moment later; another process may be quicker, once in a blue moon.
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
