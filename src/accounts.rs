@@ -11,10 +11,9 @@ pub use users::{NewUser, User, UserRow};
 
 use serde::Serialize;
 use spotter_protocol::{GymId, Name, Timestamp};
-use sqlx::sqlite::SqliteRow;
 
 use crate::clock::new_id;
-use crate::db::{self, Db};
+use crate::db::{self, Db, Row};
 
 /// Why an account was not found or not changed. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -74,8 +73,8 @@ impl Accounts {
     /// [`AccountError::DuplicateGym`] when the slug is taken.
     pub async fn add_gym(&self, slug: Slug, name: Name, now: Timestamp) -> Result<Gym, AccountError> {
         let gym = Gym { id: GymId(new_id(now)), slug, name };
-        let inserted = sqlx::query("INSERT INTO gyms (id, slug, name, created_at) VALUES ($1, $2, $3, $4)")
-            .bind(&gym.id.0.as_bytes()[..])
+        let inserted = db::query("INSERT INTO gyms (id, slug, name, created_at) VALUES ($1, $2, $3, $4)")
+            .bind(gym.id.0)
             .bind(gym.slug.as_str())
             .bind(gym.name.as_str())
             .bind(now.0)
@@ -94,7 +93,7 @@ impl Accounts {
     /// [`AccountError::UnknownGym`] when there is none.
     pub async fn gym(&self, slug: &str) -> Result<Gym, AccountError> {
         let row =
-            sqlx::query("SELECT id AS gym_id, slug AS gym_slug, name AS gym_name FROM gyms WHERE slug = $1")
+            db::query("SELECT id AS gym_id, slug AS gym_slug, name AS gym_name FROM gyms WHERE slug = $1")
                 .bind(slug)
                 .fetch_optional(&self.db.reader)
                 .await?;
@@ -104,9 +103,9 @@ impl Accounts {
 }
 
 /// Reads `gym_id`, `gym_slug` and `gym_name`.
-fn gym_of(row: &SqliteRow) -> Result<Gym, sqlx::Error> {
+fn gym_of(row: &Row) -> Result<Gym, sqlx::Error> {
     Ok(Gym {
-        id: GymId(db::uuid(row, "gym_id")?),
+        id: GymId(row.get("gym_id")?),
         slug: db::parsed(row, "gym_slug")?,
         name: names::name_of(row, "gym_name")?,
     })
@@ -122,7 +121,7 @@ pub(crate) mod tests {
     use spotter_protocol::Role;
 
     use super::*;
-    use crate::store::SqliteStore;
+    use crate::store::{Database, Store};
 
     /// A moment well after 1970.
     pub(crate) const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
@@ -130,7 +129,7 @@ pub(crate) mod tests {
     /// An empty database; kept while the folder is.
     pub(crate) async fn a_db() -> (tempfile::TempDir, Db) {
         let dir = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&dir.path().join("spotter.db")).await.unwrap();
+        let store = Store::open(&Database::File(dir.path().join("spotter.db"))).await.unwrap();
         (dir, store.db())
     }
 

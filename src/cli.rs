@@ -18,7 +18,7 @@ use crate::auth::{Keys, Tokens};
 use crate::clock::SystemClock;
 use crate::config::{Config, LogFormat, Origin, Sources};
 use crate::db::Db;
-use crate::store::SqliteStore;
+use crate::store::Store;
 use crate::{demo, node, telemetry, watch};
 use spotter_actors::Clock;
 
@@ -42,6 +42,9 @@ pub struct Cli {
     /// Folder of the database and the keys (setting data_dir)
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<String>,
+    /// postgres://user@host/name instead of a SQLite file in the data folder (setting database)
+    #[arg(long, global = true, value_name = "URL")]
+    database: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,7 +82,10 @@ The password is asked for, or read from SPOTTER_PASSWORD.")]
         email: String,
     },
     /// Bring the tables of the database up to this build
-    #[command(after_help = "Example:\n  spotter migrate --data-dir /var/lib/spotter")]
+    #[command(after_help = "\
+Examples:
+  spotter migrate --data-dir /var/lib/spotter
+  spotter migrate --database postgres://spotter@db.example/spotter")]
     Migrate,
     /// Gyms: the tenants
     #[command(subcommand)]
@@ -112,6 +118,9 @@ struct NodeFlags {
     /// Where /metrics is served (setting admin_listen)
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<String>,
+    /// Bring the tables of a PostgreSQL server up to date first (setting postgres.migrate)
+    #[arg(long)]
+    migrate: bool,
     /// How the log is written (setting log.format)
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
@@ -137,6 +146,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let mut sources =
         Sources { file: cli.config, variables: std::env::vars_os().collect(), flags: Vec::new() };
     sources.flags.extend(cli.data_dir.map(|folder| ("data_dir", "--data-dir", folder)));
+    sources.flags.extend(cli.database.map(|url| ("database", "--database", url)));
     runtime.block_on(async {
         match cli.command {
             Command::Serve(flags) => {
@@ -160,8 +170,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             }
             Command::Migrate => {
                 let config = sources.load()?;
-                open_db(&config).await?;
-                println!("{} is up to date", node::database(&config.data_dir).display());
+                node::make_folder(&config.data_dir)?;
+                let database = node::database(&config)?;
+                Store::migrate(&database).await?;
+                println!("{database} is up to date");
                 Ok(())
             }
             Command::Gym(command) => accounts::gym(command, &sources.load()?).await,
@@ -184,6 +196,7 @@ impl NodeFlags {
         let given = [
             ("listen", "--listen", self.listen),
             ("admin_listen", "--admin-listen", self.admin_listen),
+            ("postgres.migrate", "--migrate", self.migrate.then(|| "true".to_owned())),
             ("log.format", "--log-format", format),
             ("log.filter", "--log-filter", self.log_filter),
         ];
@@ -194,7 +207,7 @@ impl NodeFlags {
 /// Opens the database beside a node that may be running: tools write only tables that no entity owns.
 async fn open_db(config: &Config) -> anyhow::Result<Db> {
     node::make_folder(&config.data_dir)?;
-    Ok(SqliteStore::open(&node::database(&config.data_dir)).await?.db())
+    Ok(Store::open(&node::database(config)?).await?.db())
 }
 
 fn open_tokens(config: &Config) -> anyhow::Result<Tokens> {
@@ -248,6 +261,7 @@ mod tests {
         for line in [
             "spotter serve --listen 0.0.0.0:80 --data-dir /tmp/x",
             "spotter migrate",
+            "spotter serve --database postgres://spotter@db.example/spotter --migrate",
             "spotter gym add --slug north --name North",
             "spotter user add --gym north --email a@b.c --name Ada --role athlete --password-stdin",
             "spotter user add --gym north --from users.csv",

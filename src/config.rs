@@ -59,8 +59,10 @@ pub enum ConfigError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Folder of the database, its lock and the keys; made when absent.
+    /// Folder of the keys, and of the database and its lock where that is a file; made when absent.
     pub data_dir: PathBuf,
+    /// `postgres://user:password@host/name`; empty for a SQLite file in `data_dir`.
+    pub database: String,
     /// Where the API, the sockets and the pages are served.
     pub listen: SocketAddr,
     /// Where `/metrics` is served. Keep it from the public.
@@ -73,6 +75,8 @@ pub struct Config {
     pub socket: Socket,
     /// The engine.
     pub engine: Engine,
+    /// How a PostgreSQL server is used.
+    pub postgres: Postgres,
 }
 
 /// How the log is written.
@@ -141,10 +145,25 @@ pub struct Engine {
     pub rotate_every: u32,
 }
 
+/// How a PostgreSQL server is used; nothing with a SQLite file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Postgres {
+    /// Statements of the journal in flight at once.
+    pub lanes: u32,
+    /// Connections that answer questions of people; the engine has its own.
+    pub readers: u32,
+    /// Whether `serve` brings tables that are out of date up to date.
+    pub migrate: bool,
+    /// Whether a server may be used that does not flush what it acknowledges.
+    pub allow_unsafe: bool,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("./spotter-data"),
+            database: String::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
             log: Log { format: LogFormat::Text, filter: "info".to_owned() },
@@ -159,14 +178,15 @@ impl Default for Config {
                 heartbeat_ms: 25_000,
             },
             engine: Engine { idle_s: 300, tick_ms: 100, drain_s: 5, snapshot_every: 100, rotate_every: 1000 },
+            postgres: Postgres { lanes: 2, readers: 8, migrate: false, allow_unsafe: false },
         }
     }
 }
 
 impl Config {
     /// Every number with its key and the range it must be in.
-    fn numbers(&self) -> [(&'static str, u32, RangeInclusive<u32>); 14] {
-        let Self { auth, socket, engine, .. } = self;
+    fn numbers(&self) -> [(&'static str, u32, RangeInclusive<u32>); 16] {
+        let Self { auth, socket, engine, postgres, .. } = self;
         [
             ("auth.access_ttl_s", auth.access_ttl_s, 60..=3600),
             ("auth.refresh_ttl_s", auth.refresh_ttl_s, 3600..=31_536_000),
@@ -182,6 +202,8 @@ impl Config {
             ("engine.drain_s", engine.drain_s, 0..=300),
             ("engine.snapshot_every", engine.snapshot_every, 10..=10_000),
             ("engine.rotate_every", engine.rotate_every, 10..=1_000_000),
+            ("postgres.lanes", postgres.lanes, 1..=16),
+            ("postgres.readers", postgres.readers, 1..=200),
         ]
     }
 }

@@ -16,7 +16,7 @@ use crate::auth::Password;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::node::{self, Reachable};
-use crate::store::SqliteStore;
+use crate::store::Store;
 use crate::workouts::Workouts;
 
 /// How long the athletes have to leave the floor before the node drains.
@@ -64,7 +64,7 @@ pub async fn run(mut config: Config, options: Options) -> anyhow::Result<()> {
 /// Adds the demo's gym where it is missing; answers whether it was.
 async fn seed(config: &Config, gym: &DemoGym) -> anyhow::Result<bool> {
     node::make_folder(&config.data_dir)?;
-    let store = SqliteStore::open(&node::database(&config.data_dir)).await?;
+    let store = Store::open(&node::database(config)?).await?;
     let now = SystemClock.now();
     let accounts = Accounts::new(store.db());
     let name = |text: &str| Name::try_from(Box::from(text)).map_err(|error| anyhow!(error));

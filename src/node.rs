@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use spotter_actors::{Clock, DeadLetters, Engine, Journal, Library, LocalBackplane, Ports, Tuning};
@@ -23,19 +23,19 @@ use tracing::{info, warn};
 use crate::accounts::Accounts;
 use crate::auth::{Keys, Passwords, RefreshTokens, SignIn, Tokens};
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, Postgres};
 use crate::http::{self, Api, Readiness};
 use crate::policy::{Changes, Policy};
 use crate::socket::{self, Edge, Limited, Registry};
-use crate::store::SqliteStore;
+use crate::store::{Database, Server, Store, Void};
 use crate::telemetry;
 use crate::workouts::Workouts;
 
 /// How often committed pages are moved from the log into the file. Commits wait behind what a move flushes: twenty
 /// small ones a second halve the p99 of an acknowledgement at 2,000 sets/s against a large one.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(50);
-/// SQLite has one writer.
-const LANES: usize = 1;
+/// How often a node tries to begin anew.
+const AGAIN_EVERY: Duration = Duration::from_secs(1);
 /// How long sockets have to take their last frames when the node stops.
 const GOODBYES: Duration = Duration::from_secs(1);
 /// How often changed rights are looked for: the look and the judging together take less than a second.
@@ -52,9 +52,22 @@ pub struct Reachable {
     pub admin: SocketAddr,
 }
 
-/// The database of a data folder.
-pub fn database(data_dir: &Path) -> PathBuf {
-    data_dir.join("spotter.db")
+/// The database that is set.
+///
+/// # Errors
+/// When the setting has not the form of one.
+pub fn database(config: &Config) -> anyhow::Result<Database> {
+    let url = &config.database;
+    if url.is_empty() {
+        return Ok(Database::File(config.data_dir.join("spotter.db")));
+    }
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        bail!("`database` must be empty, for a SQLite file in the data folder, or begin with postgres://");
+    }
+    let options =
+        url.parse().context("`database` is no address of PostgreSQL: postgres://user:password@host/name")?;
+    let Postgres { lanes, readers, migrate, allow_unsafe } = config.postgres;
+    Ok(Database::Server(Box::new(Server { options, lanes, readers, allow_unsafe, migrate })))
 }
 
 /// The signing keys of a data folder.
@@ -93,7 +106,7 @@ fn mind_the_folder(data_dir: &Path) -> anyhow::Result<()> {
 
 /// A node that was started and is not served yet.
 struct Node {
-    store: Arc<SqliteStore>,
+    store: Arc<Store>,
     engine: Arc<Engine>,
     registry: Arc<Registry>,
     sockets: TaskTracker,
@@ -101,18 +114,59 @@ struct Node {
     routes: Router,
 }
 
+/// How a node stopped serving.
+enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Its store is not what it was.
+    Void(Void),
+}
+
 /// Serves a node by `config` until `stop` comes, then drains it: no new commands, every admitted one durable
 /// and answered, every entity at rest, every socket told when to come back. Calls `ready` once it serves.
 ///
 /// # Errors
-/// When it cannot start: the text says what to change.
+/// When it cannot start, or another has taken over its database: the text says what to change.
 pub async fn serve(
     config: &Config,
     ready: impl FnOnce(Reachable),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let metrics = telemetry::record_metrics()?;
-    let node = start(config).await?;
+    tokio::pin!(stop);
+    let mut ready = Some(ready);
+    let mut node = start(config).await?;
+    loop {
+        match serve_until(config, &node, &metrics, &mut ready, stop.as_mut()).await? {
+            Ended::Stopped => return Ok(()),
+            Ended::Void(Void::TakenOver { by }) => {
+                bail!("the spotter that listens on {by} has taken over {}: this one ends", database(config)?)
+            }
+            Ended::Void(Void::Rewound) => {
+                warn!(
+                    "the database went back in time or is another: all that was known of it is void, beginning anew"
+                );
+            }
+        }
+        drop(node);
+        node = loop {
+            match tokio::select! { node = start(config) => node, () = stop.as_mut() => return Ok(()) } {
+                Ok(node) => break node,
+                Err(error) => warn!(error = format!("{error:#}"), "cannot begin anew yet: trying again"),
+            }
+            tokio::select! { () = tokio::time::sleep(AGAIN_EVERY) => {}, () = stop.as_mut() => return Ok(()) }
+        };
+    }
+}
+
+/// Serves a node until `stop` comes or its store is void.
+async fn serve_until(
+    config: &Config,
+    node: &Node,
+    metrics: &PrometheusHandle,
+    ready: &mut Option<impl FnOnce(Reachable)>,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<Ended> {
     let public = bind(config.listen, "listen").await?;
     let admin = bind(config.admin_listen, "admin_listen").await?;
     let reachable = Reachable { public: public.local_addr()?, admin: admin.local_addr()? };
@@ -123,31 +177,47 @@ pub async fn serve(
     let rights = tokio::spawn(keep_rights(changes, Arc::clone(&node.engine), Arc::clone(&node.registry)));
     let router = http::router(Arc::clone(&node.api), node.routes.clone());
     let public = http::serve(public, router, stopping.clone());
-    let admin = http::serve(admin, http::admin_router(metrics, Arc::clone(&node.engine)), stopping.clone());
+    let admin =
+        http::serve(admin, http::admin_router(metrics.clone(), Arc::clone(&node.engine)), stopping.clone());
     let serving = tokio::spawn(async { tokio::join!(public, admin) });
     node.api.readiness.set(true);
     info!(listen = %reachable.public, admin_listen = %reachable.admin, "serving");
-    ready(reachable);
-    stop.await;
+    if let Some(ready) = ready.take() {
+        ready(reachable);
+    }
+    // In a task of its own: a lease is renewed although everything else is busy.
+    let store = Arc::clone(&node.store);
+    let mut tenure = tokio::spawn(async move { store.until_void().await });
+    let ended = tokio::select! {
+        () = stop => Ended::Stopped,
+        void = &mut tenure => Ended::Void(void.context("the lease is no longer renewed")?),
+    };
 
     info!(sockets = node.registry.count(), "draining");
     node.api.readiness.set(false);
     let window = Duration::from_secs(config.engine.drain_s.into());
-    if tokio::time::timeout(window, drain(&node, window, stopping, serving)).await.is_err() {
+    if tokio::time::timeout(window, drain(node, window, stopping.clone(), serving)).await.is_err() {
         warn!("not drained in time: what was not acknowledged will be sent again");
+        stopping.cancel();
     }
     upkeep.abort();
     rights.abort();
+    tenure.abort();
     node.store.close().await;
     info!("drained");
-    Ok(())
+    Ok(ended)
 }
 
 /// Puts the parts together.
 async fn start(config: &Config) -> anyhow::Result<Node> {
     make_folder(&config.data_dir)?;
     mind_the_folder(&config.data_dir)?;
-    let (store, claim) = SqliteStore::open_serving(&database(&config.data_dir)).await?;
+    let database = database(config)?;
+    let lanes = match &database {
+        Database::File(_) => 1,
+        Database::Server(server) => server.lanes as usize,
+    };
+    let (store, claim) = Store::open_serving(&database, &config.listen.to_string()).await?;
     let store = Arc::new(store);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ports = Ports {
@@ -162,7 +232,7 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
         tick: Duration::from_millis(config.engine.tick_ms.into()),
         snapshot_every: config.engine.snapshot_every,
         rotate_every: config.engine.rotate_every,
-        lanes: LANES,
+        lanes,
     };
     let engine = Engine::start(ports, claim, tuning).await.context("the actor system does not start")?;
 
@@ -202,7 +272,7 @@ async fn drain(node: &Node, window: Duration, stopping: CancellationToken, servi
 }
 
 /// What has to be done now and then.
-async fn keep_up(metrics: PrometheusHandle, store: Arc<SqliteStore>) {
+async fn keep_up(metrics: PrometheusHandle, store: Arc<Store>) {
     let mut checkpoints = tokio::time::interval(CHECKPOINT_EVERY);
     checkpoints.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut upkeeps = tokio::time::interval(METRICS_UPKEEP);

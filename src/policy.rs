@@ -90,15 +90,15 @@ impl Policy {
     /// # Errors
     /// [`Denied::NotFound`] when none does.
     pub async fn may_message(&self, caller: &Caller, to: UserId) -> Result<(), Denied> {
-        let linked = sqlx::query(
+        let linked = db::query(
             "SELECT 1 FROM links l JOIN users u ON u.id = $3 AND u.gym = l.gym
              WHERE l.gym = $1 AND l.state = 'active' AND (
-                 ($5 AND l.coach = $2 AND l.athlete = $3 AND instr(',' || l.permissions || ',', ',' || $4 || ',') > 0)
+                 ($5 AND l.coach = $2 AND l.athlete = $3 AND ',' || l.permissions || ',' LIKE '%,' || $4 || ',%')
                  OR (l.coach = $3 AND l.athlete = $2))",
         )
-        .bind(&caller.gym.0.as_bytes()[..])
-        .bind(&caller.user.0.as_bytes()[..])
-        .bind(&to.0.as_bytes()[..])
+        .bind(caller.gym.0)
+        .bind(caller.user.0)
+        .bind(to.0)
         .bind(LinkPermission::Message.as_str())
         .bind(matches!(caller.role, Role::Coach | Role::GymOwner))
         .fetch_optional(&self.db.reader)
@@ -172,14 +172,14 @@ impl Policy {
     /// # Errors
     /// [`Denied::NotFound`] when the caller's gym has no such user.
     async fn link_to(&self, caller: &Caller, owner: UserId) -> Result<Permissions, Denied> {
-        let row = sqlx::query(
+        let row = db::query(
             "SELECT coalesce(l.permissions, '') AS permissions FROM users u
              LEFT JOIN links l ON l.coach = $1 AND l.athlete = u.id AND l.gym = u.gym AND l.state = 'active'
              WHERE u.id = $2 AND u.gym = $3",
         )
-        .bind(&caller.user.0.as_bytes()[..])
-        .bind(&owner.0.as_bytes()[..])
-        .bind(&caller.gym.0.as_bytes()[..])
+        .bind(caller.user.0)
+        .bind(owner.0)
+        .bind(caller.gym.0)
         .fetch_optional(&self.db.reader)
         .await
         .map_err(unavailable)?

@@ -1,7 +1,360 @@
-//! Where what happened stays: the journal, what is looked up beside it, and the accounts, in one SQLite file.
+//! Where what happened stays: the journal, what is looked up beside it, and the accounts; in one SQLite file, or on a
+//! PostgreSQL server.
+//!
+//! What is read is asked by one text wherever both databases take it; what the engine writes goes by each one's own
+//! way through the fence.
 
+mod columns;
+mod dead_letters;
+mod letters;
+mod library;
 mod lock;
+mod migrations;
+mod postgres;
+mod read;
+mod rows;
 mod sqlite;
 
+use std::io;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use spotter_actors::{
+    Append, Claim, EventRow, Journal, LetterId, LetterRow, Outcome, Reminder, SnapshotWrite, StoreError,
+    Stored,
+};
+use spotter_protocol::{Address, CommandId, GymId, Timestamp, UserId, Version};
+use sqlx::migrate::MigrateError;
+use uuid::Uuid;
+
 pub use lock::LockError;
-pub use sqlite::{OpenError, SqliteStore};
+pub use postgres::{Server, Void};
+
+use crate::db::{Db, Pool};
+use postgres::Tenure;
+
+/// Which database.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A SQLite file.
+    File(PathBuf),
+    /// A PostgreSQL server.
+    Server(Box<Server>),
+}
+
+impl std::fmt::Display for Database {
+    /// As messages name it: no password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Server(server) => f.write_str(&server.name()),
+        }
+    }
+}
+
+/// The journal, the read models and the accounts.
+#[derive(Debug)]
+pub struct Store {
+    db: Db,
+    /// What the engine reads by.
+    reads: Pool,
+    incarnation: Uuid,
+    kept: Kept,
+}
+
+/// How the engine's writes are kept.
+#[derive(Debug)]
+enum Kept {
+    File(sqlite::File),
+    Server {
+        connections: postgres::Connections,
+        /// A tool has none.
+        tenure: Option<Tenure>,
+    },
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory cannot be made.
+    #[error("the data directory {} cannot be made", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process serves from it, or its lock cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Another process serves from it: end that one first.
+    #[error(
+        "another spotter serves from {server}: it listens on {by} and said so {silent_ms} ms ago; end it, or wait until \
+         it has been silent for 3.5 s"
+    )]
+    Served {
+        /// The server.
+        server: String,
+        /// Where the other one listens.
+        by: String,
+        /// Milliseconds since it renewed its lease.
+        silent_ms: i64,
+    },
+    /// A newer build has changed its tables: use that build, or a backup from before it.
+    #[error("{name} was changed by a newer spotter (migration {migration}), and this build cannot read it")]
+    Newer {
+        /// The database.
+        name: String,
+        /// The first migration that this build does not have.
+        migration: i64,
+    },
+    /// Its tables are those of an older build, or there are none yet.
+    #[error(
+        "the tables of {server} lack {missing} changes of this build: run `spotter migrate`, or `spotter serve --migrate`"
+    )]
+    Behind {
+        /// The server.
+        server: String,
+        /// How many.
+        missing: usize,
+    },
+    /// Its tables could not be brought up to date; they are as they were.
+    #[error("the tables of {name} cannot be brought up to date")]
+    Migration {
+        /// The database.
+        name: String,
+        /// Which migration, and why.
+        source: MigrateError,
+    },
+    /// SQLite refused the file.
+    #[error("{} cannot be opened", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: sqlx::Error,
+    },
+    /// PostgreSQL does not answer, or refuses.
+    #[error("{server} cannot be used: is it running, and are user, password and database right?")]
+    Server {
+        /// The server.
+        server: String,
+        /// What it said.
+        source: sqlx::Error,
+    },
+    /// The server is too old.
+    #[error("{server} runs PostgreSQL {version}: spotter needs 15 or newer")]
+    TooOld {
+        /// The server.
+        server: String,
+        /// Its version.
+        version: String,
+    },
+    /// The server acknowledges what it has not flushed.
+    #[error(
+        "{server} has {setting} = off: it may lose what was acknowledged. Turn it on, or set postgres.allow_unsafe if \
+         losing sets is acceptable"
+    )]
+    Unsafe {
+        /// The server.
+        server: String,
+        /// The setting that is off.
+        setting: &'static str,
+    },
+}
+
+impl OpenError {
+    fn migration(name: String, source: MigrateError) -> Self {
+        if let MigrateError::VersionMissing(migration) = source {
+            return Self::Newer { name, migration };
+        }
+        Self::Migration { name, source }
+    }
+}
+
+impl Store {
+    /// Opens a database for a tool, beside a node that may be running. A tool writes only tables that no entity owns.
+    /// A file and its directory are made where they are missing.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Lock`] when the tables of a file are out of date and a node serves from it.
+    pub async fn open(database: &Database) -> Result<Self, OpenError> {
+        match database {
+            Database::File(path) => Ok(Self::on_file(sqlite::File::open(path).await?)),
+            Database::Server(server) => {
+                let connections = server.connect().await?;
+                let incarnation = connections.incarnation().await;
+                let incarnation =
+                    incarnation.map_err(|source| OpenError::Server { server: server.name(), source })?;
+                Ok(Self::on_server(connections, incarnation, None))
+            }
+        }
+    }
+
+    /// Opens a database to serve from it on `address`, and claims every shard under a new epoch, so that nothing
+    /// claimed before can still write. A file is locked until the store is dropped; a server that another node serves
+    /// from is waited for until that one has fallen silent, for some seconds at most.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Lock`] or [`OpenError::Served`] when another process serves from it.
+    pub async fn open_serving(database: &Database, address: &str) -> Result<(Self, Claim), OpenError> {
+        match database {
+            Database::File(path) => {
+                let (file, claim) = sqlite::File::open_serving(path, address).await?;
+                Ok((Self::on_file(file), claim))
+            }
+            Database::Server(server) => {
+                let connections = server.connect().await?;
+                let (claim, tenure) = postgres::begin(server, &connections, address).await?;
+                let incarnation = tenure.incarnation;
+                Ok((Self::on_server(connections, incarnation, Some(tenure)), claim))
+            }
+        }
+    }
+
+    /// Brings the tables of a database up to this build.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn migrate(database: &Database) -> Result<(), OpenError> {
+        match database {
+            Database::File(path) => sqlite::File::open(path).await.map(|_| ()),
+            Database::Server(server) => server.migrate().await,
+        }
+    }
+
+    fn on_file(file: sqlite::File) -> Self {
+        let db = file.db();
+        Self { reads: db.reader.clone(), incarnation: file.incarnation, db, kept: Kept::File(file) }
+    }
+
+    fn on_server(connections: postgres::Connections, incarnation: Uuid, tenure: Option<Tenure>) -> Self {
+        Self {
+            db: connections.db.clone(),
+            reads: Pool::Postgres(connections.recovery.clone()),
+            incarnation,
+            kept: Kept::Server { connections, tenure },
+        }
+    }
+
+    /// The connections, for the tables that no entity owns. In a file, whoever takes the writing one keeps the journal
+    /// waiting: hold it for one short transaction.
+    pub fn db(&self) -> Db {
+        self.db.clone()
+    }
+
+    /// Moves what is committed from a file's log into the file, beside the commits that go on. Called often,
+    /// it keeps that work off the path of an acknowledgement; missed, it costs speed and nothing else. A server does
+    /// so by itself.
+    ///
+    /// # Errors
+    /// When the file does not answer.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        match &self.kept {
+            Kept::File(file) => file.checkpoint().await.map_err(unavailable),
+            Kept::Server { .. } => Ok(()),
+        }
+    }
+
+    /// Keeps the right to serve, and ends when it is lost; with a file, whose lock is held, never.
+    pub async fn until_void(&self) -> Void {
+        match &self.kept {
+            Kept::Server { tenure: Some(tenure), .. } => tenure.until_void().await,
+            Kept::Server { tenure: None, .. } | Kept::File(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits for what is being written and read, and closes the database; whoever asks later is told that the store is
+    /// away. The lock of a file stays until the store is dropped. A store that is dropped without this loses nothing.
+    pub async fn close(&self) {
+        match &self.kept {
+            Kept::File(file) => file.close().await,
+            Kept::Server { connections, tenure } => {
+                if let Some(tenure) = tenure {
+                    tenure.end().await;
+                }
+                connections.close().await;
+            }
+        }
+    }
+}
+
+/// What the store says when the database does not answer.
+fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Unavailable(error.into())
+}
+
+#[async_trait]
+impl Journal for Store {
+    fn incarnation(&self) -> Uuid {
+        self.incarnation
+    }
+
+    async fn commit(&self, node: Uuid, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
+        match &self.kept {
+            Kept::File(file) => file.commit(node, batch).await.map_err(unavailable),
+            Kept::Server { connections, tenure: Some(tenure) } => {
+                connections.commit(tenure, node, batch).await.map_err(unavailable)
+            }
+            Kept::Server { tenure: None, .. } => Ok(vec![Outcome::Fenced; batch.len()]),
+        }
+    }
+
+    async fn save(&self, node: Uuid, snapshots: &[SnapshotWrite]) -> Result<(), StoreError> {
+        match &self.kept {
+            Kept::File(file) => file.save(node, snapshots).await.map_err(unavailable),
+            Kept::Server { connections, tenure: Some(tenure) } => {
+                connections.save(tenure, node, snapshots).await.map_err(unavailable)
+            }
+            Kept::Server { tenure: None, .. } => Ok(()),
+        }
+    }
+
+    async fn load_all(
+        &self,
+        gym: GymId,
+        addresses: &[Address],
+    ) -> Result<Vec<(Address, Stored)>, StoreError> {
+        read::load_all(&self.reads, gym, addresses).await.map_err(unavailable)
+    }
+
+    async fn events(
+        &self,
+        gym: GymId,
+        address: Address,
+        since: Version,
+        limit: u32,
+    ) -> Result<Option<Vec<EventRow>>, StoreError> {
+        read::events(&self.reads, gym, address, since, limit).await.map_err(unavailable)
+    }
+
+    async fn running(&self, gym: GymId, owners: &[UserId]) -> Result<Vec<(Address, Version)>, StoreError> {
+        read::running(&self.reads, gym, owners).await.map_err(unavailable)
+    }
+
+    async fn letters(
+        &self,
+        gym: GymId,
+        recipient: UserId,
+        limit: u32,
+    ) -> Result<Vec<(LetterId, LetterRow)>, StoreError> {
+        letters::to(&self.reads, gym, recipient, limit).await.map_err(unavailable)
+    }
+
+    async fn recipients(&self, after: UserId, limit: u32) -> Result<Vec<(GymId, UserId)>, StoreError> {
+        letters::recipients(&self.reads, after, limit).await.map_err(unavailable)
+    }
+
+    async fn reminders(&self, until: Timestamp, limit: u32) -> Result<Vec<Reminder>, StoreError> {
+        letters::reminders(&self.reads, until, limit).await.map_err(unavailable)
+    }
+
+    async fn version_of(
+        &self,
+        gym: GymId,
+        address: Address,
+        command: CommandId,
+    ) -> Result<Option<Version>, StoreError> {
+        read::version_of(&self.reads, gym, address, command).await.map_err(unavailable)
+    }
+}

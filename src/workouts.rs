@@ -1,7 +1,6 @@
 //! Workouts as coaches wrote them: revisions that never change.
 
 use spotter_protocol::{GymId, Timestamp, Workout, WorkoutId};
-use sqlx::Row;
 
 use crate::db::{self, Db};
 
@@ -39,19 +38,19 @@ impl Workouts {
         let mut tx = self.db.write().await?;
         for workout in revisions {
             let body = serde_json::to_string(workout).map_err(|error| sqlx::Error::Encode(error.into()))?;
-            let inserted = sqlx::query(
+            let inserted = db::query(
                 "INSERT INTO workouts (gym, id, revision, title, body, created_at)
                  VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (gym, id, revision) DO NOTHING",
             )
-            .bind(&gym.0.as_bytes()[..])
-            .bind(&workout.id.0.as_bytes()[..])
+            .bind(gym.0)
+            .bind(workout.id.0)
             .bind(workout.revision)
             .bind(workout.title.as_str())
             .bind(body)
             .bind(now.0)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
-            if inserted.rows_affected() == 0 {
+            if inserted == 0 {
                 return Err(WorkoutError::Taken { revision: workout.revision });
             }
         }
@@ -68,18 +67,18 @@ impl Workouts {
         id: WorkoutId,
         revision: Option<u32>,
     ) -> Result<Option<Workout>, WorkoutError> {
-        let row = sqlx::query(
+        let row = db::query(
             "SELECT body FROM workouts WHERE gym = $1 AND id = $2 AND ($3 IS NULL OR revision = $3)
              ORDER BY revision DESC LIMIT 1",
         )
-        .bind(&gym.0.as_bytes()[..])
-        .bind(&id.0.as_bytes()[..])
+        .bind(gym.0)
+        .bind(id.0)
         .bind(revision)
         .fetch_optional(&self.db.reader)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let body: &str = row.try_get("body")?;
-        Ok(Some(serde_json::from_str(body).map_err(|error| db::unreadable("body", error))?))
+        let body: String = row.get("body")?;
+        Ok(Some(serde_json::from_str(&body).map_err(|error| db::unreadable("body", error))?))
     }
 }
 

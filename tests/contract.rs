@@ -1,26 +1,22 @@
-//! The SQLite store keeps the contract that every store keeps.
+//! The stores keep the contract that every journal keeps.
 
-#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
 
-use std::path::PathBuf;
+#[path = "support/postgres.rs"]
+mod postgres;
+#[path = "support/store.rs"]
+mod store;
 
 use async_trait::async_trait;
-use spotter::store::SqliteStore;
+use spotter::db;
 use spotter_actors::contract::Subject;
-use spotter_actors::{Claim, DeadLetters, Journal, contract_tests};
+use spotter_actors::{Claim, DeadLetters, Journal};
 use spotter_protocol::{Reps, SessionId, SetId, Shard, UserId};
-use sqlx::Row;
-use tempfile::TempDir;
+use store::Serving;
 use uuid::Uuid;
 
-struct Sqlite {
-    store: SqliteStore,
-    claim: Claim,
-    _directory: TempDir,
-}
-
 #[async_trait]
-impl Subject for Sqlite {
+impl Subject for Serving {
     fn journal(&self) -> &dyn Journal {
         &self.store
     }
@@ -34,25 +30,27 @@ impl Subject for Sqlite {
     }
 
     async fn steal(&self, shard: Shard) {
-        let stolen = sqlx::query("UPDATE shards SET epoch = epoch + 1, node = ? WHERE shard = ?");
-        let stolen = stolen.bind(Uuid::from_u128(2).as_bytes().to_vec()).bind(shard.number());
-        stolen.execute(&self.store.db().writer).await.unwrap();
+        let stolen = db::query("UPDATE shards SET epoch = epoch + 1, node = $1 WHERE shard = $2");
+        let stolen = stolen.bind(Uuid::from_u128(2)).bind(shard.number());
+        assert_eq!(stolen.execute(&self.store.db().writer).await.unwrap(), 1);
     }
 
     async fn sets_of(&self, owner: UserId) -> Vec<(SessionId, SetId, Option<Reps>)> {
-        let rows = sqlx::query("SELECT session, set_id, reps FROM sets WHERE owner = ? ORDER BY 1, 2");
-        let rows = rows.bind(owner.0.as_bytes().to_vec()).fetch_all(&self.store.db().reader).await.unwrap();
-        let id = |bytes: Vec<u8>| Uuid::from_slice(&bytes).unwrap();
+        let rows = db::query("SELECT session, set_id, reps FROM sets WHERE owner = $1 ORDER BY 1, 2");
+        let rows = rows.bind(owner.0).fetch_all(&self.store.db().reader).await.unwrap();
         let reps = |reps: Option<u32>| reps.map(|reps| Reps::new(reps).unwrap());
-        rows.iter().map(|row| (SessionId(id(row.get(0))), SetId(id(row.get(1))), reps(row.get(2)))).collect()
+        let set = |row: &db::Row| {
+            let (session, set) = (row.get("session").unwrap(), row.get("set_id").unwrap());
+            (SessionId(session), SetId(set), reps(row.get("reps").unwrap()))
+        };
+        rows.iter().map(set).collect()
     }
 }
 
-async fn open() -> Sqlite {
-    let directory = tempfile::tempdir().unwrap();
-    let path: PathBuf = directory.path().join("spotter.db");
-    let (store, claim) = SqliteStore::open_serving(&path).await.unwrap();
-    Sqlite { store, claim, _directory: directory }
+mod on_a_file {
+    spotter_actors::contract_tests!(crate::store::on_file);
 }
 
-contract_tests!(open);
+mod on_a_server {
+    spotter_actors::contract_tests!(crate::store::on_server);
+}

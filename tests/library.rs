@@ -1,16 +1,21 @@
-//! What the SQLite store answers to decisions: prescriptions, earlier bests and rosters, each within its gym.
+//! What a store answers to decisions: prescriptions, earlier bests and rosters, each within its gym.
 
-#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
 
-use spotter::store::SqliteStore;
-use spotter_actors::{Append, Claim, EventRow, Journal, Library, Opening, Outcome, Remind};
+#[path = "support/postgres.rs"]
+mod postgres;
+#[path = "support/store.rs"]
+mod store;
+
+use spotter::db;
+use spotter_actors::{Append, EventRow, Journal, Library, Opening, Outcome, Remind};
 use spotter_protocol::{
     Address, Bests, ClientId, CommandId, ExerciseId, Grams, GymId, Load, LoadKind, Paused,
     PrescribedExercise, Reps, SessionEvent, SessionId, SetId, SetStatus, SetType, Stamp, StreamId, Target,
     Timestamp, Title, Unit, UserId, Version, Vocabulary, Workout, WorkoutId, WorkoutRef,
 };
 use spotter_rules::{Needs, ReadRow, SetRow};
-use tempfile::TempDir;
+use store::Serving;
 use uuid::Uuid;
 
 const GYM: GymId = GymId(Uuid::from_u128(1));
@@ -20,9 +25,36 @@ const COACH: UserId = UserId(Uuid::from_u128(0xc));
 const TODAY: Address = Address::session(ATHLETE, SessionId(Uuid::from_u128(100)));
 const NOW: Timestamp = Timestamp(1_000);
 
-#[tokio::test]
-async fn bests_are_the_heaviest_the_strongest_and_the_most_for_each_number_of_repetitions() {
-    let library = a_library().await;
+/// Each test on a file and on a server.
+macro_rules! on_both {
+    ($($test:ident)*) => {
+        mod on_a_file {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::a_library(super::store::on_file().await).await).await;
+            })*
+        }
+
+        mod on_a_server {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::a_library(super::store::on_server().await).await).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    bests_are_the_heaviest_the_strongest_and_the_most_for_each_number_of_repetitions
+    absent_entries_at_the_end_are_left_out
+    what_does_not_count_makes_no_best
+    a_question_may_name_an_earlier_moment
+    a_workout_brings_the_bests_of_its_exercises_and_stays_in_its_gym
+    a_roster_is_the_active_links_that_let_the_coach_see_sessions
+    the_roster_of_a_gym_is_every_athlete_of_it_and_of_no_other
+}
+
+async fn bests_are_the_heaviest_the_strongest_and_the_most_for_each_number_of_repetitions(library: Stocked) {
     library.log(1, vec![a_set(100, 5), a_set(120, 2), a_set(90, 12), a_set(95, 6)]).await;
 
     let [bests] = library.bests(&["back-squat"]).await.try_into().unwrap();
@@ -33,9 +65,7 @@ async fn bests_are_the_heaviest_the_strongest_and_the_most_for_each_number_of_re
     assert_eq!(bests.rep_max, per_reps.map(kg));
 }
 
-#[tokio::test]
-async fn absent_entries_at_the_end_are_left_out() {
-    let library = a_library().await;
+async fn absent_entries_at_the_end_are_left_out(library: Stocked) {
     library.log(1, vec![a_set(100, 3)]).await;
 
     let [bests] = library.bests(&["back-squat"]).await.try_into().unwrap();
@@ -43,9 +73,7 @@ async fn absent_entries_at_the_end_are_left_out() {
     assert_eq!(bests.rep_max, [kg(100); 3]);
 }
 
-#[tokio::test]
-async fn what_does_not_count_makes_no_best() {
-    let library = a_library().await;
+async fn what_does_not_count_makes_no_best(library: Stocked) {
     let heavier = || a_set(200, 5);
     let uncounted = vec![
         a_set(100, 5),
@@ -68,31 +96,27 @@ async fn what_does_not_count_makes_no_best() {
     assert_eq!(library.bests(&["deadlift"]).await, []);
 }
 
-#[tokio::test]
-async fn a_question_may_name_an_earlier_moment() {
-    let library = a_library().await;
+async fn a_question_may_name_an_earlier_moment(library: Stocked) {
     library.log(1, vec![SetRow { at: Timestamp(10), ..a_set(100, 5) }, a_set(200, 5)]).await;
 
     let needs = Needs { bests: vec![slug("back-squat")], before: Some(Timestamp(11)), ..Needs::default() };
-    let brief = library.store.brief(GYM, TODAY, &needs, NOW).await.unwrap();
+    let brief = library.0.store.brief(GYM, TODAY, &needs, NOW).await.unwrap();
 
     assert_eq!(brief.bests[0].heaviest, Some(kg(100)));
 }
 
-#[tokio::test]
-async fn a_workout_brings_the_bests_of_its_exercises_and_stays_in_its_gym() {
-    let library = a_library().await;
+async fn a_workout_brings_the_bests_of_its_exercises_and_stays_in_its_gym(library: Stocked) {
     let workout = a_workout(2);
     library.keep(&a_workout(1)).await;
     library.keep(&workout).await;
     library.log(1, vec![a_set(100, 5)]).await;
 
     let needs = Needs { workout: Some(workout.reference()), ..Needs::default() };
-    let brief = library.store.brief(GYM, TODAY, &needs, NOW).await.unwrap();
-    let elsewhere = library.store.brief(OTHER_GYM, TODAY, &needs, NOW).await.unwrap();
+    let brief = library.0.store.brief(GYM, TODAY, &needs, NOW).await.unwrap();
+    let elsewhere = library.0.store.brief(OTHER_GYM, TODAY, &needs, NOW).await.unwrap();
     let missing = WorkoutRef { revision: 3, ..workout.reference() };
     let missing = Needs { workout: Some(missing), ..Needs::default() };
-    let missing = library.store.brief(GYM, TODAY, &missing, NOW).await.unwrap();
+    let missing = library.0.store.brief(GYM, TODAY, &missing, NOW).await.unwrap();
 
     assert_eq!(brief.workout, Some(workout));
     assert_eq!(brief.bests[0].heaviest, Some(kg(100)));
@@ -100,9 +124,7 @@ async fn a_workout_brings_the_bests_of_its_exercises_and_stays_in_its_gym() {
     assert_eq!(missing, Default::default());
 }
 
-#[tokio::test]
-async fn a_roster_is_the_active_links_that_let_the_coach_see_sessions() {
-    let library = a_library().await;
+async fn a_roster_is_the_active_links_that_let_the_coach_see_sessions(library: Stocked) {
     let [seen, also_seen, invited, ended, unseen, foreign] = [1, 2, 3, 4, 5, 6].map(|n| user(0x100 + n));
     for athlete in [seen, also_seen, invited, ended, unseen] {
         library.user(GYM, athlete).await;
@@ -116,42 +138,34 @@ async fn a_roster_is_the_active_links_that_let_the_coach_see_sessions() {
     library.link(foreign, "active", "view_sessions").await;
 
     let needs = Needs { roster: true, ..Needs::default() };
-    let brief = library.store.brief(GYM, Address::room(COACH), &needs, NOW).await.unwrap();
+    let brief = library.0.store.brief(GYM, Address::room(COACH), &needs, NOW).await.unwrap();
 
-    assert_eq!(library.store.roster(GYM, COACH).await.unwrap(), [seen, also_seen]);
+    assert_eq!(library.0.store.roster(GYM, COACH).await.unwrap(), [seen, also_seen]);
     assert_eq!(brief.roster, [seen, also_seen]);
-    assert_eq!(library.store.roster(OTHER_GYM, COACH).await.unwrap(), []);
-    assert_eq!(library.store.roster(GYM, seen).await.unwrap(), []);
+    assert_eq!(library.0.store.roster(OTHER_GYM, COACH).await.unwrap(), []);
+    assert_eq!(library.0.store.roster(GYM, seen).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn the_roster_of_a_gym_is_every_athlete_of_it_and_of_no_other() {
-    let library = a_library().await;
+async fn the_roster_of_a_gym_is_every_athlete_of_it_and_of_no_other(library: Stocked) {
     let [ana, ben, foreign] = [1, 2, 3].map(|n| user(0x100 + n));
     library.user(GYM, ana).await;
     library.user(GYM, ben).await;
     library.user(OTHER_GYM, foreign).await;
 
     let shared = |gym: GymId| UserId(gym.0);
-    assert_eq!(library.store.roster(GYM, shared(GYM)).await.unwrap(), [ana, ben]);
-    assert_eq!(library.store.roster(OTHER_GYM, shared(OTHER_GYM)).await.unwrap(), [foreign]);
-    assert_eq!(library.store.roster(GYM, shared(OTHER_GYM)).await.unwrap(), []);
-}
-
-struct Stocked {
-    store: SqliteStore,
-    claim: Claim,
-    _directory: TempDir,
+    assert_eq!(library.0.store.roster(GYM, shared(GYM)).await.unwrap(), [ana, ben]);
+    assert_eq!(library.0.store.roster(OTHER_GYM, shared(OTHER_GYM)).await.unwrap(), [foreign]);
+    assert_eq!(library.0.store.roster(GYM, shared(OTHER_GYM)).await.unwrap(), []);
 }
 
 /// Two gyms, and a coach in the first.
-async fn a_library() -> Stocked {
-    let directory = tempfile::tempdir().unwrap();
-    let (store, claim) = SqliteStore::open_serving(&directory.path().join("spotter.db")).await.unwrap();
-    let library = Stocked { store, claim, _directory: directory };
+struct Stocked(Serving);
+
+async fn a_library(serving: Serving) -> Stocked {
+    let library = Stocked(serving);
     for (gym, slug) in [(GYM, "iron"), (OTHER_GYM, "steel")] {
-        let insert = sqlx::query("INSERT INTO gyms (id, slug, name, created_at) VALUES (?, ?, 'A gym', 0)");
-        insert.bind(bytes(gym.0)).bind(slug).execute(&library.store.db().writer).await.unwrap();
+        let insert = db::query("INSERT INTO gyms (id, slug, name, created_at) VALUES ($1, $2, 'A gym', 0)");
+        insert.bind(gym.0).bind(slug).execute(&library.0.store.db().writer).await.unwrap();
     }
     library.user(GYM, COACH).await;
     library
@@ -160,7 +174,7 @@ async fn a_library() -> Stocked {
 impl Stocked {
     async fn bests(&self, exercises: &[&str]) -> Vec<Bests> {
         let needs = Needs { bests: exercises.iter().map(|name| slug(name)).collect(), ..Needs::default() };
-        self.store.brief(GYM, TODAY, &needs, NOW).await.unwrap().bests
+        self.0.store.brief(GYM, TODAY, &needs, NOW).await.unwrap().bests
     }
 
     async fn log(&self, session: u128, sets: Vec<SetRow>) {
@@ -178,38 +192,37 @@ impl Stocked {
             address,
             stream: StreamId(Uuid::new_v4()),
             opening: Opening::Entity,
-            epoch: self.claim.epoch(address.shard()).unwrap(),
+            epoch: self.0.claim.epoch(address.shard()).unwrap(),
             events: vec![an_event(owner)],
             rows: rows.collect(),
             letters: Vec::new(),
             carried: Vec::new(),
             reminder: Remind::Keep,
         };
-        assert_eq!(self.store.commit(self.claim.node, &[append]).await.unwrap(), [Outcome::Committed]);
+        assert_eq!(self.0.store.commit(self.0.claim.node, &[append]).await.unwrap(), [Outcome::Committed]);
     }
 
     async fn keep(&self, workout: &Workout) {
-        let insert =
-            "INSERT INTO workouts (gym, id, revision, title, body, created_at) VALUES (?, ?, ?, ?, ?, 0)";
-        let insert = sqlx::query(insert).bind(bytes(GYM.0)).bind(bytes(workout.id.0)).bind(workout.revision);
+        let insert = "INSERT INTO workouts (gym, id, revision, title, body, created_at) VALUES ($1, $2, $3, $4, $5, 0)";
+        let insert = db::query(insert).bind(GYM.0).bind(workout.id.0).bind(workout.revision);
         let insert = insert.bind(workout.title.as_str()).bind(serde_json::to_string(workout).unwrap());
-        insert.execute(&self.store.db().writer).await.unwrap();
+        insert.execute(&self.0.store.db().writer).await.unwrap();
     }
 
     async fn user(&self, gym: GymId, user: UserId) {
         let insert =
-            "INSERT INTO users (id, gym, email, name, role, created_at) VALUES (?, ?, ?, 'A name', ?, 0)";
+            "INSERT INTO users (id, gym, email, name, role, created_at) VALUES ($1, $2, $3, 'A name', $4, 0)";
         let role = if user == COACH { "coach" } else { "athlete" };
-        let insert = sqlx::query(insert).bind(bytes(user.0)).bind(bytes(gym.0)).bind(user.to_string());
-        insert.bind(role).execute(&self.store.db().writer).await.unwrap();
+        let insert = db::query(insert).bind(user.0).bind(gym.0).bind(user.to_string());
+        insert.bind(role).execute(&self.0.store.db().writer).await.unwrap();
     }
 
     async fn link(&self, athlete: UserId, state: &str, permissions: &str) {
         let insert = "INSERT INTO links (id, gym, coach, athlete, state, permissions, created_at) \
-                      VALUES (?, ?, ?, ?, ?, ?, 0)";
-        let insert = sqlx::query(insert).bind(bytes(Uuid::new_v4())).bind(bytes(GYM.0)).bind(bytes(COACH.0));
-        let insert = insert.bind(bytes(athlete.0)).bind(state).bind(permissions);
-        insert.execute(&self.store.db().writer).await.unwrap();
+                      VALUES ($1, $2, $3, $4, $5, $6, 0)";
+        let insert = db::query(insert).bind(Uuid::new_v4()).bind(GYM.0).bind(COACH.0);
+        let insert = insert.bind(athlete.0).bind(state).bind(permissions);
+        insert.execute(&self.0.store.db().writer).await.unwrap();
     }
 }
 
@@ -281,8 +294,4 @@ fn slug(name: &str) -> ExerciseId {
 
 fn user(n: u128) -> UserId {
     UserId(Uuid::from_u128(n))
-}
-
-fn bytes(id: Uuid) -> Vec<u8> {
-    id.as_bytes().to_vec()
 }

@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use server::{Person, Server};
-use spotter::store::SqliteStore;
+use spotter::db;
+use spotter::store::{Database, Store};
 use spotter::workouts::Workouts;
 use spotter_protocol::{
     Actual, Address, Attention, Badge, ClientFrame, ClientId, Codec, Command, CommandFrame, Complete, Effort,
@@ -133,9 +134,9 @@ async fn two_hundred_phones_come_back_after_three_hours_and_nothing_is_lost_refu
 
 /// Stores a revision beside the running server, as the workouts of a gym are.
 async fn prescribe(server: &Server, workout: Workout) {
-    let store = SqliteStore::open(&server.data.join("spotter.db")).await.unwrap();
-    let gym = sqlx::query_scalar::<_, Vec<u8>>("SELECT id FROM gyms");
-    let gym = GymId(Uuid::from_slice(&gym.fetch_one(&store.db().reader).await.unwrap()).unwrap());
+    let store = Store::open(&Database::File(server.data.join("spotter.db"))).await.unwrap();
+    let gym = db::query("SELECT id FROM gyms").fetch_one(&store.db().reader).await.unwrap();
+    let gym = GymId(gym.get("id").unwrap());
     Workouts::new(store.db()).add(gym, &[workout], wire::now()).await.unwrap();
     store.close().await;
 }

@@ -4,25 +4,32 @@
 
 use std::path::Path;
 
-use spotter::store::{LockError, OpenError, SqliteStore};
+use spotter::db::{self, Pool};
+use spotter::store::{Database, LockError, OpenError, Store};
 use spotter_actors::{Append, Claim, Epoch, EventRow, Journal, Opening, Outcome, Remind};
 use spotter_protocol::{
     Address, ClientId, CommandId, GymId, Paused, SHARDS, SessionEvent, SessionId, Stamp, StreamId, Timestamp,
     UserId, Version, Vocabulary,
 };
-use sqlx::SqlitePool;
+use tempfile::TempDir;
 use uuid::Uuid;
 
 const GYM: GymId = GymId(Uuid::from_u128(1));
 const ADDRESS: Address = Address::session(UserId(Uuid::from_u128(2)), SessionId(Uuid::from_u128(3)));
 
+/// The file in a folder.
+fn at(folder: &TempDir) -> Database {
+    Database::File(folder.path().join("spotter.db"))
+}
+
 #[tokio::test]
 async fn every_commit_is_flushed_on_every_writing_connection() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, _) = SqliteStore::open_serving(&directory.path().join("spotter.db")).await.unwrap();
+    let (store, _) = Store::open_serving(&at(&directory), "here").await.unwrap();
 
     for _ in 0..2 {
-        let mut connection = store.db().writer.acquire().await.unwrap();
+        let Pool::Sqlite(writer) = store.db().writer else { panic!("a file") };
+        let mut connection = writer.acquire().await.unwrap();
         let synchronous: i64 =
             sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await.unwrap();
         let mode: String =
@@ -36,18 +43,17 @@ async fn every_commit_is_flushed_on_every_writing_connection() {
 #[tokio::test]
 async fn a_reading_connection_cannot_write() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&directory.path().join("spotter.db")).await.unwrap();
+    let store = Store::open(&at(&directory)).await.unwrap();
 
-    assert!(sqlx::query("DELETE FROM shards").execute(&store.db().reader).await.is_err());
+    assert!(db::query("DELETE FROM shards").execute(&store.db().reader).await.is_err());
 }
 
 #[tokio::test]
 async fn a_second_server_is_refused_and_told_who_serves() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("spotter.db");
-    let (first, _) = SqliteStore::open_serving(&path).await.unwrap();
+    let (first, _) = Store::open_serving(&at(&directory), "here").await.unwrap();
 
-    let refused = SqliteStore::open_serving(&path).await.unwrap_err();
+    let refused = Store::open_serving(&at(&directory), "here").await.unwrap_err();
 
     let lock = directory.path().join("spotter.lock");
     assert!(
@@ -57,16 +63,15 @@ async fn a_second_server_is_refused_and_told_who_serves() {
     );
     assert!(refused.to_string().contains(&lock.display().to_string()), "{refused}");
     drop(first);
-    SqliteStore::open_serving(&path).await.unwrap();
+    Store::open_serving(&at(&directory), "here").await.unwrap();
 }
 
 #[tokio::test]
 async fn a_tool_opens_beside_a_server_and_fences_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("spotter.db");
-    let (server, claim) = SqliteStore::open_serving(&path).await.unwrap();
+    let (server, claim) = Store::open_serving(&at(&directory), "here").await.unwrap();
 
-    let tool = SqliteStore::open(&path).await.unwrap();
+    let tool = Store::open(&at(&directory)).await.unwrap();
 
     assert_eq!(tool.incarnation(), server.incarnation());
     assert_eq!(server.commit(claim.node, &[an_append(&claim)]).await.unwrap(), [Outcome::Committed]);
@@ -76,9 +81,9 @@ async fn a_tool_opens_beside_a_server_and_fences_nothing() {
 #[tokio::test]
 async fn tables_do_not_change_while_a_server_runs_in_the_directory() {
     let directory = tempfile::tempdir().unwrap();
-    let (_server, _) = SqliteStore::open_serving(&directory.path().join("spotter.db")).await.unwrap();
+    let (_server, _) = Store::open_serving(&at(&directory), "here").await.unwrap();
 
-    let without_tables = SqliteStore::open(&directory.path().join("another.db")).await;
+    let without_tables = Store::open(&Database::File(directory.path().join("another.db"))).await;
 
     assert!(matches!(without_tables, Err(OpenError::Lock(LockError::Held { .. }))), "{without_tables:?}");
 }
@@ -86,12 +91,11 @@ async fn tables_do_not_change_while_a_server_runs_in_the_directory() {
 #[tokio::test]
 async fn each_opening_claims_every_shard_anew_and_fences_the_one_before() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("spotter.db");
-    let (store, first) = SqliteStore::open_serving(&path).await.unwrap();
+    let (store, first) = Store::open_serving(&at(&directory), "here").await.unwrap();
     store.close().await;
     drop(store);
 
-    let (store, second) = SqliteStore::open_serving(&path).await.unwrap();
+    let (store, second) = Store::open_serving(&at(&directory), "here").await.unwrap();
 
     assert_ne!(first.node, second.node);
     assert_eq!(first.epochs, vec![Some(Epoch(1)); usize::from(SHARDS)]);
@@ -103,7 +107,7 @@ async fn each_opening_claims_every_shard_anew_and_fences_the_one_before() {
 #[tokio::test]
 async fn what_was_committed_is_there_after_a_crash() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, claim) = SqliteStore::open_serving(&directory.path().join("spotter.db")).await.unwrap();
+    let (store, claim) = Store::open_serving(&at(&directory), "here").await.unwrap();
     let append = an_append(&claim);
     assert_eq!(store.commit(claim.node, std::slice::from_ref(&append)).await.unwrap(), [Outcome::Committed]);
 
@@ -112,7 +116,7 @@ async fn what_was_committed_is_there_after_a_crash() {
     for file in ["spotter.db", "spotter.db-wal"] {
         std::fs::copy(directory.path().join(file), crashed.path().join(file)).unwrap();
     }
-    let (reopened, later) = SqliteStore::open_serving(&crashed.path().join("spotter.db")).await.unwrap();
+    let (reopened, later) = Store::open_serving(&at(&crashed), "here").await.unwrap();
 
     let stored = reopened.load(GYM, ADDRESS).await.unwrap().unwrap();
     assert_eq!(stored.tail, append.events);
@@ -123,8 +127,8 @@ async fn what_was_committed_is_there_after_a_crash() {
 #[tokio::test]
 async fn each_new_file_begins_a_history_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
-    let one = SqliteStore::open(&directory.path().join("deep/down/spotter.db")).await.unwrap();
-    let other = SqliteStore::open(&directory.path().join("spotter.db")).await.unwrap();
+    let one = Store::open(&Database::File(directory.path().join("deep/down/spotter.db"))).await.unwrap();
+    let other = Store::open(&at(&directory)).await.unwrap();
 
     assert_ne!(one.incarnation(), other.incarnation());
 }
@@ -132,12 +136,11 @@ async fn each_new_file_begins_a_history_of_its_own() {
 #[tokio::test]
 async fn opening_again_changes_no_table() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("spotter.db");
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = Store::open(&at(&directory)).await.unwrap();
     let made = schema(&store.db().reader).await;
     store.close().await;
 
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = Store::open(&at(&directory)).await.unwrap();
 
     assert!(made.len() > 10);
     assert_eq!(schema(&store.db().reader).await, made);
@@ -146,14 +149,13 @@ async fn opening_again_changes_no_table() {
 #[tokio::test]
 async fn a_file_of_a_newer_build_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("spotter.db");
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = Store::open(&at(&directory)).await.unwrap();
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                  VALUES (9999, 'of tomorrow', TRUE, x'00', 0)";
-    sqlx::query(newer).execute(&store.db().writer).await.unwrap();
+    db::query(newer).execute(&store.db().writer).await.unwrap();
     store.close().await;
 
-    let refused = SqliteStore::open(&path).await.unwrap_err();
+    let refused = Store::open(&at(&directory)).await.unwrap_err();
 
     assert!(matches!(&refused, OpenError::Newer { migration: 9999, .. }), "{refused:?}");
     assert!(refused.to_string().contains("newer spotter"), "{refused}");
@@ -166,7 +168,7 @@ async fn a_file_that_is_no_database_is_refused_by_name() {
     std::fs::write(&path, "not a database, but a text that is long enough to be looked at ".repeat(20))
         .unwrap();
 
-    let refused = SqliteStore::open(&path).await.unwrap_err();
+    let refused = Store::open(&at(&directory)).await.unwrap_err();
 
     assert!(refused.to_string().contains("spotter.db"), "{refused}");
     assert!(is_untouched(&path));
@@ -176,7 +178,8 @@ fn is_untouched(path: &Path) -> bool {
     std::fs::read(path).unwrap().starts_with(b"not a database")
 }
 
-async fn schema(pool: &SqlitePool) -> Vec<(String, Option<String>)> {
+async fn schema(pool: &Pool) -> Vec<(String, Option<String>)> {
+    let Pool::Sqlite(pool) = pool else { panic!("a file") };
     let tables = "SELECT name, sql FROM sqlite_schema UNION ALL
                   SELECT description, hex(checksum) || installed_on FROM _sqlx_migrations ORDER BY 1, 2";
     sqlx::query_as(tables).fetch_all(pool).await.unwrap()

@@ -5,6 +5,7 @@ use spotter_protocol::{LinkId, Notice, Role, Timestamp};
 use super::notify::notify;
 use super::{AccountError, Accounts, Email, Gym, Permissions};
 use crate::clock::new_id;
+use crate::db;
 
 /// A link as it shall be.
 #[derive(Clone, Debug)]
@@ -39,18 +40,18 @@ impl Accounts {
         }
         let mut tx = self.db.write().await?;
         for (coach, athlete, permissions) in ready {
-            sqlx::query(
+            db::query(
                 "INSERT INTO links (id, gym, coach, athlete, state, permissions, created_at)
                  VALUES ($1, $2, $3, $4, 'active', $5, $6)
                  ON CONFLICT (coach, athlete) DO UPDATE SET state = 'active', permissions = excluded.permissions",
             )
-            .bind(&LinkId(new_id(now)).0.as_bytes()[..])
-            .bind(&gym.id.0.as_bytes()[..])
-            .bind(&coach.0.as_bytes()[..])
-            .bind(&athlete.0.as_bytes()[..])
+            .bind(LinkId(new_id(now)).0)
+            .bind(gym.id.0)
+            .bind(coach.0)
+            .bind(athlete.0)
             .bind(permissions)
             .bind(now.0)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             for (to, with) in [(coach, athlete), (athlete, coach)] {
                 notify(&mut tx, gym.id, to, with, Notice::linked(with), now).await?;
@@ -90,18 +91,20 @@ impl Accounts {
         permissions: Option<&Permissions>,
     ) -> Result<(), AccountError> {
         let (by, of) = (self.user_by_email(gym, coach).await?, self.user_by_email(gym, athlete).await?);
-        let changed = sqlx::query(
+        let mut tx = self.db.write().await?;
+        let changed = db::query(
             "UPDATE links SET state = $1, permissions = coalesce($2, permissions)
              WHERE coach = $3 AND athlete = $4 AND gym = $5 AND state = 'active'",
         )
         .bind(state)
         .bind(permissions.map(ToString::to_string))
-        .bind(&by.id.0.as_bytes()[..])
-        .bind(&of.id.0.as_bytes()[..])
-        .bind(&gym.id.0.as_bytes()[..])
-        .execute(&self.db.writer)
+        .bind(by.id.0)
+        .bind(of.id.0)
+        .bind(gym.id.0)
+        .execute(&mut tx)
         .await?;
-        match changed.rows_affected() {
+        tx.commit().await?;
+        match changed {
             0 => Err(AccountError::NotLinked(coach.clone(), athlete.clone())),
             _ => Ok(()),
         }
@@ -110,10 +113,8 @@ impl Accounts {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Row;
-
     use crate::accounts::tests::{NOW, a_db, a_gym, a_user};
-    use crate::db::Db;
+    use crate::db::{self, Db};
 
     use super::*;
 
@@ -138,9 +139,9 @@ mod tests {
         accounts.add_links(&gym, &[link("cleo", "ada", "message")], NOW).await.unwrap();
         accounts.add_links(&gym, &[link("cleo", "ada", "view_sessions")], NOW).await.unwrap();
 
-        let rows = sqlx::query("SELECT permissions FROM links").fetch_all(&db.reader).await.unwrap();
+        let rows = db::query("SELECT permissions FROM links").fetch_all(&db.reader).await.unwrap();
         assert_eq!(rows.len(), 1);
-        assert_eq!(rows[0].get::<String, _>("permissions"), "view_sessions");
+        assert_eq!(rows[0].get::<String>("permissions").unwrap(), "view_sessions");
     }
 
     #[tokio::test]
@@ -156,8 +157,9 @@ mod tests {
         assert!(matches!(ended, Err(AccountError::NotLinked(..))));
         let changed = accounts.set_permissions(&gym, &cleo, &ada, &Permissions::default()).await;
         assert!(matches!(changed, Err(AccountError::NotLinked(..))));
-        let row = sqlx::query("SELECT state, permissions FROM links").fetch_one(&db.reader).await.unwrap();
-        assert_eq!([row.get::<String, _>(0), row.get(1)], ["ended", "log_sets"]);
+        let row = db::query("SELECT state, permissions FROM links").fetch_one(&db.reader).await.unwrap();
+        let is = |column| row.get::<String>(column).unwrap();
+        assert_eq!([is("state"), is("permissions")], ["ended", "log_sets"]);
         accounts.add_links(&gym, &[link("cleo", "ada", "message")], NOW).await.unwrap();
         accounts.end_link(&gym, &cleo, &ada).await.unwrap();
     }

@@ -5,10 +5,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 use spotter_protocol::{LinkPermission, Name, Role};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
-use crate::db;
+use crate::db::{self, Row};
 
 /// How people name a gym when they sign in: 1 to 40 characters of `a`–`z`, `0`–`9` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -123,13 +121,13 @@ pub fn role_named(name: &str) -> Option<Role> {
 }
 
 /// Reads a column that names a role.
-pub(super) fn role_of(row: &SqliteRow, column: &str) -> Result<Role, sqlx::Error> {
-    role_named(row.try_get(column)?).ok_or_else(|| db::unreadable(column, "no such role"))
+pub(super) fn role_of(row: &Row, column: &str) -> Result<Role, sqlx::Error> {
+    role_named(&row.get::<String>(column)?).ok_or_else(|| db::unreadable(column, "no such role"))
 }
 
 /// Reads a column that holds a person's or a gym's name.
-pub(super) fn name_of(row: &SqliteRow, column: &str) -> Result<Name, sqlx::Error> {
-    let text: Box<str> = row.try_get::<String, _>(column)?.into();
+pub(super) fn name_of(row: &Row, column: &str) -> Result<Name, sqlx::Error> {
+    let text: Box<str> = row.get::<String>(column)?.into();
     Name::try_from(text).map_err(|error| db::unreadable(column, error))
 }
 

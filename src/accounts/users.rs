@@ -2,12 +2,10 @@
 
 use serde::Serialize;
 use spotter_protocol::{Name, Role, Timestamp, UserId};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::{AccountError, Accounts, Email, Gym, gym_of, is_taken, names};
 use crate::clock::new_id;
-use crate::db;
+use crate::db::{self, Row};
 
 /// An account. Its JSON is the API's user object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -76,18 +74,18 @@ impl Accounts {
         for NewUser { email, name, role, password_hash } in users {
             let (id, gym) = (UserId(new_id(now)), gym.clone());
             let user = User { id, name, email, role, gym, generation: 0 };
-            let inserted = sqlx::query(
+            let inserted = db::query(
                 "INSERT INTO users (id, gym, email, name, role, password_hash, created_at)
                  VALUES ($1, $2, $3, $4, $5, $6, $7)",
             )
-            .bind(&user.id.0.as_bytes()[..])
-            .bind(&user.gym.id.0.as_bytes()[..])
+            .bind(user.id.0)
+            .bind(user.gym.id.0)
             .bind(user.email.as_str())
             .bind(user.name.as_str())
             .bind(user.role.as_str())
             .bind(password_hash)
             .bind(now.0)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await;
             match inserted {
                 Ok(_) => added.push(user),
@@ -104,8 +102,8 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub async fn users(&self, gym: &Gym, role: Option<Role>) -> Result<Vec<UserRow>, AccountError> {
-        let rows = sqlx::query(select_users!("u.gym = $1 AND ($2 IS NULL OR u.role = $2) ORDER BY u.email"))
-            .bind(&gym.id.0.as_bytes()[..])
+        let rows = db::query(select_users!("u.gym = $1 AND ($2 IS NULL OR u.role = $2) ORDER BY u.email"))
+            .bind(gym.id.0)
             .bind(role.map(Role::as_str))
             .fetch_all(&self.db.reader)
             .await?;
@@ -126,10 +124,7 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub async fn user(&self, id: UserId) -> Result<Option<User>, AccountError> {
-        let row = sqlx::query(select_users!("u.id = $1"))
-            .bind(&id.0.as_bytes()[..])
-            .fetch_optional(&self.db.reader)
-            .await?;
+        let row = db::query(select_users!("u.id = $1")).bind(id.0).fetch_optional(&self.db.reader).await?;
         Ok(row.map(|row| user_row(&row)).transpose()?.map(|row| row.user))
     }
 
@@ -138,7 +133,7 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub async fn sign_in_row(&self, gym: &str, email: &str) -> Result<Option<UserRow>, AccountError> {
-        let row = sqlx::query(select_users!("g.slug = $1 AND u.email = $2"))
+        let row = db::query(select_users!("g.slug = $1 AND u.email = $2"))
             .bind(gym)
             .bind(email.to_lowercase())
             .fetch_optional(&self.db.reader)
@@ -151,12 +146,13 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub async fn set_role(&self, user: &User, role: Role) -> Result<(), AccountError> {
-        sqlx::query("UPDATE users SET role = $1 WHERE id = $2")
+        let mut tx = self.db.write().await?;
+        db::query("UPDATE users SET role = $1 WHERE id = $2")
             .bind(role.as_str())
-            .bind(&user.id.0.as_bytes()[..])
-            .execute(&self.db.writer)
+            .bind(user.id.0)
+            .execute(&mut tx)
             .await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// Sets a password and ends every sign-in of the account: no token made before is good any more.
@@ -165,29 +161,26 @@ impl Accounts {
     /// When the database does not answer.
     pub async fn set_password(&self, user: &User, password_hash: &str) -> Result<(), AccountError> {
         let mut tx = self.db.write().await?;
-        sqlx::query("UPDATE users SET password_hash = $1 WHERE id = $2")
+        db::query("UPDATE users SET password_hash = $1 WHERE id = $2")
             .bind(password_hash)
-            .bind(&user.id.0.as_bytes()[..])
-            .execute(&mut *tx)
+            .bind(user.id.0)
+            .execute(&mut tx)
             .await?;
-        sqlx::query("DELETE FROM refresh_tokens WHERE user = $1")
-            .bind(&user.id.0.as_bytes()[..])
-            .execute(&mut *tx)
-            .await?;
+        db::query("DELETE FROM refresh_tokens WHERE \"user\" = $1").bind(user.id.0).execute(&mut tx).await?;
         Ok(tx.commit().await?)
     }
 }
 
-fn user_row(row: &SqliteRow) -> Result<UserRow, sqlx::Error> {
+fn user_row(row: &Row) -> Result<UserRow, sqlx::Error> {
     let user = User {
-        id: UserId(db::uuid(row, "id")?),
+        id: UserId(row.get("id")?),
         name: names::name_of(row, "name")?,
         email: db::parsed(row, "email")?,
         role: names::role_of(row, "role")?,
         gym: gym_of(row)?,
-        generation: row.try_get("generation")?,
+        generation: row.get("generation")?,
     };
-    Ok(UserRow { user, password_hash: row.try_get("password_hash")? })
+    Ok(UserRow { user, password_hash: row.get("password_hash")? })
 }
 
 #[cfg(test)]

@@ -2,11 +2,10 @@
 //! use of one means that two hold it, and ends the family for both.
 
 use spotter_protocol::{Millis, Timestamp, UserId};
-use sqlx::{Row, Sqlite, Transaction};
 use uuid::Uuid;
 
 use crate::accounts::User;
-use crate::db::{self, Db};
+use crate::db::{self, Db, Transaction};
 use crate::digest::{hex, sha256};
 
 /// Tokens kept for one account, used ones included: the oldest go first. At one exchange every fifteen minutes
@@ -32,10 +31,10 @@ impl RefreshTokens {
     /// When the database does not answer.
     pub async fn issue(&self, user: &User, now: Timestamp) -> Result<Option<String>, sqlx::Error> {
         let mut tx = self.db.write().await?;
-        let stands: Option<i64> = sqlx::query_scalar("SELECT 1 FROM users WHERE id = $1 AND generation = $2")
-            .bind(&user.id.0.as_bytes()[..])
+        let stands = db::query("SELECT 1 FROM users WHERE id = $1 AND generation = $2")
+            .bind(user.id.0)
             .bind(user.generation)
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut tx)
             .await?;
         if stands.is_none() {
             return Ok(None);
@@ -52,7 +51,7 @@ impl RefreshTokens {
     pub async fn rotate(&self, token: &str, now: Timestamp) -> Result<Option<(UserId, String)>, sqlx::Error> {
         let hash = sha256(token.as_bytes());
         // Who guesses does not hold up those who write.
-        let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM refresh_tokens WHERE hash = $1")
+        let known = db::query("SELECT 1 FROM refresh_tokens WHERE hash = $1")
             .bind(&hash[..])
             .fetch_optional(&self.db.reader)
             .await?;
@@ -60,28 +59,26 @@ impl RefreshTokens {
             return Ok(None);
         }
         let mut tx = self.db.write().await?;
-        let row = sqlx::query("SELECT family, user, expires_at, used_at FROM refresh_tokens WHERE hash = $1")
-            .bind(&hash[..])
-            .fetch_optional(&mut *tx)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let (family, user) = (db::uuid(&row, "family")?, UserId(db::uuid(&row, "user")?));
-        if row.try_get::<Option<i64>, _>("used_at")?.is_some() {
-            sqlx::query("DELETE FROM refresh_tokens WHERE family = $1")
-                .bind(&family.as_bytes()[..])
-                .execute(&mut *tx)
+        let row =
+            db::query("SELECT family, \"user\", expires_at, used_at FROM refresh_tokens WHERE hash = $1")
+                .bind(&hash[..])
+                .fetch_optional(&mut tx)
                 .await?;
+        let Some(row) = row else { return Ok(None) };
+        let (family, user): (Uuid, _) = (row.get("family")?, UserId(row.get("user")?));
+        if row.get::<Option<i64>>("used_at")?.is_some() {
+            db::query("DELETE FROM refresh_tokens WHERE family = $1").bind(family).execute(&mut tx).await?;
             tx.commit().await?;
             tracing::warn!(%user, "a refresh token was used twice: its family is ended");
             return Ok(None);
         }
-        if row.try_get::<i64, _>("expires_at")? <= now.0 {
+        if row.get::<i64>("expires_at")? <= now.0 {
             return Ok(None);
         }
-        sqlx::query("UPDATE refresh_tokens SET used_at = $1 WHERE hash = $2")
+        db::query("UPDATE refresh_tokens SET used_at = $1 WHERE hash = $2")
             .bind(now.0)
             .bind(&hash[..])
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         let next = self.insert(&mut tx, family, user, now).await?;
         tx.commit().await?;
@@ -90,27 +87,28 @@ impl RefreshTokens {
 
     async fn insert(
         &self,
-        tx: &mut Transaction<'_, Sqlite>,
+        tx: &mut Transaction,
         family: Uuid,
         user: UserId,
         now: Timestamp,
     ) -> Result<String, sqlx::Error> {
         let token = hex(&rand::random::<[u8; 32]>());
-        sqlx::query("INSERT INTO refresh_tokens (hash, family, user, expires_at) VALUES ($1, $2, $3, $4)")
+        db::query("INSERT INTO refresh_tokens (hash, family, \"user\", expires_at) VALUES ($1, $2, $3, $4)")
             .bind(&sha256(token.as_bytes())[..])
-            .bind(&family.as_bytes()[..])
-            .bind(&user.0.as_bytes()[..])
+            .bind(family)
+            .bind(user.0)
             .bind(now.shifted(self.ttl).0)
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
-        sqlx::query(
-            "DELETE FROM refresh_tokens WHERE user = $1 AND (expires_at <= $2 OR hash IN (
-                 SELECT hash FROM refresh_tokens WHERE user = $1 ORDER BY expires_at DESC LIMIT -1 OFFSET $3))",
+        db::query(
+            "DELETE FROM refresh_tokens WHERE \"user\" = $1 AND (expires_at <= $2 OR hash IN (
+                 SELECT hash FROM refresh_tokens WHERE \"user\" = $1 ORDER BY expires_at DESC
+                 LIMIT 9223372036854775807 OFFSET $3))",
         )
-        .bind(&user.0.as_bytes()[..])
+        .bind(user.0)
         .bind(now.0)
         .bind(KEPT_PER_USER)
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Ok(token)
     }
@@ -186,10 +184,10 @@ mod tests {
         assert_eq!(tokens.rotate(&token, later).await.unwrap(), None);
         tokens.issue(&user, later).await.unwrap().unwrap();
 
-        let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM refresh_tokens")
+        let kept = db::query("SELECT count(*) AS kept FROM refresh_tokens")
             .fetch_one(&tokens.db.reader)
             .await
             .unwrap();
-        assert_eq!(kept, 1);
+        assert_eq!(kept.get::<i64>("kept").unwrap(), 1);
     }
 }

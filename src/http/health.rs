@@ -13,6 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::Api;
 use super::problem::{Problem, ProblemKind};
+use crate::db;
 
 /// A store that takes longer is not one to send people to.
 const STORE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -48,7 +49,7 @@ async fn readyz(State(api): State<Arc<Api>>) -> Result<impl IntoResponse, Proble
     if !api.readiness.get() {
         return Err(Problem::saying(ProblemKind::Unavailable, "the node is starting or stopping"));
     }
-    let read = sqlx::query("SELECT 1 FROM gyms LIMIT 1").fetch_optional(&api.db.reader);
+    let read = db::query("SELECT 1 FROM gyms LIMIT 1").fetch_optional(&api.db.reader);
     match tokio::time::timeout(STORE_TIMEOUT, read).await {
         Ok(Ok(_)) => Ok("ready\n"),
         Ok(Err(_)) | Err(_) => Err(Problem::saying(ProblemKind::Unavailable, "the store does not answer")),

@@ -2,13 +2,11 @@
 
 use serde::Serialize;
 use spotter_protocol::{Name, Role, UserId};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::{Denied, Policy, unavailable};
 use crate::accounts::{Permissions, role_named};
 use crate::auth::Caller;
-use crate::db;
+use crate::db::{self, Row};
 
 /// People named at once, in the order of their names; a gym with more needs pages.
 const PEOPLE_MAX: i64 = 10_000;
@@ -56,9 +54,9 @@ impl Policy {
                           UNION SELECT coach FROM links WHERE athlete = $1 AND state = 'active')"
             ),
         };
-        let rows = sqlx::query(statement)
-            .bind(&caller.user.0.as_bytes()[..])
-            .bind(&caller.gym.0.as_bytes()[..])
+        let rows = db::query(statement)
+            .bind(caller.user.0)
+            .bind(caller.gym.0)
             .bind(PEOPLE_MAX)
             .fetch_all(&self.db.reader)
             .await
@@ -67,11 +65,12 @@ impl Policy {
     }
 }
 
-fn person(row: &SqliteRow) -> Result<Person, sqlx::Error> {
-    let role = role_named(row.try_get("role")?).ok_or_else(|| db::unreadable("role", "no such role"))?;
+fn person(row: &Row) -> Result<Person, sqlx::Error> {
+    let role =
+        role_named(&row.get::<String>("role")?).ok_or_else(|| db::unreadable("role", "no such role"))?;
     Ok(Person {
-        id: UserId(db::uuid(row, "id")?),
-        name: Name::clipped(row.try_get("name")?),
+        id: UserId(row.get("id")?),
+        name: Name::clipped(&row.get::<String>("name")?),
         role,
         permissions: db::parsed(row, "permissions")?,
     })

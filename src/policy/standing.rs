@@ -1,7 +1,6 @@
 //! Whether what a token says of its user is still so, and which gyms' rights have changed.
 
 use spotter_protocol::GymId;
-use sqlx::Row;
 
 use super::{Denied, Policy, unavailable};
 use crate::accounts::role_named;
@@ -28,15 +27,15 @@ impl Policy {
     /// # Errors
     /// [`Denied::Unavailable`] when the database does not answer.
     pub async fn standing(&self, caller: &Caller) -> Result<Standing, Denied> {
-        let row = sqlx::query("SELECT role, generation FROM users WHERE id = $1 AND gym = $2")
-            .bind(&caller.user.0.as_bytes()[..])
-            .bind(&caller.gym.0.as_bytes()[..])
+        let row = db::query("SELECT role, generation FROM users WHERE id = $1 AND gym = $2")
+            .bind(caller.user.0)
+            .bind(caller.gym.0)
             .fetch_optional(&self.db.reader)
             .await
             .map_err(unavailable)?;
         let Some(row) = row else { return Ok(Standing::SignedOut) };
-        let generation: u32 = row.try_get("generation").map_err(unavailable)?;
-        let role = role_named(row.try_get("role").map_err(unavailable)?);
+        let generation: u32 = row.get("generation").map_err(unavailable)?;
+        let role = role_named(&row.get::<String>("role").map_err(unavailable)?);
         Ok(if generation != caller.generation {
             Standing::SignedOut
         } else if role != Some(caller.role) {
@@ -61,10 +60,10 @@ impl Changes {
     /// # Errors
     /// When the database does not answer.
     pub async fn from_now(db: Db) -> Result<Self, sqlx::Error> {
-        let seen = sqlx::query_scalar("SELECT coalesce(max(policy_version), 0) FROM gyms")
+        let newest = db::query("SELECT coalesce(max(policy_version), 0) AS newest FROM gyms")
             .fetch_one(&db.reader)
             .await?;
-        Ok(Self { db, seen })
+        Ok(Self { db, seen: newest.get("newest")? })
     }
 
     /// The gyms in which a role, a link, a permission or a password has changed since the last call.
@@ -72,7 +71,7 @@ impl Changes {
     /// # Errors
     /// When the database does not answer: the next call tells of the same changes.
     pub async fn since_last(&mut self) -> Result<Vec<GymId>, sqlx::Error> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT id, policy_version FROM gyms WHERE policy_version > $1 ORDER BY policy_version LIMIT $2",
         )
         .bind(self.seen)
@@ -82,8 +81,8 @@ impl Changes {
         let mut seen = self.seen;
         let mut changed = Vec::with_capacity(rows.len());
         for row in &rows {
-            changed.push(GymId(db::uuid(row, "id")?));
-            seen = row.try_get("policy_version")?;
+            changed.push(GymId(row.get("id")?));
+            seen = row.get("policy_version")?;
         }
         self.seen = seen;
         Ok(changed)

@@ -81,11 +81,11 @@ impl Stage {
     }
 
     async fn link(&self, coach: &User, athlete: &User, state: &str, permissions: &[LinkPermission]) {
-        sqlx::query("INSERT INTO links VALUES ($1, $2, $3, $4, $5, $6, 0)")
-            .bind(&Uuid::new_v4().as_bytes()[..])
-            .bind(&coach.gym.id.0.as_bytes()[..])
-            .bind(&coach.id.0.as_bytes()[..])
-            .bind(&athlete.id.0.as_bytes()[..])
+        db::query("INSERT INTO links VALUES ($1, $2, $3, $4, $5, $6, 0)")
+            .bind(Uuid::new_v4())
+            .bind(coach.gym.id.0)
+            .bind(coach.id.0)
+            .bind(athlete.id.0)
             .bind(state)
             .bind(permissions.iter().copied().collect::<Permissions>().to_string())
             .execute(&self.db.writer)

@@ -3,32 +3,25 @@
 //! The writing connection flushes with every commit (`synchronous = FULL`): in WAL mode anything less may
 //! lose what was acknowledged when the power fails.
 
-mod columns;
 mod commit;
-mod dead_letters;
 mod insert;
 mod letters;
-mod library;
-mod read;
 mod rows;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use spotter_actors::{
-    Append, Claim, Epoch, EventRow, Journal, LetterId, LetterRow, Outcome, Reminder, SnapshotWrite,
-    StoreError, Stored,
-};
-use spotter_protocol::{Address, CommandId, GymId, SHARDS, Timestamp, UserId, Version};
-use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
+use spotter_actors::{Append, Claim, Epoch, Outcome, SnapshotWrite};
+use spotter_protocol::SHARDS;
+use sqlx::migrate::{Migrate, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, SqlitePool};
 use uuid::Uuid;
 
-use super::lock::{Lock, LockError};
-use crate::db::Db;
+use super::OpenError;
+use super::lock::Lock;
+use super::migrations::migration;
+use crate::db::{Db, Pool};
 
 /// How long a statement waits for another process (a tool) that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,64 +35,24 @@ const LOG_PAGES_MAX: &str = "16384";
 /// Memory for pages of the file, of the writing connection: 16 MiB.
 const WRITER_CACHE_KIB: &str = "-16384";
 
-/// The journal, the read models and the accounts of one node.
+/// An open file.
 #[derive(Debug)]
-pub struct SqliteStore {
+pub(super) struct File {
     writer: SqlitePool,
     reader: SqlitePool,
     checkpointer: SqlitePool,
-    incarnation: Uuid,
+    pub(super) incarnation: Uuid,
     /// Held by a server, not by a tool.
     _lock: Option<Lock>,
 }
 
-/// Why a store could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The directory cannot be made.
-    #[error("the data directory {} cannot be made", path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Another process serves from it, or its lock cannot be used.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// A newer build has changed its tables: use that build, or a backup from before it.
-    #[error("{} was changed by a newer spotter (migration {migration}), and this build cannot read it", path.display())]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The first migration that this build does not have.
-        migration: i64,
-    },
-    /// Its tables could not be brought up to date; they are as they were.
-    #[error("the tables of {} cannot be brought up to date", path.display())]
-    Migration {
-        /// The file.
-        path: PathBuf,
-        /// Which migration, and why.
-        source: MigrateError,
-    },
-    /// SQLite refused the file.
-    #[error("{} cannot be opened", path.display())]
-    Database {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        source: sqlx::Error,
-    },
-}
-
-impl SqliteStore {
+impl File {
     /// Opens the file at `path` for a tool, beside a server that may be running: directory and file are made
     /// where they are missing. A tool writes only tables that no entity owns.
     ///
     /// # Errors
     /// See [`OpenError`]; [`OpenError::Lock`] when the tables are out of date and a server is running.
-    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(super) async fn open(path: &Path) -> Result<Self, OpenError> {
         let directory = make_directory(path)?;
         Self::open_in(path, &directory, None).await
     }
@@ -109,11 +62,11 @@ impl SqliteStore {
     ///
     /// # Errors
     /// See [`OpenError`]; [`OpenError::Lock`] when another process serves from the directory.
-    pub async fn open_serving(path: &Path) -> Result<(Self, Claim), OpenError> {
+    pub(super) async fn open_serving(path: &Path, address: &str) -> Result<(Self, Claim), OpenError> {
         let directory = make_directory(path)?;
         let lock = Lock::take(&directory)?;
         let store = Self::open_in(path, &directory, Some(lock)).await?;
-        let claim = store.claim().await.map_err(|source| database(path, source))?;
+        let claim = store.claim(address).await.map_err(|source| database(path, source))?;
         Ok((store, claim))
     }
 
@@ -122,15 +75,24 @@ impl SqliteStore {
         let writer = writer(path).await.map_err(failed)?;
         migrate(&writer, path, directory, lock.is_some()).await?;
         let incarnation = sqlx::query_scalar::<_, Vec<u8>>("SELECT incarnation FROM meta");
-        let incarnation = incarnation.fetch_one(&writer).await.and_then(columns::uuid).map_err(failed)?;
+        let incarnation = incarnation.fetch_one(&writer).await.and_then(uuid).map_err(failed)?;
         let (reader, checkpointer) = (reader(path), pool(1).connect_lazy_with(writing(path)));
         Ok(Self { writer, reader, checkpointer, incarnation, _lock: lock })
     }
 
-    async fn claim(&self) -> sqlx::Result<Claim> {
+    async fn claim(&self, address: &str) -> sqlx::Result<Claim> {
         let node = Uuid::new_v4();
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query("DELETE FROM nodes").execute(&mut *transaction).await?;
+        let listed = sqlx::query(
+            "INSERT INTO nodes (node, address, build, started_at, renewed_at)
+             SELECT ?, ?, ?, now, now FROM (SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now)",
+        );
+        let listed = listed.bind(blob(node)).bind(address).bind(env!("CARGO_PKG_VERSION"));
+        listed.execute(&mut *transaction).await?;
         let claimed = sqlx::query("UPDATE shards SET epoch = epoch + 1, node = ? RETURNING shard, epoch");
-        let claimed = claimed.bind(columns::blob(node)).fetch_all(&self.writer).await?;
+        let claimed = claimed.bind(blob(node)).fetch_all(&mut *transaction).await?;
+        transaction.commit().await?;
         let mut epochs = vec![None; usize::from(SHARDS)];
         for row in claimed {
             let shard = usize::from(row.try_get::<u16, _>("shard")?);
@@ -143,8 +105,18 @@ impl SqliteStore {
 
     /// The connections, for the tables that no entity owns. Whoever takes the writing one keeps the journal
     /// waiting: hold it for one short transaction.
-    pub fn db(&self) -> Db {
-        Db { writer: self.writer.clone(), reader: self.reader.clone() }
+    pub(super) fn db(&self) -> Db {
+        Db { writer: Pool::Sqlite(self.writer.clone()), reader: Pool::Sqlite(self.reader.clone()) }
+    }
+
+    /// Writes a batch and answers each append in order.
+    pub(super) async fn commit(&self, node: Uuid, batch: &[Append]) -> sqlx::Result<Vec<Outcome>> {
+        commit::commit(&self.writer, node, batch).await
+    }
+
+    /// Writes snapshots with their rows.
+    pub(super) async fn save(&self, node: Uuid, snapshots: &[SnapshotWrite]) -> sqlx::Result<()> {
+        commit::save(&self.writer, node, snapshots).await
     }
 
     /// Moves what is committed from the log into the file, beside the commits that go on. Called often,
@@ -152,15 +124,15 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When the file does not answer.
-    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+    pub(super) async fn checkpoint(&self) -> sqlx::Result<()> {
         let moved = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&self.checkpointer).await;
-        moved.map(|_| ()).map_err(unavailable)
+        moved.map(|_| ())
     }
 
     /// Waits for what is being written and read, moves the log into the file, and closes it; whoever asks
     /// later is told that the store is away. The lock stays until the store is dropped. A store that is
     /// dropped without this loses nothing: its log is read at the next opening.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         self.reader.close().await;
         self.checkpointer.close().await;
         self.writer.close().await;
@@ -225,15 +197,6 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 
 /// Every change to the tables, in order. One that has been applied is never edited.
 fn migrations() -> Migrator {
-    let migration = |version, description: &'static str, sql: &'static str| {
-        Migration::new(
-            version,
-            description.into(),
-            MigrationType::Simple,
-            sqlx::SqlStr::from_static(sql),
-            false,
-        )
-    };
     Migrator::with_migrations(vec![
         migration(1, "journal", include_str!("../../migrations/sqlite/0001_journal.sql")),
         migration(2, "accounts", include_str!("../../migrations/sqlite/0002_accounts.sql")),
@@ -242,18 +205,14 @@ fn migrations() -> Migrator {
         migration(5, "dead letters", include_str!("../../migrations/sqlite/0005_dead_letters.sql")),
         migration(6, "policy version", include_str!("../../migrations/sqlite/0006_policy_version.sql")),
         migration(7, "streams", include_str!("../../migrations/sqlite/0007_streams.sql")),
+        migration(8, "nodes", include_str!("../../migrations/sqlite/0008_nodes.sql")),
     ])
 }
 
 /// Brings the tables up to date. A tool that finds them out of date takes the server's lock meanwhile: tables
 /// do not change under a running server.
 async fn migrate(writer: &SqlitePool, path: &Path, directory: &Path, locked: bool) -> Result<(), OpenError> {
-    let failed = |source| {
-        if let MigrateError::VersionMissing(migration) = source {
-            return OpenError::Newer { path: path.to_owned(), migration };
-        }
-        OpenError::Migration { path: path.to_owned(), source }
-    };
+    let failed = |source| OpenError::migration(path.display().to_string(), source);
     let migrations = migrations();
     let mut connection = writer.acquire().await.map_err(|source| database(path, source))?;
     connection.ensure_migrations_table(&migrations.table_name).await.map_err(failed)?;
@@ -263,72 +222,14 @@ async fn migrate(writer: &SqlitePool, path: &Path, directory: &Path, locked: boo
     migrations.run_direct(None, &mut *connection, false).await.map_err(failed)
 }
 
-/// What the store says when SQLite does not answer.
-fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
-    StoreError::Unavailable(error.into())
+/// An id as it is bound.
+fn blob(id: Uuid) -> Vec<u8> {
+    id.as_bytes().to_vec()
 }
 
-#[async_trait]
-impl Journal for SqliteStore {
-    fn incarnation(&self) -> Uuid {
-        self.incarnation
-    }
-
-    async fn commit(&self, node: Uuid, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-        commit::commit(&self.writer, node, batch).await.map_err(unavailable)
-    }
-
-    async fn save(&self, node: Uuid, snapshots: &[SnapshotWrite]) -> Result<(), StoreError> {
-        commit::save(&self.writer, node, snapshots).await.map_err(unavailable)
-    }
-
-    async fn load_all(
-        &self,
-        gym: GymId,
-        addresses: &[Address],
-    ) -> Result<Vec<(Address, Stored)>, StoreError> {
-        read::load_all(&self.reader, gym, addresses).await.map_err(unavailable)
-    }
-
-    async fn events(
-        &self,
-        gym: GymId,
-        address: Address,
-        since: Version,
-        limit: u32,
-    ) -> Result<Option<Vec<EventRow>>, StoreError> {
-        read::events(&self.reader, gym, address, since, limit).await.map_err(unavailable)
-    }
-
-    async fn running(&self, gym: GymId, owners: &[UserId]) -> Result<Vec<(Address, Version)>, StoreError> {
-        read::running(&self.reader, gym, owners).await.map_err(unavailable)
-    }
-
-    async fn letters(
-        &self,
-        gym: GymId,
-        recipient: UserId,
-        limit: u32,
-    ) -> Result<Vec<(LetterId, LetterRow)>, StoreError> {
-        letters::to(&self.reader, gym, recipient, limit).await.map_err(unavailable)
-    }
-
-    async fn recipients(&self, after: UserId, limit: u32) -> Result<Vec<(GymId, UserId)>, StoreError> {
-        letters::recipients(&self.reader, after, limit).await.map_err(unavailable)
-    }
-
-    async fn reminders(&self, until: Timestamp, limit: u32) -> Result<Vec<Reminder>, StoreError> {
-        letters::reminders(&self.reader, until, limit).await.map_err(unavailable)
-    }
-
-    async fn version_of(
-        &self,
-        gym: GymId,
-        address: Address,
-        command: CommandId,
-    ) -> Result<Option<Version>, StoreError> {
-        read::version_of(&self.reader, gym, address, command).await.map_err(unavailable)
-    }
+/// An id as it is read.
+fn uuid(bytes: Vec<u8>) -> sqlx::Result<Uuid> {
+    Uuid::from_slice(&bytes).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 #[cfg(test)]
@@ -338,11 +239,11 @@ mod tests {
     #[tokio::test]
     async fn the_connection_beside_the_commits_flushes_too() {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&directory.path().join("spotter.db")).await.unwrap();
+        let file = File::open(&directory.path().join("spotter.db")).await.unwrap();
 
-        store.checkpoint().await.unwrap();
+        file.checkpoint().await.unwrap();
         let synchronous =
-            sqlx::query_scalar::<_, i64>("PRAGMA synchronous").fetch_one(&store.checkpointer).await;
+            sqlx::query_scalar::<_, i64>("PRAGMA synchronous").fetch_one(&file.checkpointer).await;
 
         assert_eq!(synchronous.unwrap(), 2, "FULL");
     }

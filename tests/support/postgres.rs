@@ -2,6 +2,7 @@
 //! started it, also when a test panics or is killed: a small shell keeps it, and reads a pipe that closes then.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+#![allow(clippy::disallowed_methods, reason = "a server is waited for where nothing else runs")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -179,8 +180,10 @@ impl Postgres {
     /// All of its processes, the first one first.
     pub fn processes(&self) -> Vec<u32> {
         let postmaster = self.postmaster();
-        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let children = all.filter(|pid| state_and_parent(*pid).is_some_and(|(_, parent)| parent == postmaster));
+        let all =
+            fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let children =
+            all.filter(|pid| state_and_parent(*pid).is_some_and(|(_, parent)| parent == postmaster));
         std::iter::once(postmaster).chain(children).collect()
     }
 

@@ -11,10 +11,12 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Row, Sqlite, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
-use super::columns::{self, blob, count};
+use super::super::columns::{self, count};
+use super::super::rows::{Holder, Rows};
+use super::blob;
 use super::insert::{Binding, FencedInsert};
 use super::letters;
-use super::rows::{Holder, Rows};
+use super::rows;
 
 /// SQLite locks for writing at the first write; a transaction that begins by reading may find it too late.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -155,7 +157,7 @@ async fn write(connection: &mut SqliteConnection, node: Uuid, appends: &[&Append
         let holder = Holder { gym: append.gym, owner: append.address.owner, epoch: append.epoch };
         rows.add(holder, &append.rows);
     }
-    rows.write(connection, node).await?;
+    rows::write(rows, connection, node).await?;
     letters::write(connection, node, appends).await
 }
 
@@ -248,7 +250,7 @@ async fn save_on(
             rows.add(holder, &write.rows);
         }
     }
-    rows.write(&mut transaction, node).await?;
+    rows::write(rows, &mut transaction, node).await?;
     transaction.commit().await
 }
 

@@ -5,7 +5,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 use uuid::Uuid;
 
-use super::columns::blob;
+use super::blob;
 
 /// The numbers of rows that a statement is prepared for, largest first: any number of rows is written with a
 /// few statements that are prepared once, instead of one that is prepared for that very number.

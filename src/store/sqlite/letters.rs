@@ -2,13 +2,12 @@
 
 use std::sync::LazyLock;
 
-use spotter_actors::{Append, LetterId, LetterRow, Remind, Reminder};
-use spotter_protocol::{Address, CommandId, GymId, Timestamp, UserId};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use spotter_actors::{Append, LetterId, LetterRow, Remind};
+use spotter_protocol::Timestamp;
+use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::columns::{self, blob};
+use super::blob;
 use super::insert::{Binding, FencedInsert};
 
 static LETTERS: LazyLock<FencedInsert> = LazyLock::new(|| {
@@ -104,70 +103,6 @@ async fn forget(connection: &mut SqliteConnection, node: Uuid, append: &Append) 
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Letters to a user, in the order in which they are to be carried.
-pub(super) async fn to(
-    reader: &SqlitePool,
-    gym: GymId,
-    recipient: UserId,
-    limit: u32,
-) -> sqlx::Result<Vec<(LetterId, LetterRow)>> {
-    let rows = sqlx::query(
-        "SELECT id, author, command, at, kind, body FROM letters WHERE recipient = ? AND gym = ?
-         ORDER BY id LIMIT ?",
-    );
-    let rows = rows.bind(blob(recipient.0)).bind(blob(gym.0)).bind(limit).fetch_all(reader).await?;
-    let letter = |row: &SqliteRow| {
-        let letter = LetterRow {
-            to: recipient,
-            author: UserId(columns::uuid(row.try_get("author")?)?),
-            command: CommandId(columns::uuid(row.try_get("command")?)?),
-            at: Timestamp(row.try_get("at")?),
-            kind: row.try_get("kind")?,
-            body: row.try_get("body")?,
-        };
-        Ok((LetterId(row.try_get("id")?), letter))
-    };
-    rows.iter().map(letter).collect()
-}
-
-/// Users above `after` with letters under way. A letter's gym is its recipient's, so any of them names it.
-pub(super) async fn recipients(
-    reader: &SqlitePool,
-    after: UserId,
-    limit: u32,
-) -> sqlx::Result<Vec<(GymId, UserId)>> {
-    let rows = sqlx::query(
-        "SELECT recipient, gym FROM letters WHERE recipient > ? GROUP BY recipient ORDER BY recipient LIMIT ?",
-    );
-    let rows = rows.bind(blob(after.0)).bind(limit).fetch_all(reader).await?;
-    let pair = |row: &SqliteRow| {
-        let gym = GymId(columns::uuid(row.try_get("gym")?)?);
-        Ok((gym, UserId(columns::uuid(row.try_get("recipient")?)?)))
-    };
-    rows.iter().map(pair).collect()
-}
-
-/// Reminders at `until` or before.
-pub(super) async fn reminders(
-    reader: &SqlitePool,
-    until: Timestamp,
-    limit: u32,
-) -> sqlx::Result<Vec<Reminder>> {
-    let rows = sqlx::query(
-        "SELECT owner, kind, id, gym, at FROM reminders WHERE at <= ? ORDER BY at, owner, kind, id LIMIT ?",
-    );
-    let rows = rows.bind(until.0).bind(limit).fetch_all(reader).await?;
-    let reminder = |row: &SqliteRow| {
-        let kind: &str = row.try_get("kind")?;
-        let kind = kind.parse().map_err(|error: &'static str| sqlx::Error::Decode(error.into()))?;
-        let owner = UserId(columns::uuid(row.try_get("owner")?)?);
-        let address = Address { kind, owner, id: columns::uuid(row.try_get("id")?)? };
-        let gym = GymId(columns::uuid(row.try_get("gym")?)?);
-        Ok(Reminder { at: Timestamp(row.try_get("at")?), gym, address })
-    };
-    rows.iter().map(reminder).collect()
 }
 
 fn bind_letter(binding: Binding, (append, letter): &(&Append, &LetterRow)) -> Binding {

@@ -1,15 +1,15 @@
-//! The read models beside the journal: a batch is folded to one row per key and written in the order of keys.
+//! The read models beside the journal.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use spotter_actors::Epoch;
-use spotter_protocol::{ExerciseId, GymId, SessionId, SetId, Shard, UserId};
-use spotter_rules::{MessageRow, ReadRow, SessionRow, SetRow};
+use spotter_protocol::Shard;
+use spotter_rules::{MessageRow, SessionRow, SetRow};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::columns::{blob, count, load_kind, phase, set_type, status, unit, version};
+use super::super::columns::{count, load_kind, phase, set_type, status, unit, version};
+use super::super::rows::{Holder, Rows};
+use super::blob;
 use super::insert::{Binding, FencedInsert};
 
 /// A session's row gives way only to one of the same version or a later: a snapshot may be saved late.
@@ -60,59 +60,22 @@ static SETS: LazyLock<FencedInsert> = LazyLock::new(|| {
     )
 });
 
-/// Under whose name a row is written.
-#[derive(Clone, Copy)]
-pub(super) struct Holder {
-    pub(super) gym: GymId,
-    pub(super) owner: UserId,
-    pub(super) epoch: Epoch,
+fn fence(holder: Holder, binding: Binding) -> Binding {
+    binding.bind(Shard::of(holder.owner).number()).bind(holder.epoch.0)
 }
 
-impl Holder {
-    fn fence(self, binding: Binding) -> Binding {
-        binding.bind(Shard::of(self.owner).number()).bind(self.epoch.0)
-    }
-}
-
-/// The read-model rows of a batch, one per key: of two rows of a key the later added stands.
-#[derive(Default)]
-pub(super) struct Rows<'a> {
-    sessions: BTreeMap<(UserId, SessionId), (Holder, &'a SessionRow)>,
-    messages: Vec<(Holder, &'a MessageRow)>,
-    sets: BTreeMap<(UserId, &'a ExerciseId, SessionId, SetId), (Holder, &'a SetRow)>,
-}
-
-impl<'a> Rows<'a> {
-    /// Adds the rows of one append or snapshot.
-    pub(super) fn add(&mut self, holder: Holder, rows: &'a [ReadRow]) {
-        for row in rows {
-            match row {
-                ReadRow::Session(row) => {
-                    self.sessions.insert((holder.owner, row.session), (holder, row));
-                }
-                ReadRow::Message(row) => self.messages.push((holder, row)),
-                ReadRow::Set(row) => {
-                    let key = (holder.owner, &row.exercise, row.session, row.set);
-                    self.sets.insert(key, (holder, row));
-                }
-            }
-        }
-    }
-
-    /// Writes them, where the fence lets them through.
-    pub(super) async fn write(self, connection: &mut SqliteConnection, node: Uuid) -> sqlx::Result<()> {
-        let sessions: Vec<_> = self.sessions.into_values().collect();
-        SESSIONS.write(connection, node, &sessions, bind_session).await?;
-        MESSAGES.write(connection, node, &self.messages, bind_message).await?;
-        let sets: Vec<_> = self.sets.into_values().collect();
-        SETS.write(connection, node, &sets, bind_set).await?;
-        Ok(())
-    }
+/// Writes them, where the fence lets them through.
+pub(super) async fn write(rows: Rows<'_>, connection: &mut SqliteConnection, node: Uuid) -> sqlx::Result<()> {
+    let sessions: Vec<_> = rows.sessions.into_values().collect();
+    SESSIONS.write(connection, node, &sessions, bind_session).await?;
+    MESSAGES.write(connection, node, &rows.messages, bind_message).await?;
+    let sets: Vec<_> = rows.sets.into_values().collect();
+    SETS.write(connection, node, &sets, bind_set).await?;
+    Ok(())
 }
 
 fn bind_session(binding: Binding, (holder, row): &(Holder, &SessionRow)) -> Binding {
-    holder
-        .fence(binding)
+    fence(*holder, binding)
         .bind(blob(holder.owner.0))
         .bind(blob(row.session.0))
         .bind(blob(holder.gym.0))
@@ -129,8 +92,7 @@ fn bind_session(binding: Binding, (holder, row): &(Holder, &SessionRow)) -> Bind
 }
 
 fn bind_message(binding: Binding, (holder, row): &(Holder, &MessageRow)) -> Binding {
-    holder
-        .fence(binding)
+    fence(*holder, binding)
         .bind(blob(holder.owner.0))
         .bind(blob(row.with.0))
         .bind(version(row.version))
@@ -143,8 +105,7 @@ fn bind_message(binding: Binding, (holder, row): &(Holder, &MessageRow)) -> Bind
 }
 
 fn bind_set(binding: Binding, (holder, row): &(Holder, &SetRow)) -> Binding {
-    holder
-        .fence(binding)
+    fence(*holder, binding)
         .bind(blob(holder.owner.0))
         .bind(row.exercise.as_str().to_owned())
         .bind(blob(row.session.0))

@@ -1,24 +1,13 @@
-//! How values of the protocol are written in columns: ids as 16 bytes, closed lists as words.
+//! How values of the protocol are written in columns: closed lists as words, numbers of 64 bits with a sign.
 
 use spotter_protocol::{LoadKind, Phase, SetStatus, SetType, Unit, Version};
-use uuid::Uuid;
-
-/// An id as it is bound.
-pub(super) fn blob(id: Uuid) -> Vec<u8> {
-    id.as_bytes().to_vec()
-}
-
-/// An id as it is read.
-pub(super) fn uuid(bytes: Vec<u8>) -> sqlx::Result<Uuid> {
-    Uuid::from_slice(&bytes).map_err(|error| sqlx::Error::Decode(error.into()))
-}
 
 /// A version as it is bound. None comes near the end of the range, except in a question.
 pub(super) fn version(version: Version) -> i64 {
     i64::try_from(version.0).unwrap_or(i64::MAX)
 }
 
-/// A count that uses all 64 bits, such as a client's `n`: SQLite's integers are signed, the bits are kept.
+/// A count that uses all 64 bits, such as a client's `n`: the columns are signed, the bits are kept.
 pub(super) fn count(count: u64) -> i64 {
     count.cast_signed()
 }

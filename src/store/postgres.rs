@@ -1,0 +1,217 @@
+//! The PostgreSQL store: a server that several may reach and one spotter serves from. Who serves holds a lease that
+//! it renews each second by the server's clock; whoever takes over raises every epoch, and what the one before still
+//! sends writes nothing.
+
+mod commit;
+mod statement;
+mod tables;
+mod tenure;
+
+use std::time::Duration;
+
+use spotter_actors::{Append, Outcome, SnapshotWrite};
+use sqlx::migrate::{Migrate, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
+use uuid::Uuid;
+
+pub use tenure::Void;
+pub(super) use tenure::{Tenure, begin};
+
+use super::OpenError;
+use super::migrations::migration;
+use crate::db::{Db, Pool};
+
+/// The oldest server that has what the statements need.
+const OLDEST: i32 = 150_000;
+/// How long a caller waits for a connection; then the store counts as away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that change accounts; they follow one another anyway.
+const ACCOUNT_WRITERS: u32 = 2;
+/// Connections that read entities, which nothing else may use: who wakes must not wait behind pages of history.
+const RECOVERY_MAX: u32 = 8;
+/// What the server ends by itself, so that no connection of a node that is paused or cut off holds a lock for long.
+const LIMITS: [(&str, &str); 4] = [
+    ("statement_timeout", "5s"),
+    ("lock_timeout", "3s"),
+    ("idle_in_transaction_session_timeout", "2s"),
+    ("tcp_user_timeout", "5s"),
+];
+/// Entities are only ever looked up by key; with statistics that are still those of an empty table the server would
+/// read all of a large one.
+const BY_KEY: [(&str, &str); 4] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+];
+
+/// How a server is used.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where it is, and as whom.
+    pub options: PgConnectOptions,
+    /// Statements of the journal in flight at once.
+    pub lanes: u32,
+    /// Connections that answer questions of people.
+    pub readers: u32,
+    /// Whether it may serve although it does not flush what it acknowledges.
+    pub allow_unsafe: bool,
+    /// Whether tables that are out of date are brought up to date.
+    pub migrate: bool,
+}
+
+/// The connections to a server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    /// Of the lanes, and of nobody else.
+    pub(super) lanes: PgPool,
+    /// Of entities that wake and subscribers that catch up.
+    pub(super) recovery: PgPool,
+    pub(super) db: Db,
+}
+
+impl Server {
+    /// The server as an error names it: no password.
+    pub(super) fn name(&self) -> String {
+        let database = self.options.get_database().unwrap_or_else(|| self.options.get_username());
+        format!("postgres://{}:{}/{database}", self.options.get_host(), self.options.get_port())
+    }
+
+    fn failed(&self, source: sqlx::Error) -> OpenError {
+        OpenError::Server { server: self.name(), source }
+    }
+
+    /// Connects, once it is known that the server keeps what it acknowledges and its tables are this build's.
+    pub(super) async fn connect(&self) -> Result<Connections, OpenError> {
+        let mut connection = self.options.clone().connect().await.map_err(|source| self.failed(source))?;
+        self.check(&mut connection).await?;
+        self.bring_up_to_date(&mut connection, self.migrate).await?;
+        connection.close().await.map_err(|source| self.failed(source))?;
+        let (lanes, recovery) = (self.lanes_pool(), self.pool(RECOVERY_MAX, &BY_KEY));
+        let writer = Pool::Postgres(self.pool(ACCOUNT_WRITERS, &[]));
+        let reader = Pool::Postgres(self.pool(self.readers, &[]));
+        Ok(Connections { lanes, recovery, db: Db { writer, reader } })
+    }
+
+    /// Brings the tables up to date, whether or not that is set.
+    pub(super) async fn migrate(&self) -> Result<(), OpenError> {
+        let mut connection = self.options.clone().connect().await.map_err(|source| self.failed(source))?;
+        self.check(&mut connection).await?;
+        self.bring_up_to_date(&mut connection, true).await
+    }
+
+    fn lanes_pool(&self) -> PgPool {
+        // The lease and a look at why nothing went in take turns with the lanes.
+        self.pool(self.lanes + 2, &BY_KEY)
+    }
+
+    fn pool(&self, connections: u32, settings: &[(&str, &str)]) -> PgPool {
+        let settings = LIMITS.iter().chain(settings).copied();
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .max_lifetime(None)
+            // A connection that died is noticed when it is used, and what was asked is asked again.
+            .test_before_acquire(false)
+            .connect_lazy_with(self.options.clone().options(settings).disable_statement_logging())
+    }
+
+    /// Whether the server is new enough and flushes what it acknowledges.
+    async fn check(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
+        let said = sqlx::query(
+            "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
+                 current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
+                 current_setting('synchronous_commit') AS synchronous_commit",
+        );
+        let said = said.fetch_one(connection).await.map_err(|source| self.failed(source))?;
+        let failed = |source| self.failed(source);
+        let number: i32 = said.try_get("number").map_err(failed)?;
+        if number < OLDEST {
+            let version = said.try_get("version").map_err(failed)?;
+            return Err(OpenError::TooOld { server: self.name(), version });
+        }
+        for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
+            let value: String = said.try_get(setting).map_err(failed)?;
+            if value == "off" && !self.allow_unsafe {
+                return Err(OpenError::Unsafe { server: self.name(), setting });
+            }
+            if value == "off" {
+                tracing::warn!(
+                    setting,
+                    "the server may lose what was acknowledged: allowed by postgres.allow_unsafe"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the tables with this build's; makes up what is missing when that is wished. The migrator holds an
+    /// advisory lock meanwhile: of two that start at once one waits.
+    async fn bring_up_to_date(&self, connection: &mut PgConnection, wished: bool) -> Result<(), OpenError> {
+        let migrations = migrations();
+        let failed = |source| OpenError::migration(self.name(), source);
+        if !wished {
+            connection.ensure_migrations_table(&migrations.table_name).await.map_err(failed)?;
+            let applied = connection.list_applied_migrations(&migrations.table_name).await.map_err(failed)?;
+            let missing = migrations.iter().count().saturating_sub(applied.len());
+            if missing > 0 {
+                return Err(OpenError::Behind { server: self.name(), missing });
+            }
+        }
+        migrations.run_direct(None, connection, false).await.map_err(failed)
+    }
+}
+
+impl Connections {
+    /// The name of the history this server has.
+    pub(super) async fn incarnation(&self) -> sqlx::Result<Uuid> {
+        sqlx::query_scalar("SELECT incarnation FROM meta").fetch_one(&self.recovery).await
+    }
+
+    /// Writes a batch and answers each append in order; what `node` does not hold is fenced.
+    pub(super) async fn commit(
+        &self,
+        tenure: &Tenure,
+        node: Uuid,
+        batch: &[Append],
+    ) -> sqlx::Result<Vec<Outcome>> {
+        let outcomes = commit::commit(&self.lanes, &tenure.writer(node), batch).await?;
+        if outcomes.contains(&Outcome::Fenced) {
+            tenure.doubt();
+        }
+        Ok(outcomes)
+    }
+
+    /// Writes snapshots with their rows.
+    pub(super) async fn save(
+        &self,
+        tenure: &Tenure,
+        node: Uuid,
+        snapshots: &[SnapshotWrite],
+    ) -> sqlx::Result<()> {
+        commit::save(&self.lanes, &tenure.writer(node), snapshots).await
+    }
+
+    pub(super) async fn close(&self) {
+        self.lanes.close().await;
+        self.recovery.close().await;
+        self.db.writer.close().await;
+        self.db.reader.close().await;
+    }
+}
+
+/// Every change to the tables, in order, with the numbers they have in SQLite. One that has been applied is never
+/// edited.
+fn migrations() -> Migrator {
+    Migrator::with_migrations(vec![
+        migration(1, "journal", include_str!("../../migrations/postgres/0001_journal.sql")),
+        migration(2, "accounts", include_str!("../../migrations/postgres/0002_accounts.sql")),
+        migration(3, "sets by movement", include_str!("../../migrations/postgres/0003_sets_by_movement.sql")),
+        migration(4, "letters", include_str!("../../migrations/postgres/0004_letters.sql")),
+        migration(5, "dead letters", include_str!("../../migrations/postgres/0005_dead_letters.sql")),
+        migration(6, "policy version", include_str!("../../migrations/postgres/0006_policy_version.sql")),
+        migration(7, "streams", include_str!("../../migrations/postgres/0007_streams.sql")),
+        migration(8, "nodes", include_str!("../../migrations/postgres/0008_nodes.sql")),
+    ])
+}

@@ -1,0 +1,245 @@
+//! Who serves from a server. Whoever does renews a row each second by the server's clock; another may take over once
+//! that row has been silent for longer than any renewal takes. Nothing is written for want of a good clock: the epochs
+//! decide, and this only decides when they are raised.
+
+use std::time::Duration;
+
+use spotter_actors::{Claim, Epoch};
+use spotter_protocol::SHARDS;
+use sqlx::{PgConnection, PgPool, Row};
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::super::OpenError;
+use super::statement::{TIMELINE, Writer};
+use super::{Connections, Server};
+
+/// How often a lease is renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// How long whoever serves must have been silent before another takes over, in microseconds.
+const SILENT: i64 = 3_500_000;
+/// How long a start waits for one that serves to fall silent: as it does when it was killed a moment ago.
+const WAIT: Duration = Duration::from_secs(6);
+/// How often a start that waits looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Renewals between two looks whether the journal has a part for the month to come.
+const RENEWALS_A_MONTH_CHECK: u64 = 3600;
+
+/// The microseconds since 1970 by the server's clock.
+macro_rules! now {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    };
+}
+
+/// Why a node may serve no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Void {
+    /// Another spotter has taken over.
+    TakenOver {
+        /// Where that one is reached.
+        by: String,
+    },
+    /// The server is not where it was: it was promoted without all that was acknowledged, or is another. All that this
+    /// node knows is void, and it begins anew.
+    Rewound,
+}
+
+/// The right to serve, while it is renewed.
+#[derive(Debug)]
+pub(in super::super) struct Tenure {
+    node: Uuid,
+    /// The course of the server's history in which the shards were claimed.
+    timeline: String,
+    pub(in super::super) incarnation: Uuid,
+    /// Which server it is; a copy that became a server of its own has another number.
+    system: i64,
+    pool: PgPool,
+    look: Notify,
+}
+
+/// Waits until nobody else serves, and claims every shard under a new epoch.
+pub(in super::super) async fn begin(
+    server: &Server,
+    connections: &Connections,
+    address: &str,
+) -> Result<(Claim, Tenure), OpenError> {
+    let failed = |source| server.failed(source);
+    let node = Uuid::new_v4();
+    let until = Instant::now() + WAIT;
+    let mut told = false;
+    loop {
+        let mut transaction = connections.lanes.begin().await.map_err(failed)?;
+        let serving = serving(&mut transaction).await.map_err(failed)?;
+        let Some((who, silent)) = serving else {
+            let taken = take_over(&mut transaction, node, address).await.map_err(failed)?;
+            transaction.commit().await.map_err(failed)?;
+            let Taken { claim, timeline, system, incarnation } = taken;
+            let (pool, look) = (connections.lanes.clone(), Notify::new());
+            return Ok((claim, Tenure { node, timeline, incarnation, system, pool, look }));
+        };
+        transaction.rollback().await.map_err(failed)?;
+        if Instant::now() >= until {
+            return Err(OpenError::Served { server: server.name(), by: who, silent_ms: silent / 1000 });
+        }
+        if !told {
+            info!(%who, silent_ms = silent / 1000, "another spotter serves from this database: waiting for it to end");
+            told = true;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Whoever serves, and for how many microseconds it has been silent. Who asks holds off others that ask.
+async fn serving(connection: &mut PgConnection) -> sqlx::Result<Option<(String, i64)>> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('spotter claim'))").execute(&mut *connection).await?;
+    // Under the row's lock: a renewal under way is waited for, and one that comes later finds the row gone.
+    let silent = concat!("DELETE FROM nodes WHERE renewed_at < ", now!(), " - $1");
+    sqlx::query(silent).bind(SILENT).execute(&mut *connection).await?;
+    let newest = concat!(
+        "SELECT address, ",
+        now!(),
+        " - renewed_at AS silent FROM nodes ORDER BY renewed_at DESC LIMIT 1"
+    );
+    let newest = sqlx::query(newest).fetch_optional(connection).await?;
+    newest.map(|row| Ok((row.try_get("address")?, row.try_get("silent")?))).transpose()
+}
+
+struct Taken {
+    claim: Claim,
+    timeline: String,
+    system: i64,
+    incarnation: Uuid,
+}
+
+async fn take_over(connection: &mut PgConnection, node: Uuid, address: &str) -> sqlx::Result<Taken> {
+    let listed = concat!(
+        "INSERT INTO nodes (node, address, build, started_at, renewed_at) VALUES ($1, $2, $3, ",
+        now!(),
+        ", ",
+        now!(),
+        ")"
+    );
+    let listed = sqlx::query(listed).bind(node).bind(address).bind(env!("CARGO_PKG_VERSION"));
+    listed.execute(&mut *connection).await?;
+    // In the order in which appends lock them.
+    let claimed = sqlx::query(
+        "WITH every AS MATERIALIZED (SELECT shard FROM shards ORDER BY shard FOR UPDATE)
+         UPDATE shards SET epoch = epoch + 1, node = $1 FROM every WHERE shards.shard = every.shard
+         RETURNING shards.shard, shards.epoch",
+    );
+    let mut epochs = vec![None; usize::from(SHARDS)];
+    for row in claimed.bind(node).fetch_all(&mut *connection).await? {
+        let shard = usize::try_from(row.try_get::<i16, _>("shard")?).unwrap_or(usize::MAX);
+        if let Some(place) = epochs.get_mut(shard) {
+            *place = Some(Epoch(row.try_get("epoch")?));
+        }
+    }
+    let place = format!(
+        "SELECT {TIMELINE} AS timeline, (SELECT system_identifier FROM pg_control_system()) AS system"
+    );
+    let place = sqlx::query(sqlx::AssertSqlSafe(place)).fetch_one(&mut *connection).await?;
+    let (timeline, system): (String, i64) = (place.try_get("timeline")?, place.try_get("system")?);
+    let incarnation = sqlx::query_scalar(
+        "UPDATE meta SET timeline = $1,
+             incarnation = CASE WHEN timeline IN ('', $1) THEN incarnation ELSE gen_random_uuid() END
+         RETURNING incarnation",
+    );
+    let incarnation = incarnation.bind(format!("{system}/{timeline}")).fetch_one(&mut *connection).await?;
+    open_months(connection).await?;
+    Ok(Taken { claim: Claim { node, epochs }, timeline, system, incarnation })
+}
+
+/// Makes the journal's parts for this month and the next.
+async fn open_months(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let months = "SELECT spotter_open_month(month::date)
+         FROM generate_series(timezone('UTC', now()), timezone('UTC', now()) + interval '1 month', '1 month') AS month";
+    sqlx::query(months).execute(connection).await.map(|_| ())
+}
+
+impl Tenure {
+    /// What `node` writes under.
+    pub(super) fn writer(&self, node: Uuid) -> Writer {
+        Writer { node, timeline: self.timeline.clone() }
+    }
+
+    /// Looks soon whether the right to serve is still there: something that was written did not go in.
+    pub(super) fn doubt(&self) {
+        self.look.notify_one();
+    }
+
+    /// Renews the lease each second, until this node may serve no longer. A server that does not answer is asked again:
+    /// nobody can take over on it meanwhile.
+    pub(in super::super) async fn until_void(&self) -> Void {
+        let mut renewals = tokio::time::interval(RENEW_EVERY);
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut lsn = "0/0".to_owned();
+        for renewal in 0_u64.. {
+            tokio::select! {
+                _ = renewals.tick() => {}
+                () = self.look.notified() => {}
+            }
+            match self.renew(&lsn).await {
+                Ok(Renewed::Void(void)) => return void,
+                Ok(Renewed::Until(reached)) => lsn = reached,
+                Err(error) => warn!(%error, "the lease is not renewed: asking again"),
+            }
+            if renewal % RENEWALS_A_MONTH_CHECK == RENEWALS_A_MONTH_CHECK - 1
+                && let Err(error) = self.open_months().await
+            {
+                warn!(%error, "the journal has no part for the month to come yet: asking again");
+            }
+        }
+        std::future::pending().await
+    }
+
+    async fn open_months(&self) -> sqlx::Result<()> {
+        open_months(&mut *self.pool.acquire().await?).await
+    }
+
+    /// Renews the lease; `lsn` is how far the server's history had come before.
+    async fn renew(&self, lsn: &str) -> sqlx::Result<Renewed> {
+        let renewed = format!(
+            "WITH renewed AS (UPDATE nodes SET renewed_at = {} WHERE node = $1 RETURNING 1)
+             SELECT EXISTS (SELECT FROM renewed) AS listed, {TIMELINE} AS timeline,
+                 (SELECT system_identifier FROM pg_control_system()) AS system,
+                 pg_current_wal_insert_lsn() >= $2::text::pg_lsn AS goes_on, pg_current_wal_insert_lsn()::text AS lsn,
+                 (SELECT address FROM nodes ORDER BY started_at DESC LIMIT 1) AS newest",
+            now!()
+        );
+        let mut connection = self.pool.acquire().await?;
+        let asked = sqlx::query(sqlx::AssertSqlSafe(renewed)).bind(self.node).bind(lsn);
+        let asked = asked.fetch_one(&mut *connection);
+        let answer = tokio::time::timeout(super::commit::ANSWER_TIMEOUT, asked).await;
+        let answer = answer.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        if answer.is_err() {
+            connection.close_on_drop();
+        }
+        let row = answer?;
+        let is_same = row.try_get::<String, _>("timeline")? == self.timeline
+            && row.try_get::<i64, _>("system")? == self.system;
+        if !is_same || !row.try_get::<bool, _>("goes_on")? {
+            return Ok(Renewed::Void(Void::Rewound));
+        }
+        if !row.try_get::<bool, _>("listed")? {
+            let by: Option<String> = row.try_get("newest")?;
+            return Ok(Renewed::Void(Void::TakenOver { by: by.unwrap_or_else(|| "nobody".to_owned()) }));
+        }
+        Ok(Renewed::Until(row.try_get("lsn")?))
+    }
+
+    /// Ends the lease, so that the next one to start need not wait.
+    pub(in super::super) async fn end(&self) {
+        let ended = sqlx::query("DELETE FROM nodes WHERE node = $1").bind(self.node);
+        if let Err(error) = ended.execute(&self.pool).await {
+            warn!(%error, "the lease ends by itself in a few seconds");
+        }
+    }
+}
+
+enum Renewed {
+    Until(String),
+    Void(Void),
+}

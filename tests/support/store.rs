@@ -1,0 +1,43 @@
+//! Stores to serve from, each empty and of its own: a file, and a database of the server that a program's tests share.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+
+use std::path::Path;
+
+use spotter::store::{Database, Server, Store};
+use spotter_actors::Claim;
+use tempfile::TempDir;
+
+use crate::postgres::Postgres;
+
+/// A store, claimed by whoever opened it.
+pub struct Serving {
+    pub store: Store,
+    pub claim: Claim,
+    _directory: Option<TempDir>,
+}
+
+/// The file in a folder.
+pub fn file(folder: &Path) -> Database {
+    Database::File(folder.join("spotter.db"))
+}
+
+/// The database of an address, whose tables are brought up to date.
+pub fn server(url: &str) -> Database {
+    let options = url.parse().unwrap();
+    Database::Server(Box::new(Server { options, lanes: 2, readers: 2, allow_unsafe: false, migrate: true }))
+}
+
+/// A store in a file.
+pub async fn on_file() -> Serving {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, claim) = Store::open_serving(&file(directory.path()), "here").await.unwrap();
+    Serving { store, claim, _directory: Some(directory) }
+}
+
+/// A store on a server.
+pub async fn on_server() -> Serving {
+    let database = server(&Postgres::shared().new_database().await);
+    let (store, claim) = Store::open_serving(&database, "here").await.unwrap();
+    Serving { store, claim, _directory: None }
+}
