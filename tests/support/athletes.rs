@@ -32,7 +32,7 @@ pub const LOOK_UP: Duration = Duration::from_millis(100);
 pub const AGAIN: Duration = Duration::from_millis(20);
 
 /// The request to follow one's own session; commands are requested by their numbers, from 1.
-const FOLLOW: u64 = 0;
+pub const FOLLOW: u64 = 0;
 
 /// Athletes in training, and what everyone of them knows.
 pub struct Gym {
