@@ -36,7 +36,7 @@ pub const FOLLOW: u64 = 0;
 
 /// Athletes in training, and what everyone of them knows.
 pub struct Gym {
-    url: String,
+    url: Mutex<String>,
     /// How long an athlete waits between two commands.
     pace: Duration,
     books: Vec<Mutex<Book>>,
@@ -67,7 +67,7 @@ impl Gym {
     pub fn new(url: String, athletes: Vec<Person>, pace: Duration, seed: u64) -> Arc<Self> {
         let book = |(number, athlete)| Mutex::new(Book::new(athlete, seed + number as u64));
         Arc::new(Self {
-            url,
+            url: Mutex::new(url),
             pace,
             books: athletes.into_iter().enumerate().map(book).collect(),
             acks: AtomicU64::new(0),
@@ -145,8 +145,13 @@ impl Gym {
     }
 
     /// Where the server's socket is.
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn url(&self) -> String {
+        self.url.lock().expect("nobody panicked with it").clone()
+    }
+
+    /// Everyone leaves the server they are connected to, and goes on at another.
+    pub fn move_to(&self, url: String) {
+        *self.url.lock().expect("nobody panicked with it") = url;
     }
 
     fn is_over(&self) -> bool {
@@ -260,7 +265,8 @@ async fn trained(gym: &Gym, place: usize, incarnation: &mut Option<Uuid>) -> Res
         let book = gym.book(place);
         (book.athlete.clone(), book.client, book.session)
     };
-    let mut wire = Wire::open(&gym.url, &athlete.token, client, *incarnation).await?;
+    let url = gym.url();
+    let mut wire = Wire::open(&url, &athlete.token, client, *incarnation).await?;
     let ServerFrame::Welcome(welcome) = wire.next().await? else { panic!("welcome comes first") };
     *incarnation = Some(welcome.incarnation);
     let (resend, seen, mut following) = {
@@ -278,6 +284,9 @@ async fn trained(gym: &Gym, place: usize, incarnation: &mut Option<Uuid>) -> Res
     loop {
         if gym.is_over() && gym.book(place).is_done() {
             return Ok(());
+        }
+        if gym.url() != url {
+            return Err(Closed(None));
         }
         for request in again.due() {
             let (command, seen) = {

@@ -41,7 +41,7 @@ pub async fn as_written(gym: &Gym, journal: &Journal) {
         let repeats = book.acknowledged.values().rev().take(ANSWERS).step_by(ANSWERS / 3).cloned().collect();
         let head = journal.head(book.session).expect("everyone has begun");
         let question = Question { athlete: book.athlete.clone(), session: book.session, head, repeats };
-        let (free, url) = (Arc::clone(&free), gym.url().to_owned());
+        let (free, url) = (Arc::clone(&free), gym.url());
         asking.spawn(async move {
             let _turn = free.acquire().await.unwrap();
             while asked(&url, &question).await.is_none() {

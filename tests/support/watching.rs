@@ -61,7 +61,7 @@ async fn observed(
     incarnation: &mut Option<Uuid>,
     seen: &mut HashMap<Address, Seen>,
 ) -> Result<(), Closed> {
-    let mut wire = Wire::open(gym.url(), &coach.token, client, *incarnation).await?;
+    let mut wire = Wire::open(&gym.url(), &coach.token, client, *incarnation).await?;
     let ServerFrame::Welcome(welcome) = wire.next().await? else { panic!("welcome comes first") };
     *incarnation = Some(welcome.incarnation);
     let sessions: Vec<Address> = seen.keys().copied().collect();
