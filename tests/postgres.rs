@@ -14,9 +14,14 @@ use std::time::Duration;
 use postgres::Postgres;
 use spotter::db;
 use spotter::store::{Database, OpenError, Server, Store, Void};
-use spotter_actors::Journal;
+use spotter_actors::{Append, Claim, EventRow, Journal, Opening, Outcome, Remind};
+use spotter_protocol::{
+    Address, ClientId, CommandId, GymId, SessionId, Stamp, StreamId, Timestamp, UserId, Version,
+};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 use uuid::Uuid;
+
+const GYM: GymId = GymId(Uuid::from_u128(1));
 
 /// The names of the columns of each table.
 type Tables = BTreeMap<String, BTreeSet<String>>;
@@ -160,6 +165,39 @@ async fn one_that_fell_silent_is_told_who_took_over() {
 }
 
 #[tokio::test]
+async fn a_server_that_lost_what_it_acknowledged_voids_every_epoch_and_begins_another_history() {
+    for promoted in [true, false] {
+        let mut postgres = Postgres::start(&[]);
+        let database = store::server(&postgres.new_database().await);
+        let (store, claim) = Store::open_serving(&database, "before").await.unwrap();
+        let writes = async |append: Append| loop {
+            // The first to use a connection finds that it has died.
+            if let Ok(outcomes) = store.commit(claim.node, std::slice::from_ref(&append)).await {
+                break outcomes;
+            }
+        };
+        assert_eq!(writes(an_append(&claim, 1, 1)).await, [Outcome::Committed]);
+        postgres.remember();
+        assert_eq!(writes(an_append(&claim, 1, 2)).await, [Outcome::Committed]);
+        assert_eq!(tokio::time::timeout(Duration::from_millis(1500), store.until_void()).await.ok(), None);
+
+        postgres.go_back(promoted);
+
+        // What the writer believes to follow is refused, in whatever way it went back.
+        let refused = if promoted { Outcome::Fenced } else { Outcome::Conflict };
+        assert_eq!(writes(an_append(&claim, 1, 3)).await, [refused], "promoted: {promoted}");
+        let void = tokio::time::timeout(Duration::from_secs(10), store.until_void()).await.unwrap();
+        assert_eq!(void, Void::Rewound, "promoted: {promoted}");
+        store.close().await;
+        let (again, later) = Store::open_serving(&database, "after").await.unwrap();
+        assert_ne!(again.incarnation(), store.incarnation(), "what clients remember is void");
+        let stored = again.load(GYM, address(1)).await.unwrap().unwrap();
+        assert_eq!(stored.tail.len(), 1, "the history that there is");
+        assert_eq!(again.commit(later.node, &[an_append(&later, 1, 2)]).await.unwrap(), [Outcome::Committed]);
+    }
+}
+
+#[tokio::test]
 async fn the_journal_has_a_part_for_this_month_and_the_next() {
     let url = Postgres::shared().new_database().await;
     let (store, _) = Store::open_serving(&store::server(&url), "here").await.unwrap();
@@ -174,4 +212,41 @@ async fn the_journal_has_a_part_for_this_month_and_the_next() {
     // 2026-11-01T00:00:00Z is the millisecond 1793491200000.
     assert_eq!(month, Uuid::from_u128(1_793_491_200_000 << 80).to_string());
     connection.close().await.unwrap();
+}
+
+fn address(of: u128) -> Address {
+    Address::session(UserId(Uuid::from_u128(of)), SessionId(Uuid::from_u128(of)))
+}
+
+/// The event that gives a session its version `version`.
+fn an_append(claim: &Claim, session: u128, version: u64) -> Append {
+    let address = address(session);
+    let stamp = Stamp {
+        at: Timestamp(10),
+        received_at: Timestamp(11),
+        device_at: Timestamp(9),
+        offset: 1,
+        author: address.owner,
+        command: CommandId(Uuid::from_u128(u128::from(version))),
+        client: ClientId(Uuid::from_u128(5)),
+        n: version,
+    };
+    Append {
+        gym: GYM,
+        address,
+        stream: StreamId(Uuid::from_u128(6 + session)),
+        opening: if version == 1 { Opening::Entity } else { Opening::No },
+        epoch: claim.epoch(address.shard()).unwrap(),
+        events: vec![EventRow {
+            version: Version(version),
+            stamp,
+            kind: "paused".to_owned(),
+            schema: 1,
+            body: vec![0x80],
+        }],
+        rows: Vec::new(),
+        letters: Vec::new(),
+        carried: Vec::new(),
+        reminder: Remind::Keep,
+    }
 }
