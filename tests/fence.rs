@@ -134,10 +134,11 @@ async fn an_append_that_meets_a_claim_in_flight_waits_and_writes_nothing() {
     let taken = sqlx::query("UPDATE shards SET epoch = epoch + 1, node = $1").bind(Uuid::new_v4());
     taken.execute(&mut *claim).await.unwrap();
     let append = contested.begin_to_append(2);
-    assert!(somebody_waits_for(&mut watcher, holder).await, "the append waits for the claim");
+    let waited = somebody_waits_for(&mut watcher, holder).await;
     claim.commit().await.unwrap();
 
     assert_eq!(append.await.unwrap(), [Outcome::Fenced]);
+    assert!(waited, "the append waited for the claim");
     assert_eq!(contested.head().await, Some(Version(1)), "nothing was written");
 }
 

@@ -106,12 +106,23 @@ impl Gym {
         }
     }
 
-    /// Waits until everyone has a command acknowledged that began after this moment.
-    pub async fn everyone_is_served(&self) {
-        let begun: Vec<u64> = self.books().map(|book| book.next).collect();
-        let served = || self.books().zip(&begun).all(|(book, next)| book.acknowledged.contains_key(next));
-        while !served() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+    /// Waits until everyone has a command acknowledged that began after this moment; answers how long the first of them
+    /// waited, and the last.
+    pub async fn everyone_is_served(&self) -> (Duration, Duration) {
+        let begun = Instant::now();
+        let next: Vec<u64> = self.books().map(|book| book.next).collect();
+        let served =
+            || self.books().zip(&next).filter(|(book, next)| book.acknowledged.contains_key(next)).count();
+        let mut first = None;
+        loop {
+            let served = served();
+            if served > 0 {
+                first.get_or_insert(begun.elapsed());
+            }
+            match first {
+                Some(first) if served == self.books.len() => return (first, begun.elapsed()),
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
         }
     }
 

@@ -110,6 +110,11 @@ impl Postgres {
         self.url_of("postgres")
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     fn url_of(&self, database: &str) -> String {
         format!("postgres://spotter@127.0.0.1:{}/{database}?sslmode=disable", self.port)
     }
