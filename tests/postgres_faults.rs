@@ -53,9 +53,9 @@ const STOPPED: Duration = Duration::from_secs(10);
 /// How long a disk stays full, connections stay taken or are ended one after another.
 const HARASSED: Duration = Duration::from_secs(5);
 /// How soon everyone is served again once a fault is over.
-const RECOVERY: Duration = Duration::from_secs(20);
+const RECOVERY: Duration = Duration::from_secs(30);
 /// How long questions about everything may take.
-const QUESTIONS: Duration = Duration::from_secs(30);
+const QUESTIONS: Duration = Duration::from_secs(60);
 /// Connections that the server takes; spotter is content with fewer.
 const CONNECTIONS: &str = "60";
 /// Room for the tables before the disk is filled, and for the write-ahead log.
