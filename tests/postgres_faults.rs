@@ -138,7 +138,7 @@ async fn nothing_is_lost_and_service_returns_when_a_program_is_killed_stopped_or
 async fn nothing_is_lost_and_service_returns_when_connections_fall_silent_or_a_disk_is_full() {
     let _turn = TURN.lock().await;
     let disks = SmallDisk::mount(SIZE).zip(SmallDisk::mount(SIZE));
-    let settings = [("max_connections", CONNECTIONS), ("min_wal_size", "2MB"), ("max_wal_size", "4MB")];
+    let settings = [("max_connections", CONNECTIONS), ("min_wal_size", "2MB"), ("max_wal_size", "80MB")];
     let mut room = Room::open(match &disks {
         Some((data, log)) => Postgres::start_on(data.path(), log.path(), &settings),
         None => Postgres::start(&settings),
