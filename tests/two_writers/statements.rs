@@ -1,18 +1,9 @@
-//! The fence of the PostgreSQL store where it is thinnest: an append and a claim meet in flight. The append that comes
+//! One statement at a time, where the fence is thinnest: an append and a claim meet in flight. The append that comes
 //! second waits and writes nothing; the claim that comes second waits, and who claimed reads what the append wrote.
-
-#![allow(clippy::unwrap_used, reason = "a test that is surprised should end")]
-#![cfg(target_os = "linux")]
-
-#[path = "support/postgres.rs"]
-mod postgres;
-#[path = "support/store.rs"]
-mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use postgres::{Postgres, connect};
 use spotter::store::Store;
 use spotter_actors::{Append, Claim, EventRow, Journal, Opening, Outcome, Remind};
 use spotter_protocol::{
@@ -22,6 +13,8 @@ use spotter_protocol::{
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
+
+use crate::postgres::{Postgres, connect};
 
 const GYM: GymId = GymId(Uuid::from_u128(0x67));
 /// How long something that should wait for a lock is given to begin to.
@@ -39,7 +32,8 @@ struct Contested {
 impl Contested {
     async fn new() -> Self {
         let database = Postgres::shared().new_database().await;
-        let (store, claim) = Store::open_serving(&store::server(&database), "the first").await.unwrap();
+        let (store, claim) =
+            Store::open_serving(&crate::store::server(&database), "the first").await.unwrap();
         let session = Address::session(UserId(Uuid::now_v7()), SessionId(Uuid::now_v7()));
         let contested =
             Self { database, store: Arc::new(store), claim, session, stream: StreamId(Uuid::now_v7()) };
@@ -182,7 +176,7 @@ async fn a_claim_that_meets_an_append_in_flight_waits_and_sees_what_it_wrote() {
     watcher.execute("DELETE FROM nodes").await.unwrap();
     let (database, session) = (contested.database.clone(), contested.session);
     let claim = tokio::spawn(async move {
-        let (second, _) = Store::open_serving(&store::server(&database), "the second").await.unwrap();
+        let (second, _) = Store::open_serving(&crate::store::server(&database), "the second").await.unwrap();
         newest(&second, session).await
     });
     let waited = somebody_waits_for(&mut watcher, appender).await;

@@ -1,42 +1,21 @@
-//! Two spotters on one PostgreSQL. One is stopped under load, the other takes over, the first goes on: it writes
-//! nothing more, acknowledges nothing more, and ends. (tests/fence.rs has the same one statement at a time.)
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test that is surprised should end"
-)]
-#![cfg(target_os = "linux")]
-
-#[path = "support/athletes.rs"]
-mod athletes;
-#[path = "support/journal.rs"]
-mod journal;
-#[path = "support/postgres.rs"]
-mod postgres;
-#[path = "support/served.rs"]
-mod served;
-#[path = "support/server.rs"]
-mod server;
-#[path = "support/watching.rs"]
-mod watching;
-#[path = "support/wire.rs"]
-mod wire;
+//! Two processes. One is stopped under load, the other takes over, the first goes on: it writes nothing more,
+//! acknowledges nothing more, and ends.
 
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use athletes::Gym;
-use journal::Journal;
-use postgres::{Postgres, connect, signal};
-use server::{Person, Server};
+use crate::athletes::Gym;
+use crate::journal::Journal;
+use crate::postgres::{Postgres, connect, signal};
+use crate::served;
+use crate::server::{Person, Server};
+use crate::wire::{Wire, a_set, command};
 use spotter_protocol::{
     Address, ClientFrame, ClientId, CommandFrame, InstanceId, ServerFrame, SessionId, Start, Title,
 };
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
-use wire::{Wire, a_set, command};
 
 const ATHLETES: usize = 60;
 /// Of the athletes, those whose connections to the first server stay open to the end.
