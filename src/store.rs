@@ -19,6 +19,7 @@ mod sqlite;
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use spotter_actors::{
@@ -27,6 +28,7 @@ use spotter_actors::{
 };
 use spotter_protocol::{Address, CommandId, GymId, StreamId, Timestamp, UserId, Version};
 use sqlx::migrate::MigrateError;
+use tracing::warn;
 use uuid::Uuid;
 
 pub use archive::{KeptRow, OldMonth, TakenAway};
@@ -36,6 +38,9 @@ pub use postgres::{Server, Void};
 
 use crate::db::{Db, Pool};
 use postgres::Tenure;
+
+/// How long a server is given to answer when its connections are closed.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Which database.
 #[derive(Clone, Debug)]
@@ -274,10 +279,16 @@ impl Store {
         match &self.kept {
             Kept::File(file) => file.close().await,
             Kept::Server { connections, tenure } => {
-                if let Some(tenure) = tenure {
-                    tenure.end().await;
+                let closed = async {
+                    if let Some(tenure) = tenure {
+                        tenure.end().await;
+                    }
+                    connections.close().await;
+                };
+                // One that does not answer is not waited for: it notices by itself.
+                if tokio::time::timeout(CLOSE_WITHIN, closed).await.is_err() {
+                    warn!("the server does not answer: its connections are left open");
                 }
-                connections.close().await;
             }
         }
     }

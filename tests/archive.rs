@@ -1,7 +1,11 @@
 //! Months of the journal that are archived beside a running node, on both databases: what goes is in the files, and
 //! nobody who trains misses anything.
 
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that is surprised should end"
+)]
 
 #[path = "support/postgres.rs"]
 mod postgres;
