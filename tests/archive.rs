@@ -303,7 +303,11 @@ async fn a_month_that_somebody_is_in_stays(serving: Serving) {
     assert_eq!(rows_of(&serving.store, month).await.len(), 3);
     assert_eq!(serving.store.months_before(month.next()).await.unwrap(), [OldMonth { month, residents: 1 }]);
     db::query("DELETE FROM entities").execute(&db.writer).await.unwrap();
+    let late = db::query("INSERT INTO snapshots (stream, version, schema, body) VALUES ($1, 3, 1, $2)");
+    late.bind(Uuid::nil()).bind(vec![1_u8]).execute(&db.writer).await.unwrap();
     assert_eq!(take_away(&serving, month).await, [TakenAway::Whole]);
+    let snapshots = db::query("SELECT stream FROM snapshots").fetch_all(&db.reader).await.unwrap();
+    assert!(snapshots.is_empty(), "those that actors left late go too");
     assert_eq!(serving.store.months_before(month.next()).await.unwrap(), []);
     assert_eq!(take_away(&serving, month).await, [TakenAway::Whole], "again");
 }

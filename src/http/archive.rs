@@ -129,3 +129,64 @@ impl Archive {
         Month::of(self.engine.clock().now())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, StatusCode};
+    use serde_json::{Value, json};
+    use tower::ServiceExt;
+
+    use super::super::operators::tests::an_engine;
+    use super::*;
+    use crate::db;
+    use crate::store::Database;
+
+    /// A node in October 2025.
+    async fn a_node(folder: &std::path::Path) -> (Router, Arc<Store>) {
+        let (engine, _) = an_engine().await;
+        let file = Database::File(folder.join("spotter.db"));
+        let (store, claim) = Store::open_serving(&file, "here").await.unwrap();
+        let store = Arc::new(store);
+        (routes(Archive { engine, store: Arc::clone(&store), claim }), store)
+    }
+
+    async fn ask(node: &Router, path: &str, body: Value) -> (StatusCode, Value) {
+        let request = Request::post(path).header("content-type", "application/json");
+        let answer = node.clone().oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
+        let status = answer.status();
+        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    #[tokio::test]
+    async fn what_is_not_over_is_neither_left_nor_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let (node, store) = a_node(folder.path()).await;
+        let incarnation = store.incarnation();
+
+        let (status, left) = ask(&node, "/archive/leave", json!({ "before": "2025-10" })).await;
+        assert_eq!((status, &left["moved"], &left["after"]), (StatusCode::OK, &json!(0), &Value::Null));
+        let (status, _) = ask(&node, "/archive/leave", json!({ "before": "2025-11" })).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+
+        let take = |month: &str| json!({ "month": month, "incarnation": incarnation });
+        assert_eq!(ask(&node, "/archive/take-away", take("2025-10")).await.0, StatusCode::BAD_REQUEST);
+        let whole = json!({ "state": "whole" });
+        assert_eq!(ask(&node, "/archive/take-away", take("2025-09")).await, (StatusCode::OK, whole));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_taken_away_from_another_history_or_without_the_claim() {
+        let folder = tempfile::tempdir().unwrap();
+        let (node, store) = a_node(folder.path()).await;
+        let take = |incarnation: Uuid| json!({ "month": "2025-09", "incarnation": incarnation });
+
+        let other = ask(&node, "/archive/take-away", take(Uuid::from_u128(1))).await;
+        assert_eq!(other.0, StatusCode::CONFLICT);
+        let stolen = db::query("UPDATE shards SET epoch = epoch + 1 WHERE shard = 5");
+        stolen.execute(&store.db().writer).await.unwrap();
+        let fenced = ask(&node, "/archive/take-away", take(store.incarnation())).await;
+        assert_eq!(fenced.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::super::{Month, TakenAway};
 use super::Connections;
+use super::commit::on_a_lane;
 use super::statement::{Held, Statement};
 use super::tenure::Tenure;
 
@@ -34,14 +35,11 @@ impl Connections {
         claim: &Claim,
         month: Month,
     ) -> sqlx::Result<TakenAway> {
-        let mut connection = self.lanes.acquire().await?;
-        let taken = take_away_on(&mut connection, tenure, claim, month);
-        let taken = tokio::time::timeout(super::commit::ANSWER_TIMEOUT, taken).await;
-        match taken.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
-            Err(error) => {
-                connection.close_on_drop();
-                let code = error.as_database_error().and_then(|error| error.code());
-                if code.is_some_and(|code| code == LOCKED) { Ok(TakenAway::Busy) } else { Err(error) }
+        let taken =
+            on_a_lane(&self.lanes, async |connection| take_away_on(connection, tenure, claim, month).await);
+        match taken.await {
+            Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == LOCKED) => {
+                Ok(TakenAway::Busy)
             }
             taken => taken,
         }
@@ -75,9 +73,12 @@ async fn take_away_on(
     if residents > 0 {
         return Ok(TakenAway::LivedIn(residents.unsigned_abs()));
     }
-    // An actor that did not know yet that its entity had moved may have left a snapshot.
-    let snapshots = sqlx::query("DELETE FROM snapshots WHERE stream >= $1 AND stream < $2");
-    snapshots.bind(first).bind(end).execute(&mut *transaction).await?;
+    // An actor that did not know yet that its entity had moved may have left a snapshot, also in a month gone before.
+    let snapshots = sqlx::query(
+        "DELETE FROM snapshots WHERE stream < $1
+             AND NOT EXISTS (SELECT FROM entities WHERE entities.stream = snapshots.stream)",
+    );
+    snapshots.bind(end).execute(&mut *transaction).await?;
     let part = format!("DROP TABLE IF EXISTS {}", month.part());
     sqlx::query(AssertSqlSafe(part)).execute(&mut *transaction).await?;
     transaction.commit().await?;
