@@ -43,8 +43,9 @@ const LIMITS: [(&str, &str); 4] = [
 ];
 /// Entities are only ever looked up by key; with statistics that are still those of an empty table the server would
 /// read all of a large one.
-const BY_KEY: [(&str, &str); 4] = [
+const BY_KEY: [(&str, &str); 5] = [
     ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("plan_cache_mode", "force_generic_plan"),
