@@ -7,6 +7,7 @@ mod operators;
 mod password;
 mod settings;
 mod token;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -87,6 +88,9 @@ Examples:
   spotter migrate --data-dir /var/lib/spotter
   spotter migrate --database postgres://spotter@db.example/spotter")]
     Migrate,
+    /// Check every promise the database makes, beside a running node or at rest; it only reads
+    #[command(after_help = verify::HELP)]
+    Verify,
     /// Gyms: the tenants
     #[command(subcommand)]
     Gym(accounts::GymCommand),
@@ -176,6 +180,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 println!("{database} is up to date");
                 Ok(())
             }
+            Command::Verify => verify::verify(&sources.load()?).await,
             Command::Gym(command) => accounts::gym(command, &sources.load()?).await,
             Command::User(command) => accounts::user(command, &sources.load()?).await,
             Command::Link(command) => accounts::link(command, &sources.load()?).await,
@@ -261,6 +266,7 @@ mod tests {
         for line in [
             "spotter serve --listen 0.0.0.0:80 --data-dir /tmp/x",
             "spotter migrate",
+            "spotter verify --data-dir /var/lib/spotter",
             "spotter serve --database postgres://spotter@db.example/spotter --migrate",
             "spotter gym add --slug north --name North",
             "spotter user add --gym north --email a@b.c --name Ada --role athlete --password-stdin",

@@ -17,5 +17,6 @@ pub mod policy;
 mod socket;
 pub mod store;
 pub mod telemetry;
+pub mod verify;
 pub mod watch;
 pub mod workouts;

@@ -4,14 +4,14 @@
 //! What is read is asked by one text wherever both databases take it; what the engine writes goes by each one's own
 //! way through the fence.
 
-mod columns;
+pub(crate) mod columns;
 mod dead_letters;
 mod letters;
 mod library;
 mod lock;
 mod migrations;
 mod postgres;
-mod read;
+pub(crate) mod read;
 mod rows;
 mod sqlite;
 
@@ -118,6 +118,12 @@ pub enum OpenError {
         /// How many.
         missing: usize,
     },
+    /// There is no file.
+    #[error("there is no database at {}", path.display())]
+    Absent {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// Its tables could not be brought up to date; they are as they were.
     #[error("the tables of {name} cannot be brought up to date")]
     Migration {
@@ -188,6 +194,19 @@ impl Store {
                     incarnation.map_err(|source| OpenError::Server { server: server.name(), source })?;
                 Ok(Self::on_server(connections, incarnation, None))
             }
+        }
+    }
+
+    /// Opens a database only to read it, beside a node that may be running: nothing is made, and tables that are out of
+    /// date stay so.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Absent`], [`OpenError::Behind`] or [`OpenError::Newer`] when there are no tables
+    /// of this build.
+    pub async fn reading(database: &Database) -> Result<Pool, OpenError> {
+        match database {
+            Database::File(path) => sqlite::File::reading(path).await,
+            Database::Server(server) => server.reading().await,
         }
     }
 

@@ -19,7 +19,7 @@ pub use tenure::Void;
 pub(super) use tenure::{Tenure, begin};
 
 use super::OpenError;
-use super::migrations::migration;
+use super::migrations::{applied, compare, migration};
 use crate::db::{Db, Pool};
 
 /// The oldest server that has what the statements need.
@@ -99,6 +99,17 @@ impl Server {
         let mut connection = self.options.clone().connect().await.map_err(|source| self.failed(source))?;
         self.check(&mut connection).await?;
         self.bring_up_to_date(&mut connection, true).await
+    }
+
+    /// Connections to read from, once it is known that the tables are this build's.
+    pub(super) async fn reading(&self) -> Result<Pool, OpenError> {
+        // Asked by a connection of its own: it says why it cannot, where a pool would say that none came in time.
+        let connection = self.options.clone().connect().await.map_err(|source| self.failed(source))?;
+        connection.close().await.map_err(|source| self.failed(source))?;
+        let pool = Pool::Postgres(self.pool(self.readers, &[]));
+        let applied = applied(&pool).await.map_err(|source| self.failed(source))?;
+        compare(&self.name(), &migrations(), &applied)?;
+        Ok(pool)
     }
 
     fn lanes_pool(&self) -> PgPool {

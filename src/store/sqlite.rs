@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::OpenError;
 use super::lock::Lock;
-use super::migrations::migration;
+use super::migrations::{applied, compare, migration};
 use crate::db::{Db, Pool};
 
 /// How long a statement waits for another process (a tool) that is writing.
@@ -78,6 +78,20 @@ impl File {
         let incarnation = incarnation.fetch_one(&writer).await.and_then(uuid).map_err(failed)?;
         let (reader, checkpointer) = (reader(path), pool(1).connect_lazy_with(writing(path)));
         Ok(Self { writer, reader, checkpointer, incarnation, _lock: lock })
+    }
+
+    /// Opens the file at `path` to read it, as it is: nothing is made and nothing brought up to date.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Absent`] when there is no file.
+    pub(super) async fn reading(path: &Path) -> Result<Pool, OpenError> {
+        if !path.is_file() {
+            return Err(OpenError::Absent { path: path.to_owned() });
+        }
+        let pool = Pool::Sqlite(reader(path));
+        let applied = applied(&pool).await.map_err(|source| database(path, source))?;
+        compare(&path.display().to_string(), &migrations(), &applied)?;
+        Ok(pool)
     }
 
     async fn claim(&self, address: &str) -> sqlx::Result<Claim> {
