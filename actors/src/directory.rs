@@ -15,7 +15,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SpawnErr};
 use spotter_protocol::{Address, EntityKind, ErrorCode, Fault, GymId, Millis};
 use spotter_rules::{Inbox, Room, Session};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
@@ -32,8 +32,6 @@ use crate::shell::{Awake, Fenced, Kind, Shared, Shell, Work};
 const NODE_COMMANDS_MAX: u32 = 8_192;
 /// Entities in memory at once, spread over the parts.
 const ENTITIES_MAX: usize = 200_000;
-/// Entities read from the journal at once.
-const LOADS_MAX: usize = 16;
 /// Locks the entities are spread over.
 const PARTS: usize = 64;
 /// How long a client waits before it sends again what was not admitted.
@@ -52,7 +50,6 @@ pub(crate) struct Directory {
     /// Of which entity an actor is an activation.
     activations: Mutex<HashMap<ActorId, Address>>,
     gate: Arc<Gate>,
-    loads: Semaphore,
     population: Population,
     /// Activations on their way to rest.
     draining: AtomicUsize,
@@ -79,7 +76,6 @@ impl Directory {
             parts: std::array::from_fn(|_| Mutex::default()),
             activations: Mutex::default(),
             gate: Arc::default(),
-            loads: Semaphore::new(LOADS_MAX),
             population: Population::default(),
             draining: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -238,7 +234,6 @@ impl Directory {
         address: Address,
         gym: GymId,
     ) -> Result<ActorRef<Work>, Box<dyn Error + Send + Sync>> {
-        let _permit = self.loads.acquire().await?;
         let epoch = self.claim.epoch(address.shard()).ok_or(Fenced)?;
         let queue = self.part(address).get(address).map(|slot| Arc::clone(&slot.queue));
         let queue = queue.ok_or("nobody waits for it any more")?;

@@ -16,6 +16,7 @@ use crate::ask::Ask;
 use crate::backplane::{Backplane, Listener, publish};
 use crate::directory::Directory;
 use crate::lane::Lanes;
+use crate::loader::Loader;
 use crate::post::{self, Hints};
 use crate::presence::People;
 use crate::rebuild::{read_rows, rebuild};
@@ -103,6 +104,7 @@ impl Engine {
             library: Arc::clone(&ports.library),
             backplane: Arc::clone(&ports.backplane),
             lanes,
+            loader: Loader::start(&ports.journal),
             hints,
             dead_letters: Arc::clone(&ports.dead_letters),
             clock: Arc::clone(&ports.clock),

@@ -17,6 +17,7 @@ mod directory;
 mod engine;
 mod journal;
 mod lane;
+mod loader;
 mod post;
 mod presence;
 mod queue;

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::ask::{Answer, Done};
 use crate::backplane::{EventNews, Publication};
 use crate::lane::Lanes;
+use crate::loader::Loader;
 use crate::post::{self, Hints};
 use crate::queue::{Asked, Queue};
 use crate::rebuild::{rebuild, row};
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) library: Arc<dyn Library>,
     pub(crate) backplane: Arc<dyn Backplane>,
     pub(crate) lanes: Lanes,
+    /// Reads entities that wake.
+    pub(crate) loader: Loader,
     /// Tells the post office of letters.
     pub(crate) hints: Hints,
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
@@ -117,7 +120,7 @@ impl<S: Kind> Awake<S> {
         epoch: Epoch,
         queue: Arc<Queue>,
     ) -> Result<Self, StoreError> {
-        let stored = shared.journal.load(gym, address).await?;
+        let stored = shared.loader.load(gym, address).await?;
         let reminder = stored.as_ref().and_then(|stored| stored.reminder);
         let (stream, first, entity, saved) = match stored {
             Some(stored) => {

@@ -78,13 +78,18 @@ impl Server {
         format!("postgres://{}:{}/{database}", self.options.get_host(), self.options.get_port())
     }
 
+    /// Without the server's remarks on what it was asked to do.
+    fn quiet(&self) -> PgConnectOptions {
+        self.options.clone().options([("client_min_messages", "warning")])
+    }
+
     fn failed(&self, source: sqlx::Error) -> OpenError {
         OpenError::Server { server: self.name(), source }
     }
 
     /// Connects, once it is known that the server keeps what it acknowledges and its tables are this build's.
     pub(super) async fn connect(&self) -> Result<Connections, OpenError> {
-        let mut connection = self.options.clone().connect().await.map_err(|source| self.failed(source))?;
+        let mut connection = self.quiet().connect().await.map_err(|source| self.failed(source))?;
         self.check(&mut connection).await?;
         self.bring_up_to_date(&mut connection, self.migrate).await?;
         connection.close().await.map_err(|source| self.failed(source))?;
@@ -96,7 +101,7 @@ impl Server {
 
     /// Brings the tables up to date, whether or not that is set.
     pub(super) async fn migrate(&self) -> Result<(), OpenError> {
-        let mut connection = self.options.clone().connect().await.map_err(|source| self.failed(source))?;
+        let mut connection = self.quiet().connect().await.map_err(|source| self.failed(source))?;
         self.check(&mut connection).await?;
         self.bring_up_to_date(&mut connection, true).await
     }

@@ -224,6 +224,35 @@ impl Postgres {
     }
 }
 
+impl Postgres {
+    /// Keeps a copy of all that the server has, as a replica would that falls behind from now on.
+    pub fn remember(&mut self) {
+        self.end("INT");
+        let copied = Command::new("cp").arg("-a").arg(&self.data).arg(self.kept()).status().unwrap();
+        assert!(copied.success());
+        self.run();
+    }
+
+    /// Puts the copy in the place of the server, which loses all that came after it: promoted, as a replica would be,
+    /// or as it is, as a restored disk would be.
+    pub fn go_back(&mut self, promoted: bool) {
+        self.end("QUIT");
+        fs::remove_dir_all(&self.data).unwrap();
+        fs::rename(self.kept(), &self.data).unwrap();
+        if promoted {
+            let signal = self.data.join("recovery.signal");
+            fs::write(&signal, "").unwrap();
+            give_away(&signal);
+            self.settings.push(("restore_command".to_owned(), "false".to_owned()));
+        }
+        self.run();
+    }
+
+    fn kept(&self) -> PathBuf {
+        self.folder.path().join("kept")
+    }
+}
+
 impl Drop for Postgres {
     fn drop(&mut self) {
         self.end("QUIT");

@@ -2,6 +2,7 @@
 //! that row has been silent for longer than any renewal takes. Nothing is written for want of a good clock: the epochs
 //! decide, and this only decides when they are raised.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use spotter_actors::{Claim, Epoch};
@@ -56,6 +57,11 @@ pub(in super::super) struct Tenure {
     pub(in super::super) incarnation: Uuid,
     /// Which server it is; a copy that became a server of its own has another number.
     system: i64,
+    /// The epoch of the first shard.
+    epoch: i64,
+    /// The newest renewal that is known to be durable, by the server's clock. One is never before it, whatever that
+    /// clock does: a server on which one is has lost it.
+    renewed_at: AtomicI64,
     pool: PgPool,
     look: Notify,
 }
@@ -76,9 +82,13 @@ pub(in super::super) async fn begin(
         let Some((who, silent)) = serving else {
             let taken = take_over(&mut transaction, node, address).await.map_err(failed)?;
             transaction.commit().await.map_err(failed)?;
-            let Taken { claim, timeline, system, incarnation } = taken;
-            let (pool, look) = (connections.lanes.clone(), Notify::new());
-            return Ok((claim, Tenure { node, timeline, incarnation, system, pool, look }));
+            let Taken { claim, timeline, system, incarnation, renewed_at } = taken;
+            let epoch = claim.epochs.first().copied().flatten().map_or(0, |epoch| epoch.0);
+            let (renewed_at, pool, look) = (renewed_at.into(), connections.lanes.clone(), Notify::new());
+            return Ok((
+                claim,
+                Tenure { node, timeline, incarnation, system, epoch, renewed_at, pool, look },
+            ));
         };
         transaction.rollback().await.map_err(failed)?;
         if Instant::now() >= until {
@@ -112,6 +122,7 @@ struct Taken {
     timeline: String,
     system: i64,
     incarnation: Uuid,
+    renewed_at: i64,
 }
 
 async fn take_over(connection: &mut PgConnection, node: Uuid, address: &str) -> sqlx::Result<Taken> {
@@ -120,10 +131,10 @@ async fn take_over(connection: &mut PgConnection, node: Uuid, address: &str) -> 
         now!(),
         ", ",
         now!(),
-        ")"
+        ") RETURNING renewed_at"
     );
-    let listed = sqlx::query(listed).bind(node).bind(address).bind(env!("CARGO_PKG_VERSION"));
-    listed.execute(&mut *connection).await?;
+    let listed = sqlx::query_scalar(listed).bind(node).bind(address).bind(env!("CARGO_PKG_VERSION"));
+    let renewed_at: i64 = listed.fetch_one(&mut *connection).await?;
     // In the order in which appends lock them.
     let claimed = sqlx::query(
         "WITH every AS MATERIALIZED (SELECT shard FROM shards ORDER BY shard FOR UPDATE)
@@ -149,7 +160,7 @@ async fn take_over(connection: &mut PgConnection, node: Uuid, address: &str) -> 
     );
     let incarnation = incarnation.bind(format!("{system}/{timeline}")).fetch_one(&mut *connection).await?;
     open_months(connection).await?;
-    Ok(Taken { claim: Claim { node, epochs }, timeline, system, incarnation })
+    Ok(Taken { claim: Claim { node, epochs }, timeline, system, incarnation, renewed_at })
 }
 
 /// Makes the journal's parts for this month and the next.
@@ -175,15 +186,14 @@ impl Tenure {
     pub(in super::super) async fn until_void(&self) -> Void {
         let mut renewals = tokio::time::interval(RENEW_EVERY);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut lsn = "0/0".to_owned();
         for renewal in 0_u64.. {
             tokio::select! {
                 _ = renewals.tick() => {}
                 () = self.look.notified() => {}
             }
-            match self.renew(&lsn).await {
-                Ok(Renewed::Void(void)) => return void,
-                Ok(Renewed::Until(reached)) => lsn = reached,
+            match self.renew().await {
+                Ok(Some(void)) => return void,
+                Ok(None) => {}
                 Err(error) => warn!(%error, "the lease is not renewed: asking again"),
             }
             if renewal % RENEWALS_A_MONTH_CHECK == RENEWALS_A_MONTH_CHECK - 1
@@ -199,35 +209,51 @@ impl Tenure {
         open_months(&mut *self.pool.acquire().await?).await
     }
 
-    /// Renews the lease; `lsn` is how far the server's history had come before.
-    async fn renew(&self, lsn: &str) -> sqlx::Result<Renewed> {
-        let renewed = format!(
-            "WITH renewed AS (UPDATE nodes SET renewed_at = {} WHERE node = $1 RETURNING 1)
-             SELECT EXISTS (SELECT FROM renewed) AS listed, {TIMELINE} AS timeline,
-                 (SELECT system_identifier FROM pg_control_system()) AS system,
-                 pg_current_wal_insert_lsn() >= $2::text::pg_lsn AS goes_on, pg_current_wal_insert_lsn()::text AS lsn,
-                 (SELECT address FROM nodes ORDER BY started_at DESC LIMIT 1) AS newest",
-            now!()
-        );
+    /// Renews the lease, or says why that cannot be.
+    async fn renew(&self) -> sqlx::Result<Option<Void>> {
         let mut connection = self.pool.acquire().await?;
-        let asked = sqlx::query(sqlx::AssertSqlSafe(renewed)).bind(self.node).bind(lsn);
-        let asked = asked.fetch_one(&mut *connection);
-        let answer = tokio::time::timeout(super::commit::ANSWER_TIMEOUT, asked).await;
-        let answer = answer.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-        if answer.is_err() {
+        let renewal = self.renew_on(&mut connection);
+        let renewed = tokio::time::timeout(super::commit::ANSWER_TIMEOUT, renewal).await;
+        let renewed = renewed.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        if renewed.is_err() {
             connection.close_on_drop();
         }
-        let row = answer?;
+        renewed
+    }
+
+    async fn renew_on(&self, connection: &mut PgConnection) -> sqlx::Result<Option<Void>> {
+        let renewed = format!(
+            "WITH renewed AS (
+                 UPDATE nodes SET renewed_at = greatest({}, renewed_at + 1) WHERE node = $1 AND renewed_at >= $2
+                 RETURNING renewed_at)
+             SELECT (SELECT renewed_at FROM renewed) AS renewed_at, {TIMELINE} AS timeline,
+                 (SELECT system_identifier FROM pg_control_system()) AS system",
+            now!()
+        );
+        let renewed = sqlx::query(sqlx::AssertSqlSafe(renewed)).bind(self.node);
+        let row = renewed.bind(self.renewed_at.load(Ordering::Relaxed)).fetch_one(&mut *connection).await?;
         let is_same = row.try_get::<String, _>("timeline")? == self.timeline
             && row.try_get::<i64, _>("system")? == self.system;
-        if !is_same || !row.try_get::<bool, _>("goes_on")? {
-            return Ok(Renewed::Void(Void::Rewound));
+        if let Some(renewed_at) = row.try_get("renewed_at")?
+            && is_same
+        {
+            self.renewed_at.store(renewed_at, Ordering::Relaxed);
+            return Ok(None);
         }
-        if !row.try_get::<bool, _>("listed")? {
-            let by: Option<String> = row.try_get("newest")?;
-            return Ok(Renewed::Void(Void::TakenOver { by: by.unwrap_or_else(|| "nobody".to_owned()) }));
+        // Asked anew: the first statement may have waited for the one that took over, and does not see what it wrote.
+        let now = sqlx::query(
+            "SELECT epoch, (SELECT address FROM nodes ORDER BY started_at DESC LIMIT 1) AS newest
+             FROM shards ORDER BY shard LIMIT 1",
+        );
+        let now = now.fetch_one(&mut *connection).await?;
+        if is_same && now.try_get::<i64, _>("epoch")? > self.epoch {
+            let by: Option<String> = now.try_get("newest")?;
+            return Ok(Some(Void::TakenOver { by: by.unwrap_or_else(|| "nobody any more".to_owned()) }));
         }
-        Ok(Renewed::Until(row.try_get("lsn")?))
+        // A copy that was put in place of the server does not know that it is one.
+        let another = "UPDATE meta SET incarnation = gen_random_uuid()";
+        sqlx::query(another).execute(connection).await?;
+        Ok(Some(Void::Rewound))
     }
 
     /// Ends the lease, so that the next one to start need not wait.
@@ -237,9 +263,4 @@ impl Tenure {
             warn!(%error, "the lease ends by itself in a few seconds");
         }
     }
-}
-
-enum Renewed {
-    Until(String),
-    Void(Void),
 }

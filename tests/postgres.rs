@@ -1,0 +1,252 @@
+//! What only the PostgreSQL store promises: a server it can trust, tables of this build, one spotter at a time, and
+//! nothing left of a history that the server has lost.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
+
+#[path = "support/postgres.rs"]
+mod postgres;
+#[path = "support/store.rs"]
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use postgres::Postgres;
+use spotter::db;
+use spotter::store::{Database, OpenError, Server, Store, Void};
+use spotter_actors::{Append, Claim, EventRow, Journal, Opening, Outcome, Remind};
+use spotter_protocol::{
+    Address, ClientId, CommandId, GymId, SessionId, Stamp, StreamId, Timestamp, UserId, Version,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+use uuid::Uuid;
+
+const GYM: GymId = GymId(Uuid::from_u128(1));
+
+/// The names of the columns of each table.
+type Tables = BTreeMap<String, BTreeSet<String>>;
+
+fn with(url: &str, change: impl FnOnce(&mut Server)) -> Database {
+    let Database::Server(mut server) = store::server(url) else { panic!("a server") };
+    change(&mut server);
+    Database::Server(server)
+}
+
+async fn connect(url: &str) -> PgConnection {
+    url.parse::<sqlx::postgres::PgConnectOptions>().unwrap().connect().await.unwrap()
+}
+
+#[tokio::test]
+async fn both_databases_have_the_same_tables_and_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Store::open(&store::file(folder.path())).await.unwrap();
+    let server = Store::open(&store::server(&Postgres::shared().new_database().await)).await.unwrap();
+    let columns = || {
+        db::query_each(
+        "SELECT tables.name AS of, columns.name AS named FROM sqlite_schema AS tables
+         JOIN pragma_table_info(tables.name) AS columns
+         WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name <> '_sqlx_migrations'",
+        "SELECT table_name::text AS of, column_name::text AS named FROM information_schema.columns
+         WHERE table_schema = 'public' AND table_name <> '_sqlx_migrations' AND table_name NOT LIKE 'journal\\_%'",
+    )
+    };
+    let migrations =
+        || db::query("SELECT version AS number, description AS of FROM _sqlx_migrations ORDER BY version");
+    let tables = |rows: Vec<db::Row>| {
+        let mut tables = Tables::new();
+        for row in rows {
+            tables.entry(row.get("of").unwrap()).or_default().insert(row.get("named").unwrap());
+        }
+        tables
+    };
+    let numbers = |rows: Vec<db::Row>| -> Vec<(i64, String)> {
+        rows.iter().map(|row| (row.get("number").unwrap(), row.get("of").unwrap())).collect()
+    };
+
+    let on_file = tables(columns().fetch_all(&file.db().reader).await.unwrap());
+    let on_server = tables(columns().fetch_all(&server.db().reader).await.unwrap());
+
+    assert!(on_file.len() > 12, "{on_file:?}");
+    assert_eq!(on_file, on_server);
+    assert_eq!(
+        numbers(migrations().fetch_all(&file.db().reader).await.unwrap()),
+        numbers(migrations().fetch_all(&server.db().reader).await.unwrap())
+    );
+}
+
+#[tokio::test]
+async fn tables_are_changed_when_that_is_wished_and_not_otherwise() {
+    let url = Postgres::shared().new_database().await;
+
+    let refused =
+        Store::open_serving(&with(&url, |server| server.migrate = false), "here").await.unwrap_err();
+    assert!(matches!(&refused, OpenError::Behind { missing: 1.., .. }), "{refused:?}");
+    assert!(refused.to_string().contains("spotter migrate"), "{refused}");
+    let database = with(&url, |server| server.migrate = false);
+    // Two at once: one waits for the other.
+    let (one, other) = tokio::join!(Store::migrate(&database), Store::migrate(&database));
+    one.unwrap();
+    other.unwrap();
+
+    Store::open_serving(&database, "here").await.unwrap();
+}
+
+#[tokio::test]
+async fn tables_of_a_newer_build_are_refused() {
+    let url = Postgres::shared().new_database().await;
+    Store::migrate(&store::server(&url)).await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (9999, 'of tomorrow', true, '\\x00', 0)";
+    connect(&url).await.execute(newer).await.unwrap();
+
+    let refused = Store::open(&store::server(&url)).await.unwrap_err();
+
+    assert!(matches!(&refused, OpenError::Newer { migration: 9999, .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_flush_is_refused_by_the_name_of_the_setting() {
+    let url = Postgres::shared().new_database().await;
+    let name = url.rsplit_once('/').unwrap().1.split('?').next().unwrap().to_owned();
+    let off = format!("ALTER DATABASE {name} SET synchronous_commit = off");
+    connect(&url).await.execute(AssertSqlSafe(off)).await.unwrap();
+
+    let refused = Store::open(&store::server(&url)).await.unwrap_err();
+
+    assert!(matches!(&refused, OpenError::Unsafe { setting: "synchronous_commit", .. }), "{refused:?}");
+    assert!(refused.to_string().contains("postgres.allow_unsafe"), "{refused}");
+    Store::open(&with(&url, |server| server.allow_unsafe = true)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named_without_its_password() {
+    let url = "postgres://ana:secret@127.0.0.1:1/gym";
+
+    let refused = Store::open(&store::server(url)).await.unwrap_err();
+
+    assert!(refused.to_string().contains("postgres://127.0.0.1:1/gym"), "{refused}");
+    assert!(!format!("{refused:?} {refused}").contains("secret"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn one_that_serves_keeps_others_out_until_it_ends() {
+    let database = store::server(&Postgres::shared().new_database().await);
+    let (first, claim) = Store::open_serving(&database, "first").await.unwrap();
+    let renewing = async { first.until_void().await };
+    let second = async {
+        let refused = Store::open_serving(&database, "second").await.unwrap_err();
+        assert!(matches!(&refused, OpenError::Served { by, .. } if by == "first"), "{refused:?}");
+    };
+    tokio::select! {
+        void = renewing => panic!("{void:?}"),
+        () = second => {}
+    }
+    first.close().await;
+
+    // At once: the lease was ended.
+    let begun = std::time::Instant::now();
+    let (third, later) = Store::open_serving(&database, "third").await.unwrap();
+
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert_eq!(third.incarnation(), first.incarnation(), "the same history");
+    let raised = claim.epochs.iter().zip(&later.epochs).all(|(before, after)| before < after);
+    assert!(raised, "every shard under a higher epoch");
+}
+
+#[tokio::test]
+async fn one_that_fell_silent_is_told_who_took_over() {
+    let database = store::server(&Postgres::shared().new_database().await);
+    let (silent, _) = Store::open_serving(&database, "silent").await.unwrap();
+
+    let (_second, _) = Store::open_serving(&database, "second").await.unwrap();
+
+    let void = tokio::time::timeout(Duration::from_secs(3), silent.until_void()).await.unwrap();
+    assert_eq!(void, Void::TakenOver { by: "second".to_owned() });
+}
+
+#[tokio::test]
+async fn a_server_that_lost_what_it_acknowledged_voids_every_epoch_and_begins_another_history() {
+    for promoted in [true, false] {
+        let mut postgres = Postgres::start(&[]);
+        let database = store::server(&postgres.new_database().await);
+        let (store, claim) = Store::open_serving(&database, "before").await.unwrap();
+        let writes = async |append: Append| loop {
+            // The first to use a connection finds that it has died.
+            if let Ok(outcomes) = store.commit(claim.node, std::slice::from_ref(&append)).await {
+                break outcomes;
+            }
+        };
+        assert_eq!(writes(an_append(&claim, 1, 1)).await, [Outcome::Committed]);
+        postgres.remember();
+        assert_eq!(writes(an_append(&claim, 1, 2)).await, [Outcome::Committed]);
+        assert_eq!(tokio::time::timeout(Duration::from_millis(1500), store.until_void()).await.ok(), None);
+
+        postgres.go_back(promoted);
+
+        // What the writer believes to follow is refused, in whatever way it went back.
+        let refused = if promoted { Outcome::Fenced } else { Outcome::Conflict };
+        assert_eq!(writes(an_append(&claim, 1, 3)).await, [refused], "promoted: {promoted}");
+        let void = tokio::time::timeout(Duration::from_secs(10), store.until_void()).await.unwrap();
+        assert_eq!(void, Void::Rewound, "promoted: {promoted}");
+        store.close().await;
+        let (again, later) = Store::open_serving(&database, "after").await.unwrap();
+        assert_ne!(again.incarnation(), store.incarnation(), "what clients remember is void");
+        let stored = again.load(GYM, address(1)).await.unwrap().unwrap();
+        assert_eq!(stored.tail.len(), 1, "the history that there is");
+        assert_eq!(again.commit(later.node, &[an_append(&later, 1, 2)]).await.unwrap(), [Outcome::Committed]);
+    }
+}
+
+#[tokio::test]
+async fn the_journal_has_a_part_for_this_month_and_the_next() {
+    let url = Postgres::shared().new_database().await;
+    let (store, _) = Store::open_serving(&store::server(&url), "here").await.unwrap();
+    let parts = "SELECT count(*) AS parts FROM pg_inherits WHERE inhparent = 'journal'::regclass";
+
+    let parts = db::query(parts).fetch_one(&store.db().reader).await.unwrap();
+
+    assert_eq!(parts.get::<i64>("parts").unwrap(), 3, "this month, the next, and other streams");
+    let mut connection = connect(&url).await;
+    let month = "SELECT spotter_month_begins('2026-11-17')::text";
+    let month: String = sqlx::query_scalar(month).fetch_one(&mut connection).await.unwrap();
+    // 2026-11-01T00:00:00Z is the millisecond 1793491200000.
+    assert_eq!(month, Uuid::from_u128(1_793_491_200_000 << 80).to_string());
+    connection.close().await.unwrap();
+}
+
+fn address(of: u128) -> Address {
+    Address::session(UserId(Uuid::from_u128(of)), SessionId(Uuid::from_u128(of)))
+}
+
+/// The event that gives a session its version `version`.
+fn an_append(claim: &Claim, session: u128, version: u64) -> Append {
+    let address = address(session);
+    let stamp = Stamp {
+        at: Timestamp(10),
+        received_at: Timestamp(11),
+        device_at: Timestamp(9),
+        offset: 1,
+        author: address.owner,
+        command: CommandId(Uuid::from_u128(u128::from(version))),
+        client: ClientId(Uuid::from_u128(5)),
+        n: version,
+    };
+    Append {
+        gym: GYM,
+        address,
+        stream: StreamId(Uuid::from_u128(6 + session)),
+        opening: if version == 1 { Opening::Entity } else { Opening::No },
+        epoch: claim.epoch(address.shard()).unwrap(),
+        events: vec![EventRow {
+            version: Version(version),
+            stamp,
+            kind: "paused".to_owned(),
+            schema: 1,
+            body: vec![0x80],
+        }],
+        rows: Vec::new(),
+        letters: Vec::new(),
+        carried: Vec::new(),
+        reminder: Remind::Keep,
+    }
+}
