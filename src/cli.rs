@@ -3,6 +3,7 @@
 //! Exit codes: 0 it was done, 1 it failed (one line on standard error says what to do), 2 it was called wrongly.
 
 mod accounts;
+mod doctor;
 mod operators;
 mod password;
 mod settings;
@@ -88,6 +89,9 @@ Examples:
   spotter migrate --data-dir /var/lib/spotter
   spotter migrate --database postgres://spotter@db.example/spotter")]
     Migrate,
+    /// Test the database that is set: whether it is reachable, fast and durable, and what to do when it is not
+    #[command(after_help = doctor::HELP)]
+    Doctor,
     /// Check every promise the database makes, beside a running node or at rest; it only reads
     #[command(after_help = verify::HELP)]
     Verify,
@@ -180,6 +184,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 println!("{database} is up to date");
                 Ok(())
             }
+            Command::Doctor => doctor::doctor(&sources.load()?).await,
             Command::Verify => verify::verify(&sources.load()?).await,
             Command::Gym(command) => accounts::gym(command, &sources.load()?).await,
             Command::User(command) => accounts::user(command, &sources.load()?).await,
@@ -266,6 +271,7 @@ mod tests {
         for line in [
             "spotter serve --listen 0.0.0.0:80 --data-dir /tmp/x",
             "spotter migrate",
+            "spotter doctor --database postgres://spotter@db.example/spotter",
             "spotter verify --data-dir /var/lib/spotter",
             "spotter serve --database postgres://spotter@db.example/spotter --migrate",
             "spotter gym add --slug north --name North",

@@ -9,6 +9,7 @@ pub mod config;
 pub mod db;
 pub mod demo;
 pub mod digest;
+pub mod doctor;
 pub mod http;
 pub mod messages;
 pub mod node;

@@ -9,11 +9,11 @@ mod dead_letters;
 mod letters;
 mod library;
 mod lock;
-mod migrations;
-mod postgres;
+pub(crate) mod migrations;
+pub(crate) mod postgres;
 pub(crate) mod read;
 mod rows;
-mod sqlite;
+pub(crate) mod sqlite;
 
 use std::io;
 use std::path::PathBuf;
@@ -27,6 +27,7 @@ use spotter_protocol::{Address, CommandId, GymId, Timestamp, UserId, Version};
 use sqlx::migrate::MigrateError;
 use uuid::Uuid;
 
+pub(crate) use lock::Lock;
 pub use lock::LockError;
 pub use postgres::{Server, Void};
 

@@ -19,13 +19,15 @@ pub use tenure::Void;
 pub(super) use tenure::{Tenure, begin};
 
 use super::OpenError;
-use super::migrations::{applied, compare, migration};
+use super::migrations::{compare, migration};
 use crate::db::{Db, Pool};
 
 /// The oldest server that has what the statements need.
-const OLDEST: i32 = 150_000;
+pub(crate) const OLDEST: i32 = 150_000;
 /// How long a caller waits for a connection; then the store counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections beside those of the lanes: the lease and a look at why nothing went in take turns with them.
+const LANES_SHARE: u32 = 2;
 /// Connections that change accounts; they follow one another anyway.
 const ACCOUNT_WRITERS: u32 = 2;
 /// Connections that read entities, which nothing else may use: who wakes must not wait behind pages of history.
@@ -73,7 +75,7 @@ pub(super) struct Connections {
 
 impl Server {
     /// The server as an error names it: no password.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let database = self.options.get_database().unwrap_or_else(|| self.options.get_username());
         format!("postgres://{}:{}/{database}", self.options.get_host(), self.options.get_port())
     }
@@ -112,14 +114,18 @@ impl Server {
         let connection = self.options.clone().connect().await.map_err(|source| self.failed(source))?;
         connection.close().await.map_err(|source| self.failed(source))?;
         let pool = Pool::Postgres(self.pool(self.readers, &[]));
-        let applied = applied(&pool).await.map_err(|source| self.failed(source))?;
-        compare(&self.name(), &migrations(), &applied)?;
+        compare(&pool, &self.name()).await.map_err(|source| self.failed(source))??;
         Ok(pool)
     }
 
+    /// How many connections a node opens at most: of the lanes, the recovery, the accounts, the readers, and the one
+    /// that looks at the tables first.
+    pub(crate) fn connections(&self) -> u32 {
+        self.lanes + LANES_SHARE + RECOVERY_MAX + ACCOUNT_WRITERS + self.readers + 1
+    }
+
     fn lanes_pool(&self) -> PgPool {
-        // The lease and a look at why nothing went in take turns with the lanes.
-        self.pool(self.lanes + 2, &BY_KEY)
+        self.pool(self.lanes + LANES_SHARE, &BY_KEY)
     }
 
     fn pool(&self, connections: u32, settings: &[(&str, &str)]) -> PgPool {
@@ -219,7 +225,7 @@ impl Connections {
 
 /// Every change to the tables, in order, with the numbers they have in SQLite. One that has been applied is never
 /// edited.
-fn migrations() -> Migrator {
+pub(super) fn migrations() -> Migrator {
     Migrator::with_migrations(vec![
         migration(1, "journal", include_str!("../../migrations/postgres/0001_journal.sql")),
         migration(2, "accounts", include_str!("../../migrations/postgres/0002_accounts.sql")),

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::OpenError;
 use super::lock::Lock;
-use super::migrations::{applied, compare, migration};
+use super::migrations::{compare, migration};
 use crate::db::{Db, Pool};
 
 /// How long a statement waits for another process (a tool) that is writing.
@@ -89,8 +89,7 @@ impl File {
             return Err(OpenError::Absent { path: path.to_owned() });
         }
         let pool = Pool::Sqlite(reader(path));
-        let applied = applied(&pool).await.map_err(|source| database(path, source))?;
-        compare(&path.display().to_string(), &migrations(), &applied)?;
+        compare(&pool, &path.display().to_string()).await.map_err(|source| database(path, source))??;
         Ok(pool)
     }
 
@@ -172,7 +171,7 @@ async fn writer(path: &Path) -> sqlx::Result<SqlitePool> {
 }
 
 /// How a connection is opened that writes to the file.
-fn writing(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn writing(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -189,7 +188,7 @@ fn writing(path: &Path) -> SqliteConnectOptions {
 }
 
 /// The pool of reading connections, each opened when it is first needed.
-fn reader(path: &Path) -> SqlitePool {
+pub(crate) fn reader(path: &Path) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
@@ -210,7 +209,7 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 }
 
 /// Every change to the tables, in order. One that has been applied is never edited.
-fn migrations() -> Migrator {
+pub(super) fn migrations() -> Migrator {
     Migrator::with_migrations(vec![
         migration(1, "journal", include_str!("../../migrations/sqlite/0001_journal.sql")),
         migration(2, "accounts", include_str!("../../migrations/sqlite/0002_accounts.sql")),
