@@ -3,6 +3,7 @@
 //! Exit codes: 0 it was done, 1 it failed (one line on standard error says what to do), 2 it was called wrongly.
 
 mod accounts;
+mod backup;
 mod doctor;
 mod operators;
 mod password;
@@ -89,6 +90,8 @@ Examples:
   spotter migrate --data-dir /var/lib/spotter
   spotter migrate --database postgres://spotter@db.example/spotter")]
     Migrate,
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     /// Test the database that is set: whether it is reachable, fast and durable, and what to do when it is not
     #[command(after_help = doctor::HELP)]
     Doctor,
@@ -184,6 +187,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 println!("{database} is up to date");
                 Ok(())
             }
+            Command::Backup(args) => backup::backup(args, &sources.load()?).await,
+            Command::Restore(args) => backup::restore(args, &sources.load()?).await,
             Command::Doctor => doctor::doctor(&sources.load()?).await,
             Command::Verify => verify::verify(&sources.load()?).await,
             Command::Gym(command) => accounts::gym(command, &sources.load()?).await,
@@ -271,6 +276,8 @@ mod tests {
         for line in [
             "spotter serve --listen 0.0.0.0:80 --data-dir /tmp/x",
             "spotter migrate",
+            "spotter backup /backups/spotter.db --force",
+            "spotter restore /backups/spotter.db --data-dir /var/lib/spotter",
             "spotter doctor --database postgres://spotter@db.example/spotter",
             "spotter verify --data-dir /var/lib/spotter",
             "spotter serve --database postgres://spotter@db.example/spotter --migrate",

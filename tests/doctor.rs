@@ -96,6 +96,7 @@ async fn a_server_is_good_at_rest_and_beside_a_node() {
         "synchronous_commit",
         "full_page_writes",
         "connections",
+        "pooler",
         "timeouts",
         "standbys",
         "statistics",
@@ -151,6 +152,25 @@ async fn a_user_without_privileges_is_told_which_are_lacking() {
     assert!(lacking.contains("journal") && lacking.contains("letters"), "{said}");
     assert!(of(&said, "connections")[0].starts_with("FAIL"), "{said}");
     assert!(of(&said, "durable commit")[0].contains("not measured"), "{said}");
+}
+
+#[tokio::test]
+async fn a_user_who_owns_the_database_needs_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let shared = Postgres::shared().url();
+    run(&shared, "CREATE ROLE modest LOGIN").await;
+    run(&shared, "CREATE DATABASE modest OWNER modest").await;
+    let database = shared.replace("spotter@", "modest@").replace("/postgres?", "/modest?");
+    let (said, content) = doctor(folder.path(), &database);
+    assert!(content && of(&said, "privileges")[0].starts_with("ok"), "{said}");
+    migrate(&database);
+
+    let mut server = Server::prepare(folder.path(), &[("SPOTTER_DATABASE", database.as_str())]);
+    server.start().await;
+    let (said, content) = doctor(folder.path(), &database);
+    assert!(content && !said.contains("warn  privileges"), "{said}");
+    assert!(server.tool(&["verify"], "").await.starts_with("clean: "));
+    assert_eq!(server.stop().await, Some(0));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! lose what was acknowledged when the power fails.
 
 mod commit;
+mod copy;
 mod insert;
 mod letters;
 mod rows;
@@ -17,6 +18,8 @@ use sqlx::migrate::{Migrate, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, SqlitePool};
 use uuid::Uuid;
+
+pub(crate) use copy::{copy, faults, incarnation};
 
 use super::OpenError;
 use super::lock::Lock;
@@ -37,7 +40,7 @@ const WRITER_CACHE_KIB: &str = "-16384";
 
 /// An open file.
 #[derive(Debug)]
-pub(super) struct File {
+pub(crate) struct File {
     writer: SqlitePool,
     reader: SqlitePool,
     checkpointer: SqlitePool,
@@ -118,7 +121,7 @@ impl File {
 
     /// The connections, for the tables that no entity owns. Whoever takes the writing one keeps the journal
     /// waiting: hold it for one short transaction.
-    pub(super) fn db(&self) -> Db {
+    pub(crate) fn db(&self) -> Db {
         Db { writer: Pool::Sqlite(self.writer.clone()), reader: Pool::Sqlite(self.reader.clone()) }
     }
 
@@ -145,7 +148,7 @@ impl File {
     /// Waits for what is being written and read, moves the log into the file, and closes it; whoever asks
     /// later is told that the store is away. The lock stays until the store is dropped. A store that is
     /// dropped without this loses nothing: its log is read at the next opening.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.reader.close().await;
         self.checkpointer.close().await;
         self.writer.close().await;

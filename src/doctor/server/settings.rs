@@ -56,6 +56,14 @@ pub(super) async fn connections(pool: &Pool, server: &Server, chart: &mut Chart)
     } else {
         chart.ok("connections", said);
     }
+    // The connection was opened with this; so are those of a node, with more.
+    let set = query("SELECT current_setting('client_min_messages') AS level").fetch_one(pool).await?;
+    if set.get::<String>("level")? == "warning" {
+        chart.ok("pooler", "none: what spotter sets for its connections arrives");
+    } else {
+        let said = "what spotter sets for its connections does not arrive: connect to the server itself";
+        chart.warn("pooler", said);
+    }
     // Those of statements and of transactions spotter sets for its own connections.
     let ends = query(
         "SELECT string_agg(name || ' = ' || setting || coalesce(unit, ''), ', ' ORDER BY name) AS timeouts
