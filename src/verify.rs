@@ -7,15 +7,15 @@ mod history;
 mod models;
 mod sweep;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use spotter_actors::SnapshotRow;
-use spotter_protocol::{Address, EntityKind, GymId, StreamId, Timestamp, UserId, Version};
+use spotter_protocol::{Address, EntityKind, GymId, Shard, StreamId, Timestamp, UserId, Version};
 use spotter_rules::{Inbox, Room, Session};
 use uuid::Uuid;
 
-use crate::db::{Pool, Row, Transaction, query};
+use crate::db::{Pool, Row, Transaction, json_list, query, query_each};
 
 /// Findings that are kept; more are counted.
 pub const FINDINGS_MAX: usize = 100;
@@ -146,7 +146,15 @@ fn key(row: &Row) -> sqlx::Result<(Uuid, String, Uuid)> {
 }
 
 async fn subjects(moment: &mut Transaction, page: &[Row], report: &mut Report) -> sqlx::Result<Vec<Subject>> {
-    let shards = query("SELECT shard, epoch FROM shards").fetch_all(moment).await?;
+    let owners = page.iter().map(|row| Ok(UserId(row.get("owner")?)));
+    let owners = owners.collect::<sqlx::Result<BTreeSet<_>>>()?;
+    let shards = query_each(
+        "SELECT shard, epoch FROM shards WHERE shard IN (SELECT value FROM json_each($1))",
+        "SELECT shard, epoch FROM shards
+         WHERE shard IN (SELECT value::int FROM json_array_elements_text($1::json) AS given (value))",
+    );
+    let numbers = json_list(owners.into_iter().map(|owner| Shard::of(owner).number().into()));
+    let shards = shards.bind(numbers).fetch_all(&mut *moment).await?;
     let epochs = shards.iter().map(|row| Ok((row.get("shard")?, row.get("epoch")?)));
     let epochs: HashMap<u16, i64> = epochs.collect::<sqlx::Result<_>>()?;
     let mut subjects = Vec::with_capacity(page.len());
