@@ -32,10 +32,11 @@ test: check-tools test-deps fmt-check web-check web clippy deny ## everything a 
 	cargo test --workspace --locked
 
 .PHONY: bench
-bench: check-tools web ## measure, and write docs/benchmarks.md
+bench: check-tools test-deps web ## measure on SQLite and PostgreSQL, and write docs/benchmarks.md
 	cargo build --release --locked --package spotter --package spotter-load
 	@mkdir -p docs
-	$(RELEASE)/spotter-load bench --server $(RELEASE)/spotter --out docs/benchmarks.md $(ARGS)
+	scripts/with-postgres.sh sh -c '$(RELEASE)/spotter-load bench --server $(RELEASE)/spotter \
+		--postgres "$$POSTGRES_URL" --postmaster "$$POSTGRES_PID" --out docs/benchmarks.md $(ARGS)'
 
 .PHONY: fmt
 fmt: ## format the Rust code

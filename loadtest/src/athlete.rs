@@ -7,7 +7,7 @@ use spotter_client::Socket;
 use spotter_protocol::{
     Actual, Address, ClientFrame, ClientId, Command, CommandFrame, CommandId, Complete, InstanceId, Load,
     Name, Ping, Place, Reply, Reps, ServerFrame, SessionId, SetId, Start, Subscribe, Timestamp, Title, Unit,
-    Version,
+    UserId, Version,
 };
 use uuid::Uuid;
 
@@ -83,6 +83,16 @@ impl Athlete {
             set_type: spotter_protocol::SetType::Warmup,
         };
         Complete { set: SetId(Uuid::now_v7()), actual, place: Some(place) }
+    }
+
+    /// Who it is.
+    pub(crate) fn user(&self) -> UserId {
+        self.person.user
+    }
+
+    /// Sends a command as it is.
+    pub(crate) async fn command(&mut self, command: CommandFrame) -> anyhow::Result<()> {
+        Ok(self.socket.send(&ClientFrame::Command(command)).await?)
     }
 
     /// Sends the next command.

@@ -2,16 +2,16 @@
 
 use anyhow::ensure;
 
-use crate::Bench;
+use crate::Plan;
 use crate::athlete::Athlete;
 use crate::figures::Findings;
 use crate::memory::{held, settle};
 use crate::server::Server;
 
-pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
-    let (few, many) = if bench.quick { (50, 200) } else { (1_000, 5_000) };
+pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
+    let (few, many) = if plan.quick { (50, 200) } else { (1_000, 5_000) };
     ensure_files(many)?;
-    let mut server = Server::prepare(&bench.server)?;
+    let mut server = Server::prepare(plan).await?;
     let (people, _) = server.populate(many).await?;
     server.start().await?;
     let mut sessions = Vec::new();

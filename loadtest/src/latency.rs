@@ -11,7 +11,7 @@ use spotter_protocol::{ServerFrame, Version};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::Bench;
+use crate::Plan;
 use crate::athlete::{Athlete, accepted};
 use crate::figures::Findings;
 use crate::pacer::{histogram, pace, since};
@@ -25,9 +25,9 @@ type Sent = Vec<(Version, Instant)>;
 /// What a second device received, in the order of receipt.
 type Received = Vec<(Version, Instant)>;
 
-pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
-    let (athletes, rate, seconds) = if bench.quick { (50, 200, 3) } else { (1_000, 2_000, 30) };
-    let mut server = Server::prepare(&bench.server)?;
+pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
+    let (athletes, rate, seconds) = if plan.quick { (50, 200, 3) } else { (1_000, 2_000, 30) };
+    let mut server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
     let (mut senders, mut writers, mut watchers) = (Vec::new(), JoinSet::new(), JoinSet::new());
@@ -41,7 +41,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
         writers.spawn(async move { anyhow::Ok((number, write(athlete, due).await?)) });
         watchers.spawn(async move { (number, from, watch(device).await) });
     }
-    let cpu = server.cpu_s()?;
+    let before = server.used().await?;
     let lag = pace(Arc::from(senders), rate, rate * seconds).await?;
     let mut sent: HashMap<usize, Sent> = HashMap::new();
     let mut acks = histogram()?;
@@ -50,7 +50,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
         sent.insert(number, log);
         acks.add(delays).context("histograms of one form")?;
     }
-    let cpu = server.cpu_s()? - cpu;
+    let after = server.used().await?;
     // The devices hear everything before the server says goodbye.
     server.stop().await?;
     let mut deliveries = histogram()?;
@@ -78,10 +78,18 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
     }
     findings.plain(
         &format!("server CPU per 1,000 sets at {rate} sets/s"),
-        cpu * 1000.0 / total as f64,
+        (after.server_s - before.server_s) * 1000.0 / total as f64,
         "s",
         "",
     );
+    if let Some((after, before)) = after.database_s.zip(before.database_s) {
+        let what = format!("PostgreSQL CPU per 1,000 sets at {rate} sets/s");
+        findings.plain(&what, (after - before) * 1000.0 / total as f64, "s", "");
+    }
+    if let Some((after, before)) = after.log_bytes.zip(before.log_bytes) {
+        let what = format!("write-ahead log per set at {rate} sets/s");
+        findings.plain(&what, (after - before) / total as f64, "B", "");
+    }
     findings.broken = broken;
     if lag.value_at_quantile(0.99) > LAG_MAX_US {
         findings.invalid = Some(format!("the pacer was late itself: p99 {} µs", lag.value_at_quantile(0.99)));

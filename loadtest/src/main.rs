@@ -10,11 +10,13 @@ mod idle;
 mod latency;
 mod memory;
 mod pacer;
+mod postgres;
 mod report;
 mod server;
 mod sessions;
 mod start;
 mod throughput;
+mod wake;
 mod wall;
 
 use std::path::PathBuf;
@@ -24,6 +26,7 @@ use anyhow::bail;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
+use postgres::Postgres;
 use report::{Measurement, Verdict};
 
 /// Load harness for Spotter.
@@ -51,12 +54,33 @@ struct Bench {
     /// Where the table is written, besides standard output
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Measure on this PostgreSQL server too, as a user who may make databases: postgres://user@host:port
+    #[arg(long)]
+    postgres: Option<String>,
+    /// The first process of that server, when it runs on this machine: its processor time is measured then
+    #[arg(long, requires = "postgres")]
+    postmaster: Option<u32>,
     /// Small counts, to see that it works; the figures mean nothing
     #[arg(long)]
     quick: bool,
     /// Only these
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Measurement>,
+}
+
+/// What is measured, and on what.
+#[derive(Clone, Debug)]
+struct Plan {
+    server: PathBuf,
+    quick: bool,
+    /// The server that keeps the journal; SQLite where there is none.
+    postgres: Option<Postgres>,
+}
+
+impl Plan {
+    const fn database(&self) -> &'static str {
+        if self.postgres.is_some() { "PostgreSQL" } else { "SQLite" }
+    }
 }
 
 fn program(path: &str) -> Result<PathBuf, String> {

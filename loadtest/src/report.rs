@@ -8,7 +8,8 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 
 use crate::figures::{Figure, Findings};
-use crate::{Bench, idle, latency, sessions, start, throughput, wall};
+use crate::postgres::Postgres;
+use crate::{Bench, Plan, idle, latency, sessions, start, throughput, wake, wall};
 
 /// What a run is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(crate) enum Measurement {
     Latency,
     /// Time from start to ready
     Start,
+    /// Time until sessions that rest are awake
+    Wake,
     /// Memory of a session
     Sessions,
     /// What a coach's page receives
@@ -44,14 +47,15 @@ pub(crate) enum Measurement {
 }
 
 impl Measurement {
-    async fn take(self, bench: &Bench) -> anyhow::Result<Findings> {
+    async fn take(self, plan: &Plan) -> anyhow::Result<Findings> {
         match self {
-            Self::Idle => idle::measure(bench).await,
-            Self::Throughput => throughput::measure(bench).await,
-            Self::Latency => latency::measure(bench).await,
-            Self::Start => start::measure(bench).await,
-            Self::Sessions => sessions::measure(bench).await,
-            Self::Wall => wall::measure(bench).await,
+            Self::Idle => idle::measure(plan).await,
+            Self::Throughput => throughput::measure(plan).await,
+            Self::Latency => latency::measure(plan).await,
+            Self::Start => start::measure(plan).await,
+            Self::Wake => wake::measure(plan).await,
+            Self::Sessions => sessions::measure(plan).await,
+            Self::Wall => wall::measure(plan).await,
         }
     }
 
@@ -61,6 +65,7 @@ impl Measurement {
             Self::Throughput => "throughput",
             Self::Latency => "latency",
             Self::Start => "start",
+            Self::Wake => "wake",
             Self::Sessions => "sessions",
             Self::Wall => "wall",
         }
@@ -70,20 +75,21 @@ impl Measurement {
 /// Runs what was asked for, prints the page and writes it. One measurement that fails costs the others
 /// nothing.
 pub(crate) async fn bench(bench: &Bench) -> anyhow::Result<Verdict> {
+    let mut plans = vec![Plan { server: bench.server.clone(), quick: bench.quick, postgres: None }];
+    if let Some(url) = &bench.postgres {
+        let postgres = Postgres { url: url.trim_end_matches('/').to_owned(), postmaster: bench.postmaster };
+        plans.push(Plan { postgres: Some(postgres), ..plans[0].clone() });
+    }
     let mut all = Vec::new();
     let asked = |measurement: &&Measurement| bench.only.is_empty() || bench.only.contains(measurement);
-    for measurement in Measurement::value_variants().iter().filter(asked) {
-        let name = measurement.name();
-        eprintln!("measuring {name} …");
-        let measured = tokio::time::timeout(MEASURED_WITHIN, measurement.take(bench)).await;
-        let measured = measured.unwrap_or_else(|_| bail!("not done within {MEASURED_WITHIN:?}"));
-        let findings = measured.unwrap_or_else(|error| Findings::failed(&error));
-        let troubles = [&findings.failed, &findings.broken, &findings.invalid];
-        troubles.into_iter().flatten().for_each(|why| eprintln!("  {why}"));
-        for figure in &findings.figures {
-            eprintln!("  {}: {}", figure.what, figure.measured);
+    for plan in &plans {
+        for measurement in Measurement::value_variants().iter().filter(asked) {
+            all.push(Measured {
+                on: plan.database(),
+                what: measurement.name(),
+                findings: take(*measurement, plan).await,
+            });
         }
-        all.push((name, findings));
     }
     let page = page(bench, &all)?;
     print!("{page}");
@@ -93,25 +99,44 @@ pub(crate) async fn bench(bench: &Bench) -> anyhow::Result<Verdict> {
     Ok(verdict(&all))
 }
 
-fn verdict(all: &[(&str, Findings)]) -> Verdict {
-    if all.iter().any(|(_, findings)| findings.broken.is_some()) {
+/// What came of a measurement.
+struct Measured {
+    /// Where the journal was kept.
+    on: &'static str,
+    what: &'static str,
+    findings: Findings,
+}
+
+/// Takes a measurement and says aloud what came of it.
+async fn take(measurement: Measurement, plan: &Plan) -> Findings {
+    eprintln!("measuring {} on {} …", measurement.name(), plan.database());
+    let measured = tokio::time::timeout(MEASURED_WITHIN, measurement.take(plan)).await;
+    let measured = measured.unwrap_or_else(|_| bail!("not done within {MEASURED_WITHIN:?}"));
+    let findings = measured.unwrap_or_else(|error| Findings::failed(&error));
+    let troubles = [&findings.failed, &findings.broken, &findings.invalid];
+    troubles.into_iter().flatten().for_each(|why| eprintln!("  {why}"));
+    for figure in &findings.figures {
+        eprintln!("  {}: {}", figure.what, figure.measured);
+    }
+    findings
+}
+
+fn verdict(all: &[Measured]) -> Verdict {
+    if all.iter().any(|measured| measured.findings.broken.is_some()) {
         Verdict::Broken
-    } else if all.iter().any(|(_, findings)| findings.failed.is_some()) {
+    } else if all.iter().any(|measured| measured.findings.failed.is_some()) {
         Verdict::Failed
-    } else if all.iter().any(|(_, findings)| findings.invalid.is_some()) {
+    } else if all.iter().any(|measured| measured.findings.invalid.is_some()) {
         Verdict::Invalid
     } else {
         Verdict::Ran
     }
 }
 
-fn page(bench: &Bench, all: &[(&str, Findings)]) -> anyhow::Result<String> {
+fn page(bench: &Bench, all: &[Measured]) -> anyhow::Result<String> {
     let mut page = String::new();
     writeln!(page, "# Benchmarks\n")?;
-    writeln!(
-        page,
-        "What one node on SQLite costs, measured from outside by `spotter-load`, which starts the server"
-    )?;
+    writeln!(page, "What one node costs, measured from outside by `spotter-load`, which starts the server")?;
     writeln!(
         page,
         "itself on loopback. Missed aims stay in the table. Machines differ and this one may be shared:"
@@ -121,15 +146,18 @@ fn page(bench: &Bench, all: &[(&str, Findings)]) -> anyhow::Result<String> {
     if bench.quick {
         writeln!(page, "**A quick run with small counts: the figures mean nothing.**\n")?;
     }
-    writeln!(page, "| figure | aim | measured | |\n|---|---|---|---|")?;
-    for (_, findings) in all {
-        for figure in &findings.figures {
-            writeln!(page, "{}", row(figure, findings))?;
+    for of_one in all.chunk_by(|one, other| one.on == other.on) {
+        writeln!(page, "## On {}\n\n| figure | aim | measured | |\n|---|---|---|---|", of_one[0].on)?;
+        for Measured { findings, .. } in of_one {
+            for figure in &findings.figures {
+                writeln!(page, "{}", row(figure, findings))?;
+            }
         }
+        writeln!(page)?;
     }
-    writeln!(page, "\n## How\n")?;
-    for (name, findings) in all {
-        writeln!(page, "**{name}.** {}\n", findings.how)?;
+    writeln!(page, "## How\n")?;
+    for Measured { on, what, findings } in all {
+        writeln!(page, "**{what}, {on}.** {}\n", findings.how)?;
         if let Some(why) = &findings.failed {
             writeln!(page, "**FAILED: {why}.**\n")?;
         }
@@ -162,7 +190,9 @@ fn command_line(bench: &Bench) -> String {
     let quick = if bench.quick { " --quick" } else { "" };
     let only: Vec<_> = bench.only.iter().map(|measurement| measurement.name()).collect();
     let only = if only.is_empty() { String::new() } else { format!(" --only {}", only.join(",")) };
-    format!("spotter-load bench --server {server}{quick}{only}")
+    let postgres =
+        if bench.postgres.is_some() { " --postgres postgres://spotter@127.0.0.1:5432" } else { "" };
+    format!("spotter-load bench --server {server}{postgres}{quick}{only}")
 }
 
 /// Where and on what the figures were taken.
@@ -190,14 +220,18 @@ fn machine() -> String {
 mod tests {
     use super::*;
 
+    fn of(findings: Findings) -> Measured {
+        Measured { on: "SQLite", what: "idle", findings }
+    }
+
     #[test]
     fn a_broken_run_is_worse_than_an_invalid_one() {
         let invalid = Findings { invalid: Some("late".to_owned()), ..Findings::default() };
         let broken = Findings { broken: Some("lost".to_owned()), ..Findings::default() };
-        assert_eq!(verdict(&[("a", invalid.clone()), ("b", Findings::default())]), Verdict::Invalid);
+        assert_eq!(verdict(&[of(invalid.clone()), of(Findings::default())]), Verdict::Invalid);
         let failed = Findings::failed(&anyhow::anyhow!("the server went away"));
-        assert_eq!(verdict(&[("a", invalid), ("b", failed.clone())]), Verdict::Failed);
-        assert_eq!(verdict(&[("a", failed), ("b", broken)]), Verdict::Broken);
+        assert_eq!(verdict(&[of(invalid), of(failed.clone())]), Verdict::Failed);
+        assert_eq!(verdict(&[of(failed), of(broken)]), Verdict::Broken);
     }
 
     #[test]
@@ -206,9 +240,10 @@ mod tests {
         missed.at_most("delay", 10.0, 12.0, "ms", "");
         let failed = Findings::failed(&anyhow::anyhow!("the server went away"));
         let only = vec![Measurement::Idle, Measurement::Wall];
-        let bench = Bench { server: "/somewhere/target/spotter".into(), out: None, quick: false, only };
+        let server = "/somewhere/target/spotter".into();
+        let bench = Bench { server, out: None, quick: false, only, postgres: None, postmaster: None };
 
-        let page = page(&bench, &[("idle", missed), ("wall", failed)]).unwrap();
+        let page = page(&bench, &[of(missed), of(failed)]).unwrap();
 
         assert!(page.contains("| delay | ≤ 10 ms | 12.0 ms | **missed** |"), "{page}");
         assert!(page.contains("**FAILED: the server went away.**"), "{page}");

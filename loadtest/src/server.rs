@@ -1,7 +1,7 @@
 //! The server under test: a process of its own in a folder of its own, on loopback, ended when dropped.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+
+use crate::Plan;
+use crate::postgres::Postgres;
 
 /// How long a start may take before the measurement gives up.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -24,6 +27,20 @@ pub(crate) struct Server {
     port: u16,
     admin_port: u16,
     child: Option<Child>,
+    /// The database of its own, where it does not keep a file.
+    database: Option<String>,
+    postgres: Option<Postgres>,
+}
+
+/// What a server and its database have used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    /// Processor time of the server, in seconds.
+    pub(crate) server_s: f64,
+    /// Processor time of PostgreSQL, in seconds, where it can be read.
+    pub(crate) database_s: Option<f64>,
+    /// Bytes of PostgreSQL's write-ahead log.
+    pub(crate) log_bytes: Option<f64>,
 }
 
 /// Somebody with a token.
@@ -35,9 +52,15 @@ pub(crate) struct Person {
 
 impl Server {
     /// Prepares a server that is not started yet.
-    pub(crate) fn prepare(program: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn prepare(plan: &Plan) -> anyhow::Result<Self> {
+        let database = match &plan.postgres {
+            Some(postgres) => Some(postgres.new_database().await?),
+            None => None,
+        };
         Ok(Self {
-            program: program.to_owned(),
+            program: plan.server.clone(),
+            database,
+            postgres: plan.postgres.clone(),
             folder: TempDir::new()?,
             port: free_port()?,
             admin_port: free_port()?,
@@ -51,6 +74,7 @@ impl Server {
 
     /// Adds a gym of `athletes` athletes with one coach who sees all of them.
     pub(crate) async fn populate(&self, athletes: usize) -> anyhow::Result<(Vec<Person>, Person)> {
+        self.tool(&["migrate"]).await?;
         self.tool(&["gym", "add", "--slug", GYM, "--name", "Load"]).await?;
         let mut users = "email,name,role\ncoach@load.example,Coach,coach\n".to_owned();
         let mut links = "coach,athlete\n".to_owned();
@@ -123,6 +147,15 @@ impl Server {
         Ok(ticks.sum::<Result<f64, _>>()? / TICKS_PER_S)
     }
 
+    /// What has been used so far by whoever does the work.
+    pub(crate) async fn used(&self) -> anyhow::Result<Used> {
+        let (database_s, log_bytes) = match &self.postgres {
+            Some(postgres) => (postgres.cpu_s(), Some(postgres.log_bytes().await?)),
+            None => (None, None),
+        };
+        Ok(Used { server_s: self.cpu_s()?, database_s, log_bytes })
+    }
+
     fn id(&self) -> anyhow::Result<u32> {
         self.child.as_ref().and_then(Child::id).context("the server does not run")
     }
@@ -134,6 +167,7 @@ impl Server {
             .env("SPOTTER_DATA_DIR", self.folder.path().join("data"))
             .env("SPOTTER_LISTEN", format!("127.0.0.1:{}", self.port))
             .env("SPOTTER_ADMIN_LISTEN", format!("127.0.0.1:{}", self.admin_port))
+            .env("SPOTTER_DATABASE", self.database.as_deref().unwrap_or_default())
             .env("SPOTTER_LOG__FILTER", "warn")
             .env("SPOTTER_AUTH__ACCESS_TTL_S", "3600")
             .env("SPOTTER_ENGINE__IDLE_S", "3600")

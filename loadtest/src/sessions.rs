@@ -2,7 +2,7 @@
 
 use tokio::task::JoinSet;
 
-use crate::Bench;
+use crate::Plan;
 use crate::athlete::Athlete;
 use crate::figures::Findings;
 use crate::memory::{held, settle};
@@ -11,9 +11,9 @@ use crate::server::Server;
 /// Sets of each session.
 const SETS: usize = 10;
 
-pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
-    let (athletes, few_each, many_each) = if bench.quick { (20, 2, 6) } else { (400, 5, 20) };
-    let mut server = Server::prepare(&bench.server)?;
+pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
+    let (athletes, few_each, many_each) = if plan.quick { (20, 2, 6) } else { (400, 5, 20) };
+    let mut server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
     settle(&server, &people[0]).await?;

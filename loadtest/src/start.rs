@@ -2,14 +2,14 @@
 
 use tokio::task::JoinSet;
 
-use crate::Bench;
+use crate::Plan;
 use crate::athlete::Athlete;
 use crate::figures::{Findings, median, spread};
 use crate::server::Server;
 
-pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
-    let (athletes, sessions_each, starts) = if bench.quick { (20, 5, 2) } else { (500, 20, 5) };
-    let mut server = Server::prepare(&bench.server)?;
+pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
+    let (athletes, sessions_each, starts) = if plan.quick { (20, 5, 2) } else { (500, 20, 5) };
+    let mut server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
     let mut storing = JoinSet::new();

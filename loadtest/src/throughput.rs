@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::Bench;
+use crate::Plan;
 use crate::athlete::Athlete;
 use crate::figures::{Findings, median, spread};
 use crate::server::Server;
@@ -12,9 +12,9 @@ use crate::server::Server;
 /// Commands each athlete has under way.
 const UNDER_WAY: usize = 2;
 
-pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
-    let (athletes, seconds, runs) = if bench.quick { (50, 2, 1) } else { (500, 10, 3) };
-    let mut server = Server::prepare(&bench.server)?;
+pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
+    let (athletes, seconds, runs) = if plan.quick { (50, 2, 1) } else { (500, 10, 3) };
+    let mut server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
     let mut connected = Vec::new();
@@ -23,9 +23,10 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
         athlete.log(3).await?;
         connected.push(athlete);
     }
-    let (mut rates, mut costs) = (Vec::new(), Vec::new());
+    let mut rates = Vec::new();
+    let (mut costs, mut database_costs, mut logged) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
-        let cpu = server.cpu_s()?;
+        let before = server.used().await?;
         let begun = Instant::now();
         let until = begun + Duration::from_secs(seconds);
         let mut running = JoinSet::new();
@@ -40,16 +41,28 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
         }
         let elapsed = begun.elapsed().as_secs_f64();
         rates.push(acknowledged as f64 / elapsed);
-        costs.push((server.cpu_s()? - cpu) * 1000.0 / acknowledged as f64);
+        let (after, each) = (server.used().await?, 1.0 / acknowledged as f64);
+        costs.push((after.server_s - before.server_s) * 1000.0 * each);
+        let database = after.database_s.zip(before.database_s);
+        database_costs.extend(database.map(|(after, before)| (after - before) * 1000.0 * each));
+        logged.extend(after.log_bytes.zip(before.log_bytes).map(|(after, before)| (after - before) * each));
     }
     server.stop().await?;
     let mut findings = Findings::of(format!(
         "{athletes} athletes, each with {UNDER_WAY} sets under way, for {seconds} s, {runs} times. Each set is one \
-         command, two events and one read-model row, committed with `synchronous=FULL` before its reply. Generator \
-         and server share the cores."
+         command, two events and one read-model row, committed and flushed before its reply. Generator, server and \
+         database share the cores."
     ));
-    findings.at_least("acknowledged sets/s, SQLite", 10_000.0, median(&rates), "sets/s", &spread(&rates));
+    let what = format!("acknowledged sets/s, {}", plan.database());
+    findings.at_least(&what, 10_000.0, median(&rates), "sets/s", &spread(&rates));
     findings.plain("server CPU per 1,000 sets, at that rate", median(&costs), "s", &spread(&costs));
+    if !database_costs.is_empty() {
+        let (what, spread) = ("PostgreSQL CPU per 1,000 sets, at that rate", spread(&database_costs));
+        findings.at_most(what, 0.025, median(&database_costs), "s", &spread);
+    }
+    if !logged.is_empty() {
+        findings.plain("write-ahead log per set, at that rate", median(&logged), "B", &spread(&logged));
+    }
     Ok(findings)
 }
 

@@ -9,15 +9,15 @@ use spotter_protocol::{Address, Codec, ServerFrame, UserId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::Bench;
+use crate::Plan;
 use crate::athlete::{Athlete, accepted};
 use crate::figures::Findings;
 use crate::pacer::pace;
 use crate::server::Server;
 
-pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Findings> {
-    let (athletes, rate, seconds) = if bench.quick { (20, 20, 3) } else { (200, 200, 20) };
-    let mut server = Server::prepare(&bench.server)?;
+pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
+    let (athletes, rate, seconds) = if plan.quick { (20, 20, 3) } else { (200, 200, 20) };
+    let mut server = Server::prepare(plan).await?;
     let (people, coach) = server.populate(athletes).await?;
     server.start().await?;
     let (mut senders, mut training) = (Vec::new(), JoinSet::new());

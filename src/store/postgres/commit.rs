@@ -145,7 +145,9 @@ async fn write(connection: &mut PgConnection, writer: &Writer, appends: &[&Appen
     match statement.run_whole(connection).await {
         Ok(now) if now == shards => Ok(Offered::Written),
         Ok(now) => Ok(Offered::Lost(now)),
-        Err(error) if code(&error).is_some_and(|code| code == NOT_WHOLE) => Ok(Offered::Partly),
+        Err(error) if code(&error).is_some_and(|code| code == NOT_WHOLE || code == TAKEN) => {
+            Ok(Offered::Partly)
+        }
         Err(error) if refuses_content(&error) => Ok(Offered::Refused(error.to_string())),
         Err(error) => Err(error),
     }
@@ -244,6 +246,8 @@ async fn save_on(
 
 /// Said by `spotter_whole` of the first migration.
 const NOT_WHOLE: &str = "SP001";
+/// A key is taken: by an earlier offer of the same rows, or by another writer's.
+const TAKEN: &str = "23505";
 
 fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
     error.as_database_error().and_then(|error| error.code())

@@ -80,8 +80,9 @@ impl Statement {
         Ok(self.places)
     }
 
-    /// Adds what is done with `rows`, of which each must be found in the answer when they are `counted`; nothing when
-    /// there are none. In `text`, `{rows}` stands for them as a table `given` in the order in which they were given,
+    /// Adds what is done with `rows`; nothing when there are none. When they are `counted`, the section must answer as
+    /// many rows, or nothing of the statement is written: so it is with what may find nothing to change. An insert needs
+    /// no counting (which costs a third of it): all goes in, or a key refuses the statement. In `text`, `{rows}` stands for them as a table `given` in the order in which they were given,
     /// with the columns that `columns` names.
     pub(super) fn section<T>(
         &mut self,

@@ -19,9 +19,8 @@ fn address<T>(columns: &mut Columns<'_, T>, of: impl Fn(&T) -> &Append) -> sqlx:
 
 pub(super) fn entities(statement: &mut Statement, opened: &[&Append]) -> sqlx::Result<()> {
     let text = "INSERT INTO entities (owner, kind, id, gym, stream, first_version)
-         SELECT owner, kind, id, gym, stream, first_version FROM {rows} WHERE EXISTS (SELECT FROM held)
-         ON CONFLICT DO NOTHING RETURNING 1";
-    statement.section("entities_in", opened, true, text, |columns| {
+         SELECT owner, kind, id, gym, stream, first_version FROM {rows} WHERE EXISTS (SELECT FROM held)";
+    statement.section("entities_in", opened, false, text, |columns| {
         address(columns, |append| append)?;
         columns.add("stream", |append| append.stream.0)?;
         columns.add("first_version", |append| append.events.first().map(|event| version(event.version)))
@@ -46,16 +45,15 @@ pub(super) fn rotations(statement: &mut Statement, rotated: &[(&Append, StreamId
     statement.section("left_out", rotated, false, text, |columns| columns.add("stream", |(_, left)| left.0))
 }
 
-/// An event goes in when its place is free and the event before it is there.
+/// An event goes in when its place is free, or the key refuses it, and when the event before it is there.
 pub(super) fn journal(statement: &mut Statement, events: &[Placed<'_>]) -> sqlx::Result<()> {
-    let text = "INSERT INTO journal (stream, version, epoch, kind, schema, at, received_at, device_at, clock_offset,
+    let text =
+        "INSERT INTO journal (stream, version, epoch, kind, schema, at, received_at, device_at, clock_offset,
              author, command, client, n, body)
          SELECT stream, version, epoch, kind, schema, at, received_at, device_at, clock_offset,
              author, command, client, n, body
-         FROM {rows} WHERE EXISTS (SELECT FROM held) AND (earlier IS NULL OR (
-             SELECT true FROM journal AS before WHERE before.stream = given.stream AND before.version = given.earlier))
-         ON CONFLICT DO NOTHING RETURNING 1";
-    statement.section("journal_in", events, true, text, |columns| {
+         FROM {rows} WHERE EXISTS (SELECT FROM held)";
+    statement.section("journal_in", events, false, text, |columns| {
         columns.add("stream", |placed| placed.stream.0)?;
         columns.add("version", |placed| version(placed.event.version))?;
         columns.add("epoch", |placed| placed.append.epoch.0)?;
@@ -69,8 +67,14 @@ pub(super) fn journal(statement: &mut Statement, events: &[Placed<'_>]) -> sqlx:
         columns.add("command", |placed| placed.event.stamp.command.0)?;
         columns.add("client", |placed| placed.event.stamp.client.0)?;
         columns.add("n", |placed| count(placed.event.stamp.n))?;
-        columns.add("body", |placed| placed.event.body.as_slice())?;
-        columns.add("earlier", |placed| placed.earlier.map(columns::version))
+        columns.add("body", |placed| placed.event.body.as_slice())
+    })?;
+    let joining: Vec<_> = events.iter().filter_map(|placed| Some((placed.stream, placed.earlier?))).collect();
+    let text = "SELECT 1 FROM {rows}
+         JOIN journal AS before ON before.stream = given.stream AND before.version = given.earlier";
+    statement.section("joining", &joining, true, text, |columns| {
+        columns.add("stream", |(stream, _)| stream.0)?;
+        columns.add("earlier", |(_, earlier)| columns::version(*earlier))
     })
 }
 
@@ -115,8 +119,7 @@ fn sessions(statement: &mut Statement, rows: &[(Holder, &SessionRow)]) -> sqlx::
 fn messages(statement: &mut Statement, rows: &[(Holder, &MessageRow)]) -> sqlx::Result<()> {
     let text = "INSERT INTO messages (owner, peer, version, message, gym, mine, text, about, at)
          SELECT owner, peer, version, message, gym, mine, text, about, at
-         FROM {rows} WHERE EXISTS (SELECT FROM held)
-         ON CONFLICT DO NOTHING";
+         FROM {rows} WHERE EXISTS (SELECT FROM held)";
     statement.section("messages_in", rows, false, text, |columns| {
         columns.add("owner", |(holder, _)| holder.owner.0)?;
         columns.add("peer", |(_, row)| row.with.0)?;
@@ -167,8 +170,8 @@ fn sets(statement: &mut Statement, rows: &[(Holder, &SetRow)]) -> sqlx::Result<(
 pub(super) fn letters(statement: &mut Statement, letters: &[(&Append, &LetterRow)]) -> sqlx::Result<()> {
     let text = "INSERT INTO letters (recipient, gym, author, command, at, kind, body)
          SELECT recipient, gym, author, command, at, kind, body
-         FROM {rows} WHERE EXISTS (SELECT FROM held) ORDER BY place RETURNING 1";
-    statement.section("letters_in", letters, true, text, |columns| {
+         FROM {rows} WHERE EXISTS (SELECT FROM held) ORDER BY place";
+    statement.section("letters_in", letters, false, text, |columns| {
         columns.add("recipient", |(_, letter)| letter.to.0)?;
         columns.add("gym", |(append, _)| append.gym.0)?;
         columns.add("author", |(_, letter)| letter.author.0)?;
@@ -195,8 +198,8 @@ pub(super) fn carried(statement: &mut Statement, carried: &[(&Append, LetterId)]
 pub(super) fn reminders(statement: &mut Statement, moved: &[(&Append, Timestamp)]) -> sqlx::Result<()> {
     let text = "INSERT INTO reminders (owner, kind, id, gym, at)
          SELECT owner, kind, id, gym, at FROM {rows} WHERE EXISTS (SELECT FROM held)
-         ON CONFLICT (owner, kind, id) DO UPDATE SET at = excluded.at RETURNING 1";
-    statement.section("reminders_in", moved, true, text, |columns| {
+         ON CONFLICT (owner, kind, id) DO UPDATE SET at = excluded.at";
+    statement.section("reminders_in", moved, false, text, |columns| {
         address(columns, |(append, _)| append)?;
         columns.add("at", |(_, at)| at.0)
     })

@@ -1,0 +1,79 @@
+//! The PostgreSQL server under the server under test: whoever runs the load started it, and says where it is.
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, ensure};
+use tokio::process::Command;
+
+/// A server on which databases may be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Postgres {
+    /// Its address without a database: `postgres://user@host:port`.
+    pub(crate) url: String,
+    /// Its first process, when it runs on this machine.
+    pub(crate) postmaster: Option<u32>,
+}
+
+impl Postgres {
+    /// Makes a database and answers its address.
+    pub(crate) async fn new_database(&self) -> anyhow::Result<String> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("lt_bench_{}_{number}", std::process::id());
+        self.ask(&format!("CREATE DATABASE {name}")).await?;
+        Ok(format!("{}/{name}", self.url))
+    }
+
+    /// Bytes of write-ahead log written so far.
+    pub(crate) async fn log_bytes(&self) -> anyhow::Result<f64> {
+        let bytes = self.ask("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint").await?;
+        bytes.parse().context("no number of bytes")
+    }
+
+    async fn ask(&self, statement: &str) -> anyhow::Result<String> {
+        let mut psql = Command::new("psql");
+        psql.args([&format!("{}/postgres", self.url), "-X", "-A", "-t", "-q", "-c", statement])
+            .stdin(Stdio::null());
+        let output = psql.output().await.context("psql cannot be run")?;
+        ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// Processor time that its processes have used, in seconds; those that have ended are in the first one's.
+    pub(crate) fn cpu_s(&self) -> Option<f64> {
+        let postmaster = self.postmaster?;
+        let all = std::fs::read_dir("/proc").ok()?;
+        let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        let used = pids.filter_map(|pid| {
+            let stat = Stat::of(pid)?;
+            match pid == postmaster {
+                true => Some(stat.own + stat.ended_children),
+                false => (stat.parent == postmaster).then_some(stat.own),
+            }
+        });
+        Some(used.sum())
+    }
+}
+
+/// What the system says of a process; times in seconds.
+struct Stat {
+    parent: u32,
+    own: f64,
+    ended_children: f64,
+}
+
+impl Stat {
+    fn of(pid: u32) -> Option<Self> {
+        /// What a tick of /proc is on Linux.
+        const TICKS_PER_S: f64 = 100.0;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks = |from: usize| -> Option<f64> {
+            let two = fields.get(from..from + 2)?.iter().map(|field| field.parse::<f64>());
+            two.sum::<Result<f64, _>>().ok()
+        };
+        let parent = fields.get(1)?.parse().ok()?;
+        Some(Self { parent, own: ticks(11)? / TICKS_PER_S, ended_children: ticks(13)? / TICKS_PER_S })
+    }
+}
