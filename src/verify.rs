@@ -93,7 +93,8 @@ struct Subject {
     epoch: i64,
 }
 
-/// Checks everything. `progress` is told after every page of entities.
+/// Checks everything. `progress` is told after every page of entities, and between the long questions that
+/// follow.
 ///
 /// # Errors
 /// When the database does not answer, or a table does not have the columns of this build.
@@ -112,7 +113,7 @@ pub async fn run(pool: &Pool, mut progress: impl FnMut(Counts)) -> sqlx::Result<
         report.counts.entities += page.len() as u64;
         progress(report.counts);
     }
-    sweep::sweep(pool, &mut report).await?;
+    sweep::sweep(pool, &mut report, progress).await?;
     Ok(report)
 }
 
@@ -122,7 +123,7 @@ pub async fn run(pool: &Pool, mut progress: impl FnMut(Counts)) -> sqlx::Result<
 /// See [`run`].
 pub async fn quick(pool: &Pool) -> sqlx::Result<Report> {
     let mut report = Report::default();
-    sweep::sweep(pool, &mut report).await?;
+    sweep::sweep(pool, &mut report, |_| {}).await?;
     Ok(report)
 }
 

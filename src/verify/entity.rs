@@ -150,15 +150,14 @@ impl<S: Rules> Walk<'_, S> {
     }
 
     /// Whether the events before `version`, or all that there are, may be absent: a snapshot that can be read stands
-    /// for exactly them. The walk then goes on from that snapshot.
+    /// for exactly them, and the walk goes on from it. The one place that judges what may be absent.
     fn may_lack(&mut self, version: Version) -> bool {
         let snapshot = self.subject.snapshot.as_ref().filter(|snapshot| snapshot.version.next() == version);
-        let covered = snapshot.and_then(|snapshot| Entity::from_stored(snapshot.schema, &snapshot.body));
-        self.is_covered = covered.is_some();
-        if self.is_covered {
-            (self.entity, self.is_whole) = (covered, false);
-        }
-        self.is_covered
+        let Some(entity) = snapshot.and_then(|one| Entity::from_stored(one.schema, &one.body)) else {
+            return false;
+        };
+        (self.entity, self.is_whole, self.is_covered) = (Some(entity), false, true);
+        true
     }
 
     /// Epochs never go back, and none is above the shard's.

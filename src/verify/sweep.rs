@@ -5,17 +5,24 @@ use spotter_protocol::{Address, CommandId, EntityKind, StreamId, UserId};
 use uuid::Uuid;
 
 use super::history::version;
-use super::{FINDINGS_MAX, Finding, Report};
+use super::{Counts, FINDINGS_MAX, Finding, Report};
 use crate::db::{Pool, Query, Row, Transaction, json_list, query, query_each};
 
 /// Findings of one kind that are counted.
 pub(super) const LIMIT: u32 = 10_000;
 
-/// Asks all of it.
-pub(super) async fn sweep(pool: &Pool, report: &mut Report) -> sqlx::Result<()> {
+/// Asks all of it; `progress` is told after each part.
+pub(super) async fn sweep(
+    pool: &Pool,
+    report: &mut Report,
+    mut progress: impl FnMut(Counts),
+) -> sqlx::Result<()> {
     streams(pool, report).await?;
+    progress(report.counts);
     commands(pool, report).await?;
+    progress(report.counts);
     rows_of_nobody(pool, report).await?;
+    progress(report.counts);
     letters_and_links(pool, report).await
 }
 
