@@ -9,11 +9,23 @@ mod value;
 pub use row::{Column, Row};
 pub use value::Value;
 
+use std::time::Duration;
+
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
 
 /// Changes of what no entity owns follow one another in PostgreSQL too, as they do in SQLite: whoever makes one holds
 /// this lock. The triggers that number changed rights take it by themselves.
 const ACCOUNTS_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('spotter accounts'))";
+
+/// A server that takes longer for an answer is lost: it ends a statement by itself after half of that. Connections fall
+/// silent when a network or a machine goes away without a word, and the system notices a quarter of an hour later.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Waits for the answer of a server; what comes too late is an error. The connection it did not come on is closed when it
+/// goes back to its pool.
+async fn in_time<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    tokio::time::timeout(ANSWER_TIMEOUT, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
 
 /// Connections of one kind to an open database.
 #[derive(Clone, Debug)]
@@ -75,9 +87,12 @@ impl Db {
         match &self.writer {
             Pool::Sqlite(pool) => pool.begin_with("BEGIN IMMEDIATE").await.map(Transaction::Sqlite),
             Pool::Postgres(pool) => {
-                let mut transaction = pool.begin().await?;
-                sqlx::query(ACCOUNTS_LOCK).execute(&mut *transaction).await?;
-                Ok(Transaction::Postgres(transaction))
+                let begun = in_time(async {
+                    let mut transaction = pool.begin().await?;
+                    sqlx::query(ACCOUNTS_LOCK).execute(&mut *transaction).await?;
+                    Ok(transaction)
+                });
+                begun.await.map(Transaction::Postgres)
             }
         }
     }
@@ -100,7 +115,7 @@ impl Transaction {
     pub async fn commit(self) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await,
-            Self::Postgres(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => in_time(transaction.commit()).await,
         }
     }
 }
@@ -149,12 +164,14 @@ macro_rules! run {
     ($query:ident, $on:ident, $method:ident) => {
         match $on.into() {
             On::Pool(Pool::Sqlite(pool)) => $query.for_sqlite().$method(pool).await.map(Either::Sqlite),
-            On::Pool(Pool::Postgres(pool)) => $query.for_postgres().$method(pool).await.map(Either::Postgres),
+            On::Pool(Pool::Postgres(pool)) => {
+                in_time($query.for_postgres().$method(pool)).await.map(Either::Postgres)
+            }
             On::Transaction(Transaction::Sqlite(transaction)) => {
                 $query.for_sqlite().$method(&mut **transaction).await.map(Either::Sqlite)
             }
             On::Transaction(Transaction::Postgres(transaction)) => {
-                $query.for_postgres().$method(&mut **transaction).await.map(Either::Postgres)
+                in_time($query.for_postgres().$method(&mut **transaction)).await.map(Either::Postgres)
             }
         }
     };

@@ -17,6 +17,7 @@ mod rows;
 pub(crate) mod sqlite;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use spotter_actors::{
@@ -24,6 +25,7 @@ use spotter_actors::{
     Stored,
 };
 use spotter_protocol::{Address, CommandId, GymId, Timestamp, UserId, Version};
+use tracing::warn;
 use uuid::Uuid;
 
 pub(crate) use lock::Lock;
@@ -33,6 +35,9 @@ pub use postgres::{Server, Void};
 
 use crate::db::{Db, Pool};
 use postgres::Tenure;
+
+/// How long a server is given to answer when its connections are closed.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Which database.
 #[derive(Clone, Debug)]
@@ -185,10 +190,16 @@ impl Store {
         match &self.kept {
             Kept::File(file) => file.close().await,
             Kept::Server { connections, tenure } => {
-                if let Some(tenure) = tenure {
-                    tenure.end().await;
+                let closed = async {
+                    if let Some(tenure) = tenure {
+                        tenure.end().await;
+                    }
+                    connections.close().await;
+                };
+                // One that does not answer is not waited for: it notices by itself.
+                if tokio::time::timeout(CLOSE_WITHIN, closed).await.is_err() {
+                    warn!("the server does not answer: its connections are left open");
                 }
-                connections.close().await;
             }
         }
     }

@@ -10,15 +10,15 @@
 
 #[path = "support/server.rs"]
 mod server;
+#[path = "support/small_disk.rs"]
+mod small_disk;
 #[path = "support/wire.rs"]
 mod wire;
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use server::{Person, Server};
+use small_disk::SmallDisk;
 use spotter_protocol::{
     Address, ClientFrame, ClientId, CommandFrame, EntityView, ErrorCode, Note, NoteText, Persistence, Reply,
     ServerFrame, SessionCommand, SessionId, SessionView, Start, Title, Version,
@@ -28,47 +28,11 @@ use uuid::Uuid;
 use wire::{Wire, command};
 
 /// Room for the database, its log, and a few hundred sets.
-const SIZE: &str = "size=6m";
+const SIZE: &str = "6m";
 /// A command whose outcome is unknown is offered again for some seconds before it is given up.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How soon service is to return once there is room.
 const RECOVERY: Duration = Duration::from_secs(60);
-
-/// A file system in memory, unmounted when dropped.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    /// None where this process may not mount.
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", SIZE, "tmpfs"])
-            .arg(folder.path())
-            .output()
-            .is_ok_and(|output| output.status.success());
-        mounted.then_some(Self(folder))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Writes until nothing more goes in.
-    fn fill(&self) -> PathBuf {
-        let path = self.path().join("filler");
-        let mut file = std::fs::File::create(&path).unwrap();
-        for piece in [&[0_u8; 4096][..], &[0_u8; 1][..]] {
-            while file.write_all(piece).is_ok() {}
-        }
-        path
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
-    }
-}
 
 async fn connect(server: &Server, person: &Person) -> Wire {
     let client = ClientId(Uuid::now_v7());
@@ -108,11 +72,11 @@ async fn state(wire: &mut Wire, to: Address) -> (Version, SessionView) {
 
 #[tokio::test]
 async fn a_full_disk_refuses_commands_loses_nothing_and_heals_without_a_restart() {
-    let Some(disk) = SmallDisk::mount() else {
+    let Some(disk) = SmallDisk::mount(SIZE) else {
         println!("skipped: this process may not mount a file system, and no other has a size of its own");
         return;
     };
-    println!("on a tmpfs of its own, {SIZE}");
+    println!("on a tmpfs of its own, of {SIZE}");
     let mut server = Server::prepare(disk.path(), &[]);
     let (athletes, _) = server.populate("iron", 1).await;
     server.start().await;

@@ -42,5 +42,5 @@ pub use journal::{
 };
 pub use presence::{Here, People};
 #[cfg(feature = "simulation")]
-pub use simulated::{CommitFault, SimulatedJournal};
+pub use simulated::{CommitFault, SimulatedJournal, Witness};
 pub use wall::Watch;

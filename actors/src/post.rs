@@ -90,9 +90,11 @@ async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) 
     let mut under_way: HashMap<UserId, bool> = HashMap::new();
     loop {
         let found = tokio::select! {
-            hint = hints.recv() => match hint {
-                Some(hint) => vec![hint],
-                None => return,
+            // In this order, because hints are the only ones that could come without end.
+            biased;
+            Some(Ok((gym, recipient))) = carrying.join_next() => match under_way.remove(&recipient) {
+                Some(true) => vec![(gym, recipient)],
+                Some(false) | None => Vec::new(),
             },
             _ = sweeps.tick() => {
                 if carrier.directory.strong_count() == 0 {
@@ -106,9 +108,9 @@ async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) 
                 swept = found.last().map_or(UserId(Uuid::nil()), |(_, last)| *last);
                 found
             }
-            Some(Ok((gym, recipient))) = carrying.join_next() => match under_way.remove(&recipient) {
-                Some(true) => vec![(gym, recipient)],
-                Some(false) | None => Vec::new(),
+            hint = hints.recv() => match hint {
+                Some(hint) => vec![hint],
+                None => return,
             },
         };
         for (gym, recipient) in found {

@@ -1,47 +1,52 @@
 //! A journal in memory, with the stores' own rules and faults on demand: what the engine is tested on. The
 //! contract suite runs over it as over the real ones, so that it stays honest.
 
+mod claims;
 mod dead_letters;
+mod faults;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::ops::Bound::{Excluded, Included, Unbounded};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use spotter_protocol::{
-    Address, Bests, CommandId, ExerciseId, GymId, Phase, SHARDS, SessionId, SetId, Shard, StreamId,
-    Timestamp, UserId, Version, Workout,
+    Address, Bests, CommandId, ExerciseId, GymId, Phase, SHARDS, SessionId, SetId, StreamId, Timestamp,
+    UserId, Version, Workout,
 };
 use spotter_rules::{Brief, Needs, ReadRow, SessionRow, SetRow};
 use uuid::Uuid;
 
+use self::claims::Held;
+pub use self::faults::CommitFault;
 use crate::{
-    Append, Claim, DeadLetter, DeadLetterId, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Opening,
+    Append, DeadLetter, DeadLetterId, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Opening,
     Outcome, Remind, Reminder, SnapshotRow, SnapshotWrite, StoreError, Stored,
 };
 
-/// What goes wrong with one commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommitFault {
-    /// The store fails and has written nothing; the caller cannot know.
-    FailBefore,
-    /// The batch is committed and the answer is lost.
-    LoseReply,
-    /// The commit takes this long.
-    Delay(Duration),
+/// Sees everything that happens to a journal in the moment it happens, before anybody else can.
+pub trait Witness: fmt::Debug + Send + Sync {
+    /// The shard of this number was claimed under a new epoch.
+    fn claimed(&self, shard: u16, epoch: Epoch);
+
+    /// An append was written. Not called for one that was offered again.
+    fn written(&self, append: &Append);
 }
 
 /// The journal and library of a simulation.
 #[derive(Debug)]
 pub struct SimulatedJournal {
-    incarnation: Uuid,
     stored: Mutex<Tables>,
+    /// What [`SimulatedJournal::roll_back`] goes back to.
+    remembered: Mutex<Option<Tables>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Tables {
-    shards: Vec<(Epoch, Option<Uuid>)>,
+    /// How often the store went back to an earlier state of itself.
+    timeline: u32,
+    shards: Vec<Held>,
     entities: BTreeMap<Address, (GymId, StreamId, Version)>,
     journal: BTreeMap<(StreamId, Version), EventRow>,
     snapshots: BTreeMap<StreamId, SnapshotRow>,
@@ -53,6 +58,7 @@ struct Tables {
     dead_letters: BTreeMap<DeadLetterId, DeadLetter>,
     faults: VecDeque<CommitFault>,
     refused: BTreeSet<CommandId>,
+    witness: Option<Arc<dyn Witness>>,
     workouts: Vec<(GymId, Workout)>,
     bests: BTreeMap<(UserId, ExerciseId), Bests>,
     rosters: BTreeMap<(GymId, UserId), Vec<UserId>>,
@@ -60,33 +66,14 @@ struct Tables {
 
 impl Default for SimulatedJournal {
     fn default() -> Self {
-        let shards = vec![(Epoch(0), None); usize::from(SHARDS)];
-        let stored = Mutex::new(Tables { shards, ..Tables::default() });
-        Self { incarnation: Uuid::from_u128(0x5107_7e2d), stored }
+        Self { stored: Mutex::new(Tables::empty()), remembered: Mutex::default() }
     }
 }
 
 impl SimulatedJournal {
-    /// Claims every shard for `node` under a new epoch, as a start of a process does.
-    pub fn claim(&self, node: Uuid) -> Claim {
-        let mut stored = self.stored();
-        let epochs = stored.shards.iter_mut().map(|shard| {
-            *shard = (Epoch(shard.0.0 + 1), Some(node));
-            Some(shard.0)
-        });
-        Claim { node, epochs: epochs.collect() }
-    }
-
-    /// Gives one shard to `node` under a new epoch, behind the back of whoever held it.
-    pub fn steal(&self, shard: Shard, node: Uuid) -> Epoch {
-        let held = &mut self.stored().shards[usize::from(shard.number())];
-        *held = (Epoch(held.0.0 + 1), Some(node));
-        held.0
-    }
-
-    /// Lets the next commit without a fault of its own suffer `fault`; later ones come after it.
-    pub fn inject(&self, fault: CommitFault) {
-        self.stored().faults.push_back(fault);
+    /// Lets `witness` see everything from now on.
+    pub fn be_seen_by(&self, witness: Arc<dyn Witness>) {
+        self.stored().witness = Some(witness);
     }
 
     /// Refuses every append with an event of `command`, as for what its rows hold.
@@ -141,8 +128,8 @@ fn is_seal(row: &EventRow) -> bool {
 }
 
 impl Tables {
-    fn holds(&self, address: Address, epoch: Epoch, node: Uuid) -> bool {
-        self.shards[usize::from(address.shard().number())] == (epoch, Some(node))
+    fn empty() -> Self {
+        Self { shards: vec![Held::default(); usize::from(SHARDS)], ..Self::default() }
     }
 
     fn stream(&self, gym: GymId, address: Address) -> Option<(StreamId, Version)> {
@@ -236,6 +223,9 @@ impl Tables {
                 self.reminders.remove(&append.address);
             }
         }
+        if let Some(witness) = &self.witness {
+            witness.written(append);
+        }
         Outcome::Committed
     }
 
@@ -261,21 +251,14 @@ impl Tables {
 #[async_trait]
 impl Journal for SimulatedJournal {
     fn incarnation(&self) -> Uuid {
-        self.incarnation
+        Uuid::from_u128(0x5107_7e2d << 32 | u128::from(self.stored().timeline))
     }
 
     async fn commit(&self, node: Uuid, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-        let fault = self.stored().faults.pop_front();
-        match fault {
-            Some(CommitFault::FailBefore) => return Err(StoreError::Unavailable("failed on demand".into())),
-            Some(CommitFault::Delay(length)) => tokio::time::sleep(length).await,
-            Some(CommitFault::LoseReply) | None => {}
-        }
+        let fault = self.suffer(batch).await?;
         let mut stored = self.stored();
         let outcomes = batch.iter().map(|append| stored.commit(node, append)).collect();
-        if fault == Some(CommitFault::LoseReply) {
-            return Err(StoreError::Unavailable("committed, and the answer was lost on demand".into()));
-        }
+        stored.after_commit(fault, batch)?;
         Ok(outcomes)
     }
 

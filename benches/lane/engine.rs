@@ -1,5 +1,7 @@
 //! Athletes who log sets as fast as the engine takes them.
 
+#![allow(dead_code, reason = "each bench uses its part")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +19,8 @@ use uuid::Uuid;
 const GYM: GymId = GymId(Uuid::from_u128(1));
 /// Sets of a session, after which each athlete begins another.
 const SETS_MAX: u64 = 100;
+/// Commands at once; a node admits twice as many.
+const UNDER_WAY: usize = 4_096;
 
 /// An engine, and a session for each athlete.
 pub(crate) struct Floor {
@@ -37,7 +41,7 @@ impl Floor {
             clock: Arc::new(SystemClock),
         };
         let tuning = Tuning {
-            idle: Duration::from_secs(60),
+            idle: Duration::from_secs(3600),
             tick: Duration::from_millis(100),
             snapshot_every: 10_000,
             rotate_every: 1_000,
@@ -65,8 +69,18 @@ impl Floor {
 
     /// Every athlete's `n`th command to the session of that turn.
     async fn all(&self, turn: u64, n: u64) {
-        let answers: Vec<_> =
-            self.athletes.iter().map(|athlete| self.dispatch(*athlete, turn / SETS_MAX, n)).collect();
+        self.command(&self.athletes, turn / SETS_MAX, n).await;
+    }
+
+    /// The first athletes' `n`th command to a first session, as many at a time as a node admits.
+    pub(crate) async fn some(&self, athletes: usize, n: u64) {
+        for some in self.athletes[..athletes].chunks(UNDER_WAY) {
+            self.command(some, 0, n).await;
+        }
+    }
+
+    async fn command(&self, athletes: &[UserId], session: u64, n: u64) {
+        let answers: Vec<_> = athletes.iter().map(|athlete| self.dispatch(*athlete, session, n)).collect();
         for answer in answers {
             answer.await.unwrap();
         }

@@ -1,5 +1,7 @@
 //! Sets as the journal is given them: two events and one row each.
 
+#![allow(dead_code, reason = "each bench uses its part")]
+
 use std::sync::Arc;
 
 use spotter_actors::{Append, Claim, EventRow, Opening, Remind};

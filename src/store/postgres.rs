@@ -26,6 +26,10 @@ use crate::db::{Db, Pool};
 pub(crate) const OLDEST: i32 = 150_000;
 /// How long a caller waits for a connection; then the store counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection is not asked whether it is alive after its last use.
+const TRUSTED: Duration = Duration::from_secs(1);
+/// How soon one that is alive answers.
+const ALIVE_WITHIN: Duration = Duration::from_secs(1);
 /// Connections beside those of the lanes: the lease and a look at why nothing went in take turns with them.
 const LANES_SHARE: u32 = 2;
 /// Connections that change accounts; they follow one another anyway.
@@ -125,18 +129,32 @@ impl Server {
     }
 
     fn lanes_pool(&self) -> PgPool {
-        self.pool(self.lanes + LANES_SHARE, &BY_KEY)
+        // See `on_a_lane` for how they give back.
+        Self::pool_options(self.lanes + LANES_SHARE).connect_lazy_with(self.connect_options(&BY_KEY))
     }
 
     fn pool(&self, connections: u32, settings: &[(&str, &str)]) -> PgPool {
-        let settings = LIMITS.iter().chain(settings).copied();
+        // A connection that still owes an answer that was given up keeps no place in the pool.
+        let options = Self::pool_options(connections)
+            .after_release(|connection, _| Box::pin(async move { Ok(is_alive(connection).await) }));
+        options.connect_lazy_with(self.connect_options(settings))
+    }
+
+    fn pool_options(connections: u32) -> PgPoolOptions {
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .max_lifetime(None)
-            // A connection that died is noticed when it is used, and what was asked is asked again.
+            // Only connections that were of no use for a while are asked whether they are alive, and not for long.
             .test_before_acquire(false)
-            .connect_lazy_with(self.options.clone().options(settings).disable_statement_logging())
+            .before_acquire(|connection, meta| {
+                Box::pin(async move { Ok(meta.idle_for < TRUSTED || is_alive(connection).await) })
+            })
+    }
+
+    fn connect_options(&self, settings: &[(&str, &str)]) -> PgConnectOptions {
+        let settings = LIMITS.iter().chain(settings).copied();
+        self.options.clone().options(settings).disable_statement_logging()
     }
 
     /// Whether the server is new enough and flushes what it acknowledges.
@@ -221,6 +239,11 @@ impl Connections {
         self.db.writer.close().await;
         self.db.reader.close().await;
     }
+}
+
+/// Whether a connection answers soon. One that does not is closed by its pool: it died, or fell silent.
+async fn is_alive(connection: &mut PgConnection) -> bool {
+    tokio::time::timeout(ALIVE_WITHIN, connection.ping()).await.is_ok_and(|answer| answer.is_ok())
 }
 
 /// Every change to the tables, in order, with the numbers they have in SQLite. One that has been applied is never

@@ -84,17 +84,13 @@ impl Postgres {
         Self::start_in(folder, data, &[], settings)
     }
 
-    /// A server whose data is on another disk, which whoever started it must take away after it; with `log_apart`,
-    /// its write-ahead log is not.
-    pub fn start_on(disk: &Path, log_apart: bool, settings: &[(&str, &str)]) -> Self {
-        let folder = private_folder();
-        give_away(disk);
+    /// A server whose data and whose write-ahead log are on disks of their own, which must outlive it.
+    pub fn start_on(data: &Path, log: &Path, settings: &[(&str, &str)]) -> Self {
+        give_away(data);
+        give_away(log);
         // Files of the log are 1 MB each here: a small disk holds some.
-        let mut options = vec!["--wal-segsize=1".to_owned()];
-        if log_apart {
-            options.push(format!("--waldir={}", folder.path().join("wal").display()));
-        }
-        Self::start_in(folder, disk.join("data"), &options, settings)
+        let options = ["--wal-segsize=1".to_owned(), format!("--waldir={}", log.join("log").display())];
+        Self::start_in(private_folder(), data.join("data"), &options, settings)
     }
 
     fn start_in(folder: TempDir, data: PathBuf, options: &[String], settings: &[(&str, &str)]) -> Self {
@@ -112,6 +108,11 @@ impl Postgres {
     /// The address of its first database.
     pub fn url(&self) -> String {
         self.url_of("postgres")
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     fn url_of(&self, database: &str) -> String {
@@ -215,8 +216,15 @@ impl Postgres {
         self.run();
     }
 
-    /// Takes note that the server has ended, which it may have done by itself, and waits for its last process.
-    pub fn end(&mut self, signal: &str) {
+    /// Starts the server if it has ended by itself.
+    pub fn run_if_ended(&mut self) {
+        if self.has_ended() {
+            self.end("QUIT");
+            self.run();
+        }
+    }
+
+    fn end(&mut self, signal: &str) {
         let Some(mut keeper) = self.keeper.take() else { return };
         let mut pipe = keeper.shell.stdin.take().unwrap();
         writeln!(pipe, "{signal}").unwrap();

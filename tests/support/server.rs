@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -22,6 +23,8 @@ pub struct Server {
     pub port: u16,
     admin_port: u16,
     variables: Vec<(String, String)>,
+    /// Where the running server says what it has to say, when that is read.
+    says: Option<File>,
     child: Option<Child>,
 }
 
@@ -37,7 +40,19 @@ impl Server {
     /// Prepares a server that is not started yet; `variables` go into its environment.
     pub fn prepare(data: &Path, variables: &[(&str, &str)]) -> Self {
         let variables = variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        Self { data: data.to_owned(), port: free_port(), admin_port: free_port(), variables, child: None }
+        Self {
+            data: data.to_owned(),
+            port: free_port(),
+            admin_port: free_port(),
+            variables,
+            says: None,
+            child: None,
+        }
+    }
+
+    /// Has the server write to a file what it says on standard error.
+    pub fn write_down(&mut self, path: &Path) {
+        self.says = Some(File::create(path).unwrap());
     }
 
     pub fn http(&self) -> String {
@@ -105,7 +120,11 @@ impl Server {
 
     /// Starts the server and waits until it is ready.
     pub async fn start(&mut self) {
-        self.child = Some(self.command(&["serve"]).spawn().unwrap());
+        let mut command = self.command(&["serve"]);
+        if let Some(file) = &self.says {
+            command.stderr(file.try_clone().unwrap());
+        }
+        self.child = Some(command.spawn().unwrap());
         let ready = async {
             while !self.is_ready().await {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -125,6 +144,12 @@ impl Server {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         Ok(answer)
+    }
+
+    /// Waits until the process ends by itself, and answers its exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("the server runs");
+        child.wait().await.unwrap().code()
     }
 
     /// Kills the process as a power cut would, and waits until it is gone.

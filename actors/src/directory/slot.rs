@@ -1,6 +1,6 @@
 //! One entity as the directory sees it, and when each has to be looked at again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ impl Slot {
 /// Some of the entities, behind one lock.
 #[derive(Default)]
 pub(super) struct Part {
-    slots: HashMap<Address, Slot>,
+    slots: BTreeMap<Address, Slot>,
     checks: BTreeSet<(Instant, Address)>,
 }
 

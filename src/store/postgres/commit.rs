@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
 
 use spotter_actors::{Append, EventRow, Opening, Outcome, Remind, SnapshotWrite};
 use spotter_protocol::{Address, StreamId, Version};
@@ -14,10 +13,8 @@ use uuid::Uuid;
 use super::super::columns;
 use super::super::rows::{Holder, Rows};
 use super::statement::{Held, Statement, Writer, held};
-use super::tables;
-
-/// A statement that takes longer has lost its server: the server itself ends one after half of that.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+use super::{ALIVE_WITHIN, tables};
+use crate::db::ANSWER_TIMEOUT;
 
 /// What became of a batch that was offered as a whole.
 enum Offered {
@@ -49,7 +46,7 @@ pub(super) async fn save(lanes: &PgPool, writer: &Writer, snapshots: &[SnapshotW
 
 /// Does something on a connection of the lanes, which is closed when that fails or takes too long: nothing of it then
 /// waits for whoever has the connection next.
-async fn on_a_lane<T>(
+pub(super) async fn on_a_lane<T>(
     lanes: &PgPool,
     work: impl AsyncFnOnce(&mut PoolConnection<Postgres>) -> sqlx::Result<T>,
 ) -> sqlx::Result<T> {
@@ -58,7 +55,10 @@ async fn on_a_lane<T>(
     let done = done.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut));
     if done.is_err() {
         connection.close_on_drop();
+        return done;
     }
+    // The pool asks whether it is alive before it takes it back, and would wait for one that has fallen silent.
+    tokio::spawn(tokio::time::timeout(ALIVE_WITHIN, connection.return_to_pool()));
     done
 }
 

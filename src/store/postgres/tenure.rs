@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::super::OpenError;
+use super::commit::on_a_lane;
 use super::statement::{TIMELINE, Writer};
 use super::{Connections, Server};
 
@@ -215,14 +216,7 @@ impl Tenure {
 
     /// Renews the lease, or says why that cannot be.
     async fn renew(&self) -> sqlx::Result<Option<Void>> {
-        let mut connection = self.pool.acquire().await?;
-        let renewal = self.renew_on(&mut connection);
-        let renewed = tokio::time::timeout(super::commit::ANSWER_TIMEOUT, renewal).await;
-        let renewed = renewed.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-        if renewed.is_err() {
-            connection.close_on_drop();
-        }
-        renewed
+        on_a_lane(&self.pool, async |connection| self.renew_on(connection).await).await
     }
 
     async fn renew_on(&self, connection: &mut PgConnection) -> sqlx::Result<Option<Void>> {

@@ -1,0 +1,91 @@
+//! What the server shows and answers of every session, held against the journal: nothing is ahead of it.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test that is surprised should end")]
+
+use std::sync::Arc;
+
+use spotter_protocol::{
+    Address, ClientFrame, ClientId, CommandFrame, Persistence, Reply, ServerFrame, Version,
+};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::athletes::{AGAIN, FOLLOW, Gym};
+use crate::journal::Journal;
+use crate::server::Person;
+use crate::wire::Wire;
+
+/// Sessions that are looked at side by side.
+const AT_ONCE: usize = 16;
+
+/// Answers that an entity keeps of each client; older repeats are answered with a newer version.
+const ANSWERS: usize = 64;
+
+/// What is asked about one session.
+struct Question {
+    athlete: Person,
+    session: Address,
+    head: Version,
+    /// Commands that were acknowledged, and the version each was acknowledged at.
+    repeats: Vec<(CommandFrame, Version)>,
+}
+
+/// While everyone rests: a fresh subscriber to each session is shown the journal's version, and some of each athlete's
+/// newest commands, sent once more, are answered with the versions that the journal holds.
+pub async fn as_written(gym: &Gym, journal: &Journal) {
+    let free = Arc::new(Semaphore::new(AT_ONCE));
+    let mut asking = JoinSet::new();
+    for book in gym.books() {
+        let repeats = book.acknowledged.values().rev().take(ANSWERS).step_by(ANSWERS / 3).cloned().collect();
+        let head = journal.head(book.session).expect("everyone has begun");
+        let question = Question { athlete: book.athlete.clone(), session: book.session, head, repeats };
+        let (free, url) = (Arc::clone(&free), gym.url());
+        asking.spawn(async move {
+            let _turn = free.acquire().await.unwrap();
+            while asked(&url, &question).await.is_none() {
+                tokio::time::sleep(AGAIN).await;
+            }
+        });
+    }
+    asking.join_all().await;
+}
+
+/// Asks once; `None` when the server says that it cannot tell just now, as it may right after a fault.
+async fn asked(url: &str, question: &Question) -> Option<()> {
+    let Question { athlete, session, head, repeats } = question;
+    let client = ClientId(Uuid::now_v7());
+    let mut wire = Wire::open(url, &athlete.token, client, None).await.ok()?;
+    wire.subscribe(FOLLOW, *session, None).await.ok()?;
+    for (command, _) in repeats {
+        wire.send(ClientFrame::Command(command.clone())).await.ok()?;
+    }
+    let (mut shown, mut followed, mut answered) = (None, None, 0);
+    while shown.is_none() || followed.is_none() || answered < repeats.len() {
+        match wire.next().await.ok()? {
+            ServerFrame::Welcome(_) => {}
+            ServerFrame::Snapshot(snapshot) => shown = Some(snapshot.v),
+            ServerFrame::Reply(Reply { error: Some(fault), .. }) if fault.kind == Persistence::Temporary => {
+                return None;
+            }
+            ServerFrame::Reply(Reply { error: Some(fault), .. }) => panic!("{session}: {fault}"),
+            ServerFrame::Reply(reply) if reply.req == Some(FOLLOW) => followed = reply.v,
+            ServerFrame::Reply(reply) => {
+                let asked = repeats.iter().find(|(command, _)| Some(command.req) == reply.req);
+                let (command, version) = asked.expect("an answer to a question");
+                let n = command.n;
+                assert_eq!(
+                    reply.v,
+                    Some(*version),
+                    "{session}: a repeat of n {n} is answered as the first was"
+                );
+                assert!(reply.repeat, "{session}: a repeat of n {n} is known as one");
+                answered += 1;
+            }
+            other => panic!("not asked for: {other:?}"),
+        }
+    }
+    assert_eq!((shown, followed), (Some(*head), Some(*head)), "{session} is shown as the journal has it");
+    Some(())
+}
