@@ -23,7 +23,6 @@ use postgres::Postgres;
 use spotter::store::{Database, Store};
 use spotter_actors::{Claim, Journal};
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
 
 /// Sets of one batch, on each connection.
 const BATCH: usize = 256;
@@ -38,11 +37,14 @@ fn lanes(criterion: &mut Criterion) {
         let url = runtime.block_on(postgres.new_database());
         let (store, claim) = runtime.block_on(open(&url, lanes));
 
+        let writers = || -> Vec<rows::Writer> {
+            (0..lanes).map(|lane| rows::Writer::new(&claim, lane, lanes, BATCH)).collect()
+        };
+
         group.bench_function("bare insert", |bencher| {
-            bencher.iter_custom(|times| runtime.block_on(bare(&url, lanes, times)));
+            bencher.iter_custom(|times| runtime.block_on(bare(&url, writers(), times)));
         });
-        let mut writers: Vec<rows::Writer> =
-            (0..lanes).map(|lane| rows::Writer::new(&claim, lane, lanes, BATCH)).collect();
+        let mut writers = writers();
         group.bench_function("fenced", |bencher| {
             bencher.iter_custom(|times| runtime.block_on(fenced(&store, &mut writers, times)));
         });
@@ -62,23 +64,18 @@ async fn open(url: &str, lanes: usize) -> (Store, Claim) {
 }
 
 /// Each connection inserts its rows, without looking at what is there.
-async fn bare(url: &str, lanes: usize, times: u64) -> Duration {
-    let mut inserting = JoinSet::new();
-    let mut connections = Vec::new();
-    for _ in 0..lanes {
-        connections.push(postgres::connect(url).await);
+async fn bare(url: &str, writers: Vec<rows::Writer>, times: u64) -> Duration {
+    let mut connected = Vec::new();
+    for writer in writers {
+        connected.push((writer, postgres::connect(url).await));
     }
     let begun = Instant::now();
-    for mut connection in connections {
-        inserting.spawn(async move {
-            for _ in 0..times {
-                rows::insert(&mut connection, BATCH).await;
-            }
-        });
-    }
-    while let Some(done) = inserting.join_next().await {
-        done.unwrap();
-    }
+    let lanes = connected.into_iter().map(|(mut writer, mut connection)| async move {
+        for _ in 0..times {
+            writer.insert(&mut connection).await;
+        }
+    });
+    futures_util::future::join_all(lanes).await;
     begun.elapsed()
 }
 

@@ -4,10 +4,13 @@
 
 mod accounts;
 mod archive;
+mod backup;
+mod doctor;
 mod operators;
 mod password;
 mod settings;
 mod token;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -88,6 +91,14 @@ Examples:
   spotter migrate --data-dir /var/lib/spotter
   spotter migrate --database postgres://spotter@db.example/spotter")]
     Migrate,
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
+    /// Test the database that is set: whether it is reachable, fast and durable, and what to do when it is not
+    #[command(after_help = doctor::HELP)]
+    Doctor,
+    /// Check every promise the database makes, beside a running node or at rest; it only reads
+    #[command(after_help = verify::HELP)]
+    Verify,
     /// Gyms: the tenants
     #[command(subcommand)]
     Gym(accounts::GymCommand),
@@ -179,6 +190,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 println!("{database} is up to date");
                 Ok(())
             }
+            Command::Backup(args) => backup::backup(args, &sources.load()?).await,
+            Command::Restore(args) => backup::restore(args, &sources.load()?).await,
+            Command::Doctor => doctor::doctor(&sources.load()?).await,
+            Command::Verify => verify::verify(&sources.load()?).await,
             Command::Gym(command) => accounts::gym(command, &sources.load()?).await,
             Command::User(command) => accounts::user(command, &sources.load()?).await,
             Command::Link(command) => accounts::link(command, &sources.load()?).await,
@@ -265,6 +280,10 @@ mod tests {
         for line in [
             "spotter serve --listen 0.0.0.0:80 --data-dir /tmp/x",
             "spotter migrate",
+            "spotter backup /backups/spotter.db --force",
+            "spotter restore /backups/spotter.db --data-dir /var/lib/spotter",
+            "spotter doctor --database postgres://spotter@db.example/spotter",
+            "spotter verify --data-dir /var/lib/spotter",
             "spotter serve --database postgres://spotter@db.example/spotter --migrate",
             "spotter gym add --slug north --name North",
             "spotter user add --gym north --email a@b.c --name Ada --role athlete --password-stdin",

@@ -37,6 +37,28 @@ pub enum Pool {
 }
 
 impl Pool {
+    /// Begins a transaction that reads the database as it is at one moment, for as long as it takes: whoever reads much
+    /// is not ended as a question of somebody who waits would be. It cannot write to a server.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn moment(&self) -> sqlx::Result<Transaction> {
+        match self {
+            // The moment is that of the first question.
+            Self::Sqlite(pool) => pool.begin().await.map(Transaction::Sqlite),
+            Self::Postgres(pool) => {
+                let mut transaction =
+                    pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+                sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
+                // What is read is worked on between two questions.
+                sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '5min'")
+                    .execute(&mut *transaction)
+                    .await?;
+                Ok(Transaction::Postgres(transaction))
+            }
+        }
+    }
+
     /// Waits for what is under way and ends the connections; whoever asks later is told that the database is away.
     pub async fn close(&self) {
         match self {

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod auth;
+pub mod backup;
 pub mod catalogue;
 pub mod cli;
 pub mod clock;
@@ -9,6 +10,7 @@ pub mod config;
 pub mod db;
 pub mod demo;
 pub mod digest;
+pub mod doctor;
 pub mod http;
 pub mod messages;
 pub mod node;
@@ -17,5 +19,6 @@ pub mod policy;
 mod socket;
 pub mod store;
 pub mod telemetry;
+pub mod verify;
 pub mod watch;
 pub mod workouts;

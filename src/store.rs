@@ -5,19 +5,19 @@
 //! way through the fence.
 
 mod archive;
-mod columns;
+pub(crate) mod columns;
 mod dead_letters;
 mod letters;
 mod library;
 mod lock;
-mod migrations;
+pub(crate) mod migrations;
 mod month;
-mod postgres;
-mod read;
+mod open_error;
+pub(crate) mod postgres;
+pub(crate) mod read;
 mod rows;
-mod sqlite;
+pub(crate) mod sqlite;
 
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,13 +27,14 @@ use spotter_actors::{
     StoreError, Stored,
 };
 use spotter_protocol::{Address, CommandId, GymId, StreamId, Timestamp, UserId, Version};
-use sqlx::migrate::MigrateError;
 use tracing::warn;
 use uuid::Uuid;
 
 pub use archive::{KeptRow, OldMonth, TakenAway};
+pub(crate) use lock::Lock;
 pub use lock::LockError;
 pub use month::Month;
+pub use open_error::OpenError;
 pub use postgres::{Server, Void};
 
 use crate::db::{Db, Pool};
@@ -82,105 +83,6 @@ enum Kept {
     },
 }
 
-/// Why a store could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The directory cannot be made.
-    #[error("the data directory {} cannot be made", path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Another process serves from it, or its lock cannot be used.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// Another process serves from it: end that one first.
-    #[error(
-        "another spotter serves from {server}: it listens on {by} and said so {silent_ms} ms ago; end it, or wait until \
-         it has been silent for 3.5 s"
-    )]
-    Served {
-        /// The server.
-        server: String,
-        /// Where the other one listens.
-        by: String,
-        /// Milliseconds since it renewed its lease.
-        silent_ms: i64,
-    },
-    /// A newer build has changed its tables: use that build, or a backup from before it.
-    #[error("{name} was changed by a newer spotter (migration {migration}), and this build cannot read it")]
-    Newer {
-        /// The database.
-        name: String,
-        /// The first migration that this build does not have.
-        migration: i64,
-    },
-    /// Its tables are those of an older build, or there are none yet.
-    #[error(
-        "the tables of {server} lack {missing} changes of this build: run `spotter migrate`, or `spotter serve --migrate`"
-    )]
-    Behind {
-        /// The server.
-        server: String,
-        /// How many.
-        missing: usize,
-    },
-    /// Its tables could not be brought up to date; they are as they were.
-    #[error("the tables of {name} cannot be brought up to date")]
-    Migration {
-        /// The database.
-        name: String,
-        /// Which migration, and why.
-        source: MigrateError,
-    },
-    /// SQLite refused the file.
-    #[error("{} cannot be opened", path.display())]
-    Database {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        source: sqlx::Error,
-    },
-    /// PostgreSQL does not answer, or refuses.
-    #[error("{server} cannot be used: is it running, and are user, password and database right?")]
-    Server {
-        /// The server.
-        server: String,
-        /// What it said.
-        source: sqlx::Error,
-    },
-    /// The server is too old.
-    #[error("{server} runs PostgreSQL {version}: spotter needs 15 or newer")]
-    TooOld {
-        /// The server.
-        server: String,
-        /// Its version.
-        version: String,
-    },
-    /// The server acknowledges what it has not flushed.
-    #[error(
-        "{server} has {setting} = off: it may lose what was acknowledged. Turn it on, or set postgres.allow_unsafe if \
-         losing sets is acceptable"
-    )]
-    Unsafe {
-        /// The server.
-        server: String,
-        /// The setting that is off.
-        setting: &'static str,
-    },
-}
-
-impl OpenError {
-    fn migration(name: String, source: MigrateError) -> Self {
-        if let MigrateError::VersionMissing(migration) = source {
-            return Self::Newer { name, migration };
-        }
-        Self::Migration { name, source }
-    }
-}
-
 impl Store {
     /// Opens a database for a tool, beside a node that may be running. A tool writes only tables that no entity owns.
     /// A file and its directory are made where they are missing.
@@ -197,6 +99,19 @@ impl Store {
                     incarnation.map_err(|source| OpenError::Server { server: server.name(), source })?;
                 Ok(Self::on_server(connections, incarnation, None))
             }
+        }
+    }
+
+    /// Opens a database only to read it, beside a node that may be running: nothing is made, and tables that are out of
+    /// date stay so.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Absent`], [`OpenError::Behind`] or [`OpenError::Newer`] when there are no tables
+    /// of this build.
+    pub async fn reading(database: &Database) -> Result<Pool, OpenError> {
+        match database {
+            Database::File(path) => sqlite::File::reading(path).await,
+            Database::Server(server) => server.reading().await,
         }
     }
 

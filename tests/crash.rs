@@ -59,6 +59,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed() {
         tokio::time::timeout(DEADLINE, observer).await.expect("the coach sees everything in time").unwrap();
     assert_eq!(server.stop().await, Some(0), "a drained server exits 0");
 
+    assert!(server.tool(&["verify"], "").await.starts_with("clean: "));
     let journal = Journal::of_sqlite(&server.data.join("spotter.db")).await;
     journal.check();
     for book in gym.books() {

@@ -103,7 +103,9 @@ async fn every_message_arrives_once_and_in_order_when_the_server_is_killed() {
     let database = open(&server).await;
     let inboxes = read_inboxes(&database).await;
     check_history(&server, &coach, everyone[0], &inboxes[&coach.user]).await;
+    assert!(server.tool(&["verify"], "").await.starts_with("clean: "), "beside the running server");
     assert_eq!(server.stop().await, Some(0), "a drained server exits 0");
+    assert!(server.tool(&["verify"], "").await.starts_with("clean: "));
 
     for athlete in &everyone {
         let told = |(_, event): &&(Version, InboxEvent)| {

@@ -101,28 +101,35 @@ fn a_set(session: Address) -> SetRow {
     }
 }
 
-/// Inserts as many sets by arrays and nothing else: what PostgreSQL does for the same rows without us.
-pub(crate) async fn insert(connection: &mut PgConnection, sets: usize) {
-    let owners: Vec<Uuid> = (0..sets).map(|_| Uuid::now_v7()).collect();
-    let twice = |ids: &[Uuid]| ids.iter().flat_map(|id| [*id, *id]).collect::<Vec<_>>();
-    let streams: Vec<Uuid> = (0..sets).map(|_| Uuid::now_v7()).collect();
-    let commands: Vec<Uuid> = (0..sets).map(|_| Uuid::now_v7()).collect();
-    let versions: Vec<i64> = (0..sets).flat_map(|_| [1, 2]).collect();
-    let ones = vec![1_i64; sets * 2];
-    let insert = sqlx::query(
-        "WITH journal_in AS (
-             INSERT INTO journal (stream, version, epoch, kind, schema, at, received_at, device_at, clock_offset,
-                 author, command, client, n, body)
-             SELECT stream, version, one, kind, 1, one, one, one, 0, author, command, author, version, body
-             FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::uuid[], $6::uuid[], $7::bytea[])
-                 AS given (stream, version, one, kind, author, command, body))
-         INSERT INTO sets (owner, exercise, session, set_id, gym, load_kind, set_type, status, at, received_at,
-             typed, unit, grams, reps, rpe_tenths, e1rm)
-         SELECT owner, 'barbell-squat', session, set_id, owner, 'external', 'working', 'performed', 1, 1,
-             100000, 'kg', 100000, 5, 80, 116667
-         FROM unnest($8::uuid[], $9::uuid[], $10::uuid[]) AS given (owner, session, set_id)",
-    );
-    let insert = insert.bind(twice(&streams)).bind(versions).bind(ones).bind(vec!["set_completed"; sets * 2]);
-    let insert = insert.bind(twice(&owners)).bind(twice(&commands)).bind(vec![&BODY[..]; sets * 2]);
-    insert.bind(owners).bind(streams).bind(commands).execute(connection).await.unwrap();
+impl Writer {
+    /// Inserts one set more in each session by arrays and nothing else: what PostgreSQL does for the same rows without us.
+    pub(crate) async fn insert(&mut self, connection: &mut PgConnection) {
+        let first = i64::try_from(self.version + 1).unwrap();
+        self.version += 2;
+        let of = |id: fn(&(Address, StreamId)) -> Uuid| self.sessions.iter().map(id).collect::<Vec<Uuid>>();
+        let owners = of(|(address, _)| address.owner.0);
+        let (sessions, streams) = (of(|(address, _)| address.id), of(|(_, stream)| stream.0));
+        let twice = |ids: &[Uuid]| ids.iter().flat_map(|id| [*id, *id]).collect::<Vec<_>>();
+        let commands: Vec<Uuid> = owners.iter().map(|_| Uuid::now_v7()).collect();
+        let versions: Vec<i64> = owners.iter().flat_map(|_| [first, first + 1]).collect();
+        let ones = vec![1_i64; versions.len()];
+        let insert = sqlx::query(
+            "WITH journal_in AS (
+                 INSERT INTO journal (stream, version, epoch, kind, schema, at, received_at, device_at, clock_offset,
+                     author, command, client, n, body)
+                 SELECT stream, version, one, kind, 1, one, one, one, 0, author, command, author, version, body
+                 FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::uuid[], $6::uuid[], $7::bytea[])
+                     AS given (stream, version, one, kind, author, command, body))
+             INSERT INTO sets (owner, exercise, session, set_id, gym, load_kind, set_type, status, at, received_at,
+                 typed, unit, grams, reps, rpe_tenths, e1rm)
+             SELECT owner, 'barbell-squat', session, set_id, owner, 'external', 'working', 'performed', 1, 1,
+                 100000, 'kg', 100000, 5, 80, 116667
+             FROM unnest($8::uuid[], $9::uuid[], $10::uuid[]) AS given (owner, session, set_id)",
+        );
+        let kinds = vec!["set_completed"; versions.len()];
+        let insert = insert.bind(twice(&streams)).bind(versions).bind(ones).bind(kinds);
+        let bodies = vec![&BODY[..]; owners.len() * 2];
+        let insert = insert.bind(twice(&owners)).bind(twice(&commands)).bind(bodies);
+        insert.bind(owners).bind(sessions).bind(commands).execute(connection).await.unwrap();
+    }
 }

@@ -3,7 +3,7 @@
 use spotter_protocol::{LoadKind, Phase, SetStatus, SetType, Unit, Version};
 
 /// A version as it is bound. None comes near the end of the range, except in a question.
-pub(super) fn version(version: Version) -> i64 {
+pub(crate) fn version(version: Version) -> i64 {
     i64::try_from(version.0).unwrap_or(i64::MAX)
 }
 
@@ -12,7 +12,7 @@ pub(super) fn count(count: u64) -> i64 {
     count.cast_signed()
 }
 
-pub(super) fn phase(phase: Phase) -> &'static str {
+pub(crate) fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Planned => "planned",
         Phase::Live => "live",
@@ -22,7 +22,7 @@ pub(super) fn phase(phase: Phase) -> &'static str {
     }
 }
 
-pub(super) fn load_kind(kind: LoadKind) -> &'static str {
+pub(crate) fn load_kind(kind: LoadKind) -> &'static str {
     match kind {
         LoadKind::External => "external",
         LoadKind::PerHand => "per_hand",
@@ -33,7 +33,7 @@ pub(super) fn load_kind(kind: LoadKind) -> &'static str {
     }
 }
 
-pub(super) fn set_type(set_type: SetType) -> &'static str {
+pub(crate) fn set_type(set_type: SetType) -> &'static str {
     match set_type {
         SetType::Warmup => "warmup",
         SetType::Working => "working",
@@ -49,7 +49,7 @@ pub(super) fn set_type(set_type: SetType) -> &'static str {
     }
 }
 
-pub(super) fn status(status: SetStatus) -> &'static str {
+pub(crate) fn status(status: SetStatus) -> &'static str {
     match status {
         SetStatus::Planned => "planned",
         SetStatus::Performed => "performed",
@@ -59,7 +59,7 @@ pub(super) fn status(status: SetStatus) -> &'static str {
     }
 }
 
-pub(super) fn unit(unit: Unit) -> &'static str {
+pub(crate) fn unit(unit: Unit) -> &'static str {
     match unit {
         Unit::Kg => "kg",
         Unit::Lb => "lb",

@@ -20,17 +20,19 @@ pub use tenure::Void;
 pub(super) use tenure::{Tenure, begin};
 
 use super::OpenError;
-use super::migrations::migration;
+use super::migrations::{compare, migration};
 use crate::db::{Db, Pool};
 
 /// The oldest server that has what the statements need.
-const OLDEST: i32 = 150_000;
+pub(crate) const OLDEST: i32 = 150_000;
 /// How long a caller waits for a connection; then the store counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection is not asked whether it is alive after its last use.
 const TRUSTED: Duration = Duration::from_secs(1);
 /// How soon one that is alive answers.
 const ALIVE_WITHIN: Duration = Duration::from_secs(1);
+/// Connections beside those of the lanes: the lease and a look at why nothing went in take turns with them.
+const LANES_SHARE: u32 = 2;
 /// Connections that change accounts; they follow one another anyway.
 const ACCOUNT_WRITERS: u32 = 2;
 /// Connections that read entities, which nothing else may use: who wakes must not wait behind pages of history.
@@ -44,8 +46,9 @@ const LIMITS: [(&str, &str); 4] = [
 ];
 /// Entities are only ever looked up by key; with statistics that are still those of an empty table the server would
 /// read all of a large one.
-const BY_KEY: [(&str, &str); 4] = [
+const BY_KEY: [(&str, &str); 5] = [
     ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("plan_cache_mode", "force_generic_plan"),
@@ -78,7 +81,7 @@ pub(super) struct Connections {
 
 impl Server {
     /// The server as an error names it: no password.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let database = self.options.get_database().unwrap_or_else(|| self.options.get_username());
         format!("postgres://{}:{}/{database}", self.options.get_host(), self.options.get_port())
     }
@@ -111,9 +114,25 @@ impl Server {
         self.bring_up_to_date(&mut connection, true).await
     }
 
+    /// Connections to read from, once it is known that the tables are this build's.
+    pub(super) async fn reading(&self) -> Result<Pool, OpenError> {
+        // Asked by a connection of its own: it says why it cannot, where a pool would say that none came in time.
+        let connection = self.options.clone().connect().await.map_err(|source| self.failed(source))?;
+        connection.close().await.map_err(|source| self.failed(source))?;
+        let pool = Pool::Postgres(self.pool(self.readers, &[]));
+        compare(&pool, &self.name()).await.map_err(|source| self.failed(source))??;
+        Ok(pool)
+    }
+
+    /// How many connections a node opens at most: of the lanes, the recovery, the accounts, the readers, and the one
+    /// that looks at the tables first.
+    pub(crate) fn connections(&self) -> u32 {
+        self.lanes + LANES_SHARE + RECOVERY_MAX + ACCOUNT_WRITERS + self.readers + 1
+    }
+
     fn lanes_pool(&self) -> PgPool {
-        // The lease and a look at why nothing went in take turns with the lanes. See `on_a_lane` for how they give back.
-        Self::pool_options(self.lanes + 2).connect_lazy_with(self.connect_options(&BY_KEY))
+        // See `on_a_lane` for how they give back.
+        Self::pool_options(self.lanes + LANES_SHARE).connect_lazy_with(self.connect_options(&BY_KEY))
     }
 
     fn pool(&self, connections: u32, settings: &[(&str, &str)]) -> PgPool {
@@ -231,7 +250,7 @@ async fn is_alive(connection: &mut PgConnection) -> bool {
 
 /// Every change to the tables, in order, with the numbers they have in SQLite. One that has been applied is never
 /// edited.
-fn migrations() -> Migrator {
+pub(super) fn migrations() -> Migrator {
     Migrator::with_migrations(vec![
         migration(1, "journal", include_str!("../../migrations/postgres/0001_journal.sql")),
         migration(2, "accounts", include_str!("../../migrations/postgres/0002_accounts.sql")),

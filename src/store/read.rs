@@ -210,7 +210,8 @@ fn place(row: &Row) -> sqlx::Result<usize> {
     Ok(usize::try_from(row.get::<i64>("place")?).unwrap_or(usize::MAX))
 }
 
-fn event_row(row: &Row) -> sqlx::Result<EventRow> {
+/// An event of a row that has its columns.
+pub(crate) fn event_row(row: &Row) -> sqlx::Result<EventRow> {
     let stamp = Stamp {
         at: Timestamp(row.get("at")?),
         received_at: Timestamp(row.get("received_at")?),

@@ -5,6 +5,7 @@
 
 mod archive;
 mod commit;
+mod copy;
 mod insert;
 mod letters;
 mod rows;
@@ -19,9 +20,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Row, SqlitePool};
 use uuid::Uuid;
 
+pub(crate) use copy::{copy, faults, incarnation};
+
 use super::OpenError;
 use super::lock::Lock;
-use super::migrations::migration;
+use super::migrations::{compare, migration};
 use crate::db::{Db, Pool};
 
 /// How long a statement waits for another process (a tool) that is writing.
@@ -38,7 +41,7 @@ const WRITER_CACHE_KIB: &str = "-16384";
 
 /// An open file.
 #[derive(Debug)]
-pub(super) struct File {
+pub(crate) struct File {
     writer: SqlitePool,
     reader: SqlitePool,
     checkpointer: SqlitePool,
@@ -81,6 +84,19 @@ impl File {
         Ok(Self { writer, reader, checkpointer, incarnation, _lock: lock })
     }
 
+    /// Opens the file at `path` to read it, as it is: nothing is made and nothing brought up to date.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Absent`] when there is no file.
+    pub(super) async fn reading(path: &Path) -> Result<Pool, OpenError> {
+        if !path.is_file() {
+            return Err(OpenError::Absent { path: path.to_owned() });
+        }
+        let pool = Pool::Sqlite(reader(path));
+        compare(&pool, &path.display().to_string()).await.map_err(|source| database(path, source))??;
+        Ok(pool)
+    }
+
     async fn claim(&self, address: &str) -> sqlx::Result<Claim> {
         let node = Uuid::new_v4();
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -106,7 +122,7 @@ impl File {
 
     /// The connections, for the tables that no entity owns. Whoever takes the writing one keeps the journal
     /// waiting: hold it for one short transaction.
-    pub(super) fn db(&self) -> Db {
+    pub(crate) fn db(&self) -> Db {
         Db { writer: Pool::Sqlite(self.writer.clone()), reader: Pool::Sqlite(self.reader.clone()) }
     }
 
@@ -133,7 +149,7 @@ impl File {
     /// Waits for what is being written and read, moves the log into the file, and closes it; whoever asks
     /// later is told that the store is away. The lock stays until the store is dropped. A store that is
     /// dropped without this loses nothing: its log is read at the next opening.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.reader.close().await;
         self.checkpointer.close().await;
         self.writer.close().await;
@@ -159,7 +175,7 @@ async fn writer(path: &Path) -> sqlx::Result<SqlitePool> {
 }
 
 /// How a connection is opened that writes to the file.
-fn writing(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn writing(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -176,7 +192,7 @@ fn writing(path: &Path) -> SqliteConnectOptions {
 }
 
 /// The pool of reading connections, each opened when it is first needed.
-fn reader(path: &Path) -> SqlitePool {
+pub(crate) fn reader(path: &Path) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
@@ -197,7 +213,7 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 }
 
 /// Every change to the tables, in order. One that has been applied is never edited.
-fn migrations() -> Migrator {
+pub(super) fn migrations() -> Migrator {
     Migrator::with_migrations(vec![
         migration(1, "journal", include_str!("../../migrations/sqlite/0001_journal.sql")),
         migration(2, "accounts", include_str!("../../migrations/sqlite/0002_accounts.sql")),

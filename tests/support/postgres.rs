@@ -288,21 +288,29 @@ fn state_and_parent(pid: u32) -> Option<(char, u32)> {
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
-/// The folder of the server's programs: on the PATH, or else Debian's newest.
+/// The folder of the server's programs.
 fn programs() -> &'static Path {
     static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAMS.get_or_init(|| {
-        let on_path: Vec<_> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
-        let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-        let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
-        let mut debian: Vec<_> = debian.map(|entry| entry.path()).collect();
-        debian.sort_by_key(|path| std::cmp::Reverse(version(path)));
-        let debian = debian.into_iter().map(|path| path.join("bin"));
-        let mut folders = on_path.into_iter().chain(debian);
-        folders
-            .find(|folder| ["initdb", "postgres"].iter().all(|program| folder.join(program).is_file()))
-            .expect("PostgreSQL's server is installed (scripts/test-deps.sh does it)")
-    })
+    PROGRAMS.get_or_init(|| folder_of(&["initdb", "postgres"]))
+}
+
+/// The folder that has all of these programs: on the PATH, or else Debian's newest.
+fn folder_of(names: &[&str]) -> PathBuf {
+    let on_path: Vec<_> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let mut debian: Vec<_> = debian.map(|entry| entry.path()).collect();
+    debian.sort_by_key(|path| std::cmp::Reverse(version(path)));
+    let debian = debian.into_iter().map(|path| path.join("bin"));
+    let mut folders = on_path.into_iter().chain(debian);
+    folders
+        .find(|folder| names.iter().all(|name| folder.join(name).is_file()))
+        .expect("PostgreSQL's server is installed (scripts/test-deps.sh does it)")
+}
+
+/// One of PostgreSQL's other programs.
+pub fn program(name: &str) -> PathBuf {
+    folder_of(&[name]).join(name)
 }
 
 /// The user and the group a server of this process runs as, when not its own.

@@ -73,12 +73,6 @@ async fn take_away_on(
     if residents > 0 {
         return Ok(TakenAway::LivedIn(residents.unsigned_abs()));
     }
-    // An actor that did not know yet that its entity had moved may have left a snapshot, also in a month gone before.
-    let snapshots = sqlx::query(
-        "DELETE FROM snapshots WHERE stream < $1
-             AND NOT EXISTS (SELECT FROM entities WHERE entities.stream = snapshots.stream)",
-    );
-    snapshots.bind(end).execute(&mut *transaction).await?;
     let part = format!("DROP TABLE IF EXISTS {}", month.part());
     sqlx::query(AssertSqlSafe(part)).execute(&mut *transaction).await?;
     transaction.commit().await?;

@@ -149,17 +149,21 @@ async fn take_over(connection: &mut PgConnection, node: Uuid, address: &str) -> 
             *place = Some(Epoch(row.try_get("epoch")?));
         }
     }
+    // A dump that is put back on the same server has a database of another number.
     let place = format!(
-        "SELECT {TIMELINE} AS timeline, (SELECT system_identifier FROM pg_control_system()) AS system"
+        "SELECT {TIMELINE} AS timeline, (SELECT system_identifier FROM pg_control_system()) AS system,
+             (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database"
     );
     let place = sqlx::query(sqlx::AssertSqlSafe(place)).fetch_one(&mut *connection).await?;
     let (timeline, system): (String, i64) = (place.try_get("timeline")?, place.try_get("system")?);
+    let database: i64 = place.try_get("database")?;
     let incarnation = sqlx::query_scalar(
         "UPDATE meta SET timeline = $1,
              incarnation = CASE WHEN timeline IN ('', $1) THEN incarnation ELSE gen_random_uuid() END
          RETURNING incarnation",
     );
-    let incarnation = incarnation.bind(format!("{system}/{timeline}")).fetch_one(&mut *connection).await?;
+    let incarnation =
+        incarnation.bind(format!("{system}/{timeline}/{database}")).fetch_one(&mut *connection).await?;
     open_months(connection).await?;
     Ok(Taken { claim: Claim { node, epochs }, timeline, system, incarnation, renewed_at })
 }

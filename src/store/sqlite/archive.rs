@@ -56,12 +56,6 @@ async fn take_away_on(
     if residents > 0 {
         return Ok(TakenAway::LivedIn(residents.unsigned_abs()));
     }
-    // An actor that did not know yet that its entity had moved may have left a snapshot, also in a month gone before.
-    let snapshots = sqlx::query(
-        "DELETE FROM snapshots WHERE stream < ?
-             AND NOT EXISTS (SELECT 1 FROM entities WHERE entities.stream = snapshots.stream)",
-    );
-    snapshots.bind(&end).execute(&mut *transaction).await?;
     let rows = sqlx::query(
         "DELETE FROM journal WHERE (stream, version) IN (
              SELECT stream, version FROM journal WHERE stream >= ? AND stream < ? ORDER BY stream, version LIMIT ?)",
