@@ -58,7 +58,8 @@ fn entities() -> Vec<Address> {
     (0..ATHLETES).map(session).chain(inboxes).chain([Address::room(athlete(2))]).collect()
 }
 
-async fn engine(database: &Database) -> (Arc<Engine>, Arc<Store>) {
+/// A node in which streams are as long as that.
+async fn engine(database: &Database, rotate_every: u32) -> (Arc<Engine>, Arc<Store>) {
     // The one before holds its lock until the last of its tasks has ended.
     let opened = async {
         loop {
@@ -78,7 +79,7 @@ async fn engine(database: &Database) -> (Arc<Engine>, Arc<Store>) {
         clock: Arc::new(SystemClock),
     };
     let (idle, tick) = (Duration::from_millis(200), Duration::from_secs(1));
-    let tuning = Tuning { idle, tick, snapshot_every: 20, rotate_every: 25, lanes: 2 };
+    let tuning = Tuning { idle, tick, snapshot_every: 20, rotate_every, lanes: 2 };
     (Engine::start(ports, claim, tuning).await.unwrap(), store)
 }
 
@@ -88,7 +89,9 @@ async fn fill(database: &Database) {
     let db = Store::open(database).await.unwrap().db();
     people(&db).await;
     for life in 0..2 {
-        let (engine, store) = engine(database).await;
+        // The last streams grow long enough for snapshots.
+        let rotate_every = if life == 0 { 25 } else { 1_000 };
+        let (engine, store) = engine(database, rotate_every).await;
         let training = entities()
             .into_iter()
             .zip(0..)
