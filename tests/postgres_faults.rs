@@ -246,6 +246,9 @@ impl Room {
         let observed = timeout(QUESTIONS, self.coach).await.expect("the coach sees everything").unwrap();
         let stopped = timeout(QUESTIONS, self.spotter.stop()).await.expect("a stopped server ends");
         assert_eq!(stopped, Some(0), "a drained server exits 0");
+        assert!(
+            self.spotter.tool(&["verify", "--database", &self.database], "").await.starts_with("clean: ")
+        );
         let journal = Journal::of_postgres(&self.database).await;
         for book in self.gym.books() {
             assert_eq!(
