@@ -225,6 +225,10 @@ impl Room {
             journal.holds(&book);
         }
         served::as_written(&self.gym, &journal).await;
+        assert!(
+            self.spotter.tool(&["verify"], "").await.starts_with("clean: "),
+            "spotter verify finds nothing"
+        );
         // Whoever followed all the time has seen it too: no news was lost with the fault.
         while self.gym.books().any(|book| book.seen.version != journal.head(book.session)) {
             sleep(Duration::from_millis(10)).await;
