@@ -225,6 +225,10 @@ impl Room {
             journal.holds(&book);
         }
         served::as_written(&self.gym, &journal).await;
+        assert!(
+            self.spotter.tool(&["verify"], "").await.starts_with("clean: "),
+            "spotter verify finds nothing"
+        );
         // Whoever followed all the time has seen it too: no news was lost with the fault.
         while self.gym.books().any(|book| book.seen.version != journal.head(book.session)) {
             sleep(Duration::from_millis(10)).await;
@@ -242,6 +246,9 @@ impl Room {
         let observed = timeout(QUESTIONS, self.coach).await.expect("the coach sees everything").unwrap();
         let stopped = timeout(QUESTIONS, self.spotter.stop()).await.expect("a stopped server ends");
         assert_eq!(stopped, Some(0), "a drained server exits 0");
+        assert!(
+            self.spotter.tool(&["verify", "--database", &self.database], "").await.starts_with("clean: ")
+        );
         let journal = Journal::of_postgres(&self.database).await;
         for book in self.gym.books() {
             assert_eq!(

@@ -138,6 +138,7 @@ async fn a_stopped_spotter_that_was_taken_over_writes_nothing_when_it_goes_on() 
     let commands: HashSet<_> = journal.all().map(|row| row.command).collect();
     assert!(unheard.iter().all(|set| !commands.contains(&set.id)), "nothing that was sent to it is there");
     timeout(STEP, served::as_written(&gym, &journal)).await.expect("everything is answered");
+    assert!(b.tool(&["verify"], "").await.starts_with("clean: "), "spotter verify finds nothing");
     println!(
         "{before} acknowledged by the one, {} by the other before the first went on, {} after",
         moved - before,
