@@ -3,6 +3,7 @@
 //! Exit codes: 0 it was done, 1 it failed (one line on standard error says what to do), 2 it was called wrongly.
 
 mod accounts;
+mod archive;
 mod backup;
 mod doctor;
 mod operators;
@@ -115,6 +116,8 @@ Examples:
     /// Commands that the server gave up
     #[command(subcommand)]
     DeadLetters(operators::DeadLetterCommand),
+    /// Take old months of the journal out of the database
+    Archive(archive::ArchiveArgs),
     /// What is set, and where
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -197,6 +200,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Token(args) => token::print(args, &sources.load()?).await,
             Command::Quarantine(command) => operators::quarantine(command, &sources.load()?).await,
             Command::DeadLetters(command) => operators::dead_letters(command, &sources.load()?).await,
+            Command::Archive(args) => archive::run(args, &sources.load()?).await,
             Command::Config(command) => settings::run(command, sources),
         }
     })
@@ -298,6 +302,8 @@ mod tests {
             "spotter dead-letters list --frames",
             "spotter dead-letters offer 0190a0a0-0000-7000-8000-000000000001",
             "spotter dead-letters discard 0190a0a0-0000-7000-8000-000000000001",
+            "spotter archive --before 2026-06 --to /var/backups/spotter",
+            "spotter archive --before 2026-06 --drop --admin http://127.0.0.1:1",
             "spotter config print --config x.toml",
             "spotter config check",
         ] {
@@ -314,6 +320,9 @@ mod tests {
             "spotter user role --gym north --email a@b.c --role admin",
             "spotter quarantine release somebody",
             "spotter dead-letters offer all",
+            "spotter archive --before 2026-06",
+            "spotter archive --before 2026-06 --drop --to x",
+            "spotter archive --before june --drop",
             "spotter token --gym north",
             "spotter token --gym north --email a@b.c --role coach",
         ] {

@@ -141,7 +141,7 @@ pub struct Engine {
     pub drain_s: u32,
     /// Events between two snapshots of an entity.
     pub snapshot_every: u32,
-    /// Events of an inbox or a room after which it begins a new stream.
+    /// Events of an entity after which it begins a new stream.
     pub rotate_every: u32,
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP API: routes by noun, each listed once, inside one layer that names, times and guards every request.
 
+pub mod archive;
 mod body;
 mod caller;
 mod catalogue;
@@ -14,6 +15,7 @@ mod sign_in;
 #[cfg(test)]
 mod tests;
 
+pub use archive::Archive;
 pub use health::Readiness;
 pub use listener::serve;
 
@@ -23,7 +25,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use metrics_exporter_prometheus::PrometheusHandle;
-use spotter_actors::{Clock, Engine};
+use spotter_actors::Clock;
 
 use crate::accounts::Accounts;
 use crate::auth::{SignIn, Tokens};
@@ -72,10 +74,10 @@ pub fn router(api: Arc<Api>, sockets: Router) -> Router {
         .layer(middleware::from_fn(observe::request))
 }
 
-/// What the admin listener serves.
-pub fn admin_router(metrics: PrometheusHandle, engine: Arc<Engine>) -> Router {
+/// What the admin listener serves; `operators` are the routes for whoever runs the node.
+pub fn admin_router(metrics: PrometheusHandle, operators: Router) -> Router {
     health::metrics_routes(metrics)
-        .merge(operators::routes(engine))
+        .merge(operators)
         .fallback(async || Problem::new(ProblemKind::NotFound))
         .method_not_allowed_fallback(async || Problem::new(ProblemKind::MethodNotAllowed))
         .layer(middleware::from_fn(observe::request))

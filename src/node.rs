@@ -24,7 +24,7 @@ use crate::accounts::Accounts;
 use crate::auth::{Keys, Passwords, RefreshTokens, SignIn, Tokens};
 use crate::clock::SystemClock;
 use crate::config::{Config, Postgres};
-use crate::http::{self, Api, Readiness};
+use crate::http::{self, Api, Archive, Readiness};
 use crate::policy::{Changes, Policy};
 use crate::socket::{self, Edge, Limited, Registry};
 use crate::store::{Database, Server, Store, Void};
@@ -108,6 +108,7 @@ fn mind_the_folder(data_dir: &Path) -> anyhow::Result<()> {
 struct Node {
     store: Arc<Store>,
     engine: Arc<Engine>,
+    archive: Archive,
     registry: Arc<Registry>,
     sockets: TaskTracker,
     api: Arc<Api>,
@@ -177,8 +178,9 @@ async fn serve_until(
     let rights = tokio::spawn(keep_rights(changes, Arc::clone(&node.engine), Arc::clone(&node.registry)));
     let router = http::router(Arc::clone(&node.api), node.routes.clone());
     let public = http::serve(public, router, stopping.clone());
-    let admin =
-        http::serve(admin, http::admin_router(metrics.clone(), Arc::clone(&node.engine)), stopping.clone());
+    let operators = http::operators::routes(Arc::clone(&node.engine));
+    let operators = operators.merge(http::archive::routes(node.archive.clone()));
+    let admin = http::serve(admin, http::admin_router(metrics.clone(), operators), stopping.clone());
     let serving = tokio::spawn(async { tokio::join!(public, admin) });
     node.api.readiness.set(true);
     info!(listen = %reachable.public, admin_listen = %reachable.admin, "serving");
@@ -234,7 +236,9 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
         rotate_every: config.engine.rotate_every,
         lanes,
     };
-    let engine = Engine::start(ports, claim, tuning).await.context("the actor system does not start")?;
+    let engine =
+        Engine::start(ports, claim.clone(), tuning).await.context("the actor system does not start")?;
+    let archive = Archive { engine: Arc::clone(&engine), store: Arc::clone(&store), claim };
 
     let db = store.db();
     let tokens = Tokens::new(&Keys::open(&keys(&config.data_dir), clock.now())?, config.auth.access_ttl_s);
@@ -255,7 +259,7 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
     }));
     let readiness = Readiness::default();
     let api = Arc::new(Api { accounts, sign_in, tokens, policy, workouts, db, readiness, clock });
-    Ok(Node { store, engine, registry, sockets, api, routes })
+    Ok(Node { store, engine, archive, registry, sockets, api, routes })
 }
 
 /// Lets everything under way end: commands, entities, sockets, requests.

@@ -4,12 +4,14 @@
 //! What is read is asked by one text wherever both databases take it; what the engine writes goes by each one's own
 //! way through the fence.
 
+mod archive;
 pub(crate) mod columns;
 mod dead_letters;
 mod letters;
 mod library;
 mod lock;
 pub(crate) mod migrations;
+mod month;
 mod open_error;
 pub(crate) mod postgres;
 pub(crate) mod read;
@@ -21,15 +23,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use spotter_actors::{
-    Append, Claim, EventRow, Journal, LetterId, LetterRow, Outcome, Reminder, SnapshotWrite, StoreError,
-    Stored,
+    Append, Claim, EventRow, Journal, LetterId, LetterRow, Outcome, Reminder, Resident, SnapshotWrite,
+    StoreError, Stored,
 };
-use spotter_protocol::{Address, CommandId, GymId, Timestamp, UserId, Version};
+use spotter_protocol::{Address, CommandId, GymId, StreamId, Timestamp, UserId, Version};
 use tracing::warn;
 use uuid::Uuid;
 
+pub use archive::{KeptRow, OldMonth, TakenAway};
 pub(crate) use lock::Lock;
 pub use lock::LockError;
+pub use month::Month;
 pub use open_error::OpenError;
 pub use postgres::{Server, Void};
 
@@ -273,6 +277,15 @@ impl Journal for Store {
 
     async fn reminders(&self, until: Timestamp, limit: u32) -> Result<Vec<Reminder>, StoreError> {
         letters::reminders(&self.reads, until, limit).await.map_err(unavailable)
+    }
+
+    async fn begun_before(
+        &self,
+        boundary: StreamId,
+        after: StreamId,
+        limit: u32,
+    ) -> Result<Vec<Resident>, StoreError> {
+        read::begun_before(&self.reads, boundary, after, limit).await.map_err(unavailable)
     }
 
     async fn version_of(

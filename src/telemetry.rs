@@ -66,7 +66,11 @@ fn describe() {
         "Commands that the server failed twice on and gave up"
     );
     describe_counter!("spotter_commands_parked_total", "Commands that met an entity on its way to rest");
-    describe_counter!("spotter_entity_rotations_total", "New streams begun by inboxes and rooms");
+    describe_counter!("spotter_entity_archived_total", "Entities that left an old month of the journal");
+    describe_counter!(
+        "spotter_entity_rotations_total",
+        "New streams begun by entities whose stream grew long"
+    );
     describe_histogram!("spotter_entity_batch_commands", "Commands of one entity judged together");
     describe_counter!("spotter_auth_attempts_total", "Sign-ins and token exchanges by result");
     describe_histogram!(

@@ -205,7 +205,7 @@ async fn the_journal_has_a_part_for_this_month_and_the_next() {
 
     let parts = db::query(parts).fetch_one(&store.db().reader).await.unwrap();
 
-    assert_eq!(parts.get::<i64>("parts").unwrap(), 3, "this month, the next, and other streams");
+    assert_eq!(parts.get::<i64>("parts").unwrap(), 4, "this month, the next, kept and other streams");
     let mut connection = connect(&url).await;
     let month = "SELECT spotter_month_begins('2026-11-17')::text";
     let month: String = sqlx::query_scalar(month).fetch_one(&mut connection).await.unwrap();

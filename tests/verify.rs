@@ -58,7 +58,8 @@ fn entities() -> Vec<Address> {
     (0..ATHLETES).map(session).chain(inboxes).chain([Address::room(athlete(2))]).collect()
 }
 
-async fn engine(database: &Database) -> (Arc<Engine>, Arc<Store>) {
+/// A node in which streams are as long as that.
+async fn engine(database: &Database, rotate_every: u32) -> (Arc<Engine>, Arc<Store>) {
     // The one before holds its lock until the last of its tasks has ended.
     let opened = async {
         loop {
@@ -78,7 +79,7 @@ async fn engine(database: &Database) -> (Arc<Engine>, Arc<Store>) {
         clock: Arc::new(SystemClock),
     };
     let (idle, tick) = (Duration::from_millis(200), Duration::from_secs(1));
-    let tuning = Tuning { idle, tick, snapshot_every: 20, rotate_every: 25, lanes: 2 };
+    let tuning = Tuning { idle, tick, snapshot_every: 20, rotate_every, lanes: 2 };
     (Engine::start(ports, claim, tuning).await.unwrap(), store)
 }
 
@@ -88,7 +89,9 @@ async fn fill(database: &Database) {
     let db = Store::open(database).await.unwrap().db();
     people(&db).await;
     for life in 0..2 {
-        let (engine, store) = engine(database).await;
+        // The last streams grow long enough for snapshots.
+        let rotate_every = if life == 0 { 25 } else { 1_000 };
+        let (engine, store) = engine(database, rotate_every).await;
         let training = entities()
             .into_iter()
             .zip(0..)
@@ -172,7 +175,7 @@ async fn run(db: &Db, text: &str) -> u64 {
         Pool::Postgres(_) => r"'\xc1'::bytea",
     };
     let text = text
-        .replace("{s}", "(SELECT stream FROM entities WHERE owner = {a} AND kind = 'session')")
+        .replace("{s}", "(SELECT stream FROM journal WHERE author = {a} AND kind = 'started')")
         .replace("{a}", &id(athlete(0).0))
         .replace("{b}", &id(athlete(1).0))
         .replace("{gym}", &id(GYM.0))
@@ -219,6 +222,8 @@ async fn is_clean_and_every_damage_is_found(database: &Database) {
         run(&db, "DELETE FROM letters").await;
     }
     assert_eq!(findings(&db).await, [], "all is repaired");
+    assert!(run(&db, "DELETE FROM journal WHERE stream = {s}").await > 20);
+    assert_eq!(findings(&db).await, [], "a stream that was left may be taken away");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,7 +20,7 @@ use self::entity::{
 pub use self::rotation::{
     a_rotated_entity_is_read_from_its_new_stream, a_rotation_continues_the_stream_it_leaves,
     a_rotation_offered_again_is_committed_once, a_rotation_shares_a_batch_with_what_surrounds_it,
-    a_stream_that_was_left_takes_nothing_more,
+    a_stream_that_was_left_takes_nothing_more, entities_are_found_by_when_their_streams_began,
 };
 use crate::Outcome::{Committed, Conflict, Fenced, Refused};
 use crate::{
@@ -78,6 +78,7 @@ macro_rules! contract_tests {
             a_rotation_offered_again_is_committed_once
             a_rotation_continues_the_stream_it_leaves
             a_rotation_shares_a_batch_with_what_surrounds_it
+            entities_are_found_by_when_their_streams_began
             a_dead_letter_comes_back_as_it_was_kept
             a_command_given_up_again_is_kept_once
             a_discarded_dead_letter_is_gone

@@ -1,6 +1,9 @@
 //! The engine's face: commands in, publications out, and what a subscriber needs to catch up.
 
+mod archive;
 mod operators;
+
+pub use archive::Archived;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +57,7 @@ pub struct Tuning {
     pub tick: Duration,
     /// Events of an entity between two stored snapshots.
     pub snapshot_every: u32,
-    /// Events of an inbox or a room after which it begins a new stream.
+    /// Events of an entity after which it begins a new stream.
     pub rotate_every: u32,
     /// Group-commit pipelines; SQLite has one writer and wants one.
     pub lanes: usize,
@@ -63,6 +66,8 @@ pub struct Tuning {
 /// The entities of a node, and everything that keeps their promises.
 pub struct Engine {
     ports: Ports,
+    shared: Arc<Shared>,
+    claim: Claim,
     directory: Arc<Directory>,
     walls: Walls,
     people: Arc<People>,
@@ -111,12 +116,13 @@ impl Engine {
             snapshot_every: tuning.snapshot_every.into(),
             rotate_every: tuning.rotate_every.into(),
         });
-        let directory = Directory::start(shared, claim, tuning.idle).await?;
+        let directory = Directory::start(Arc::clone(&shared), claim.clone(), tuning.idle).await?;
         timers::start(Arc::clone(&ports.journal), Arc::clone(&ports.clock), &directory);
         post::open(Arc::clone(&ports.journal), Arc::clone(&ports.clock), &directory, hinted);
         let people = Arc::new(People::new(Arc::clone(&ports.clock), Arc::clone(&ports.backplane)));
         let walls = Walls::new(ports.clone(), Arc::clone(&people), tuning.tick);
-        Ok(Arc::new(Self { ports, directory, walls, people, catch_ups: Semaphore::new(CATCH_UPS_MAX) }))
+        let catch_ups = Semaphore::new(CATCH_UPS_MAX);
+        Ok(Arc::new(Self { ports, shared, claim, directory, walls, people, catch_ups }))
     }
 
     /// Hands a command over. Rights have been judged. Commands handed over in turn reach their entity in

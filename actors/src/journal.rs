@@ -180,6 +180,17 @@ pub struct Stored {
     pub reminder: Option<Timestamp>,
 }
 
+/// An entity and the stream in which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resident {
+    /// The tenant.
+    pub gym: GymId,
+    /// The entity.
+    pub address: Address,
+    /// Its stream.
+    pub stream: StreamId,
+}
+
 /// A stored snapshot: discardable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotRow {
@@ -297,8 +308,21 @@ pub trait Journal: Send + Sync + 'static {
     /// When the store does not answer.
     async fn reminders(&self, until: Timestamp, limit: u32) -> Result<Vec<Reminder>, StoreError>;
 
+    /// At most `limit` entities of all gyms whose present stream comes after `after` and before `boundary`, in the
+    /// order of their streams.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn begun_before(
+        &self,
+        boundary: StreamId,
+        after: StreamId,
+        limit: u32,
+    ) -> Result<Vec<Resident>, StoreError>;
+
     /// The version at which the events of a command to an entity end, in whichever of its streams; `None` when
-    /// there are none, or this gym has no such entity. Slow: it reads all of the entity's journal.
+    /// there are none, or this gym has no such entity. Slow: it reads all of the entity's journal. Events that were
+    /// taken away with their month are not found.
     ///
     /// # Errors
     /// When the store does not answer.

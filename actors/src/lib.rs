@@ -22,6 +22,7 @@ mod post;
 mod presence;
 mod queue;
 mod rebuild;
+mod rotation;
 mod shell;
 #[cfg(feature = "simulation")]
 mod simulated;
@@ -35,10 +36,10 @@ pub use backplane::{
 };
 pub use dead_letter::{DEAD_LETTERS_MAX, DeadLetter, DeadLetterId, DeadLetters};
 pub use directory::Quarantined;
-pub use engine::{CatchUp, Engine, Ports, Tuning};
+pub use engine::{Archived, CatchUp, Engine, Ports, Tuning};
 pub use journal::{
     Append, Claim, Clock, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Opening, Outcome, Remind,
-    Reminder, SnapshotRow, SnapshotWrite, StoreError, Stored,
+    Reminder, Resident, SnapshotRow, SnapshotWrite, StoreError, Stored,
 };
 pub use presence::{Here, People};
 #[cfg(feature = "simulation")]

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use spotter_protocol::{
-    Address, ClientId, CommandId, EntityKind, ErrorCode, Fault, GymId, Recorded, Stamp, StreamId, Timestamp,
-    UserId, Version,
+    Address, EntityKind, ErrorCode, Fault, GymId, Recorded, StreamId, Timestamp, UserId, Version,
 };
 use spotter_rules::{self as rules, Brief, Entity, Rules, Verdict};
 use tracing::{error, warn};
@@ -21,6 +20,7 @@ use crate::loader::Loader;
 use crate::post::{self, Hints};
 use crate::queue::{Asked, Queue};
 use crate::rebuild::{rebuild, row};
+use crate::rotation::Home;
 use crate::{
     Append, Backplane, Clock, DeadLetters, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Opening,
     Outcome, Remind, SnapshotRow, SnapshotWrite, StoreError,
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     /// Events after which a snapshot is stored.
     pub(crate) snapshot_every: u64,
-    /// Events after which an entity that lives for long begins a new stream.
+    /// Events after which an entity begins a new stream.
     pub(crate) rotate_every: u64,
 }
 
@@ -327,38 +327,18 @@ impl<S: Kind> Awake<S> {
     }
 
     /// An append of nothing, to be filled.
-    fn nothing(&self) -> Append {
-        Append {
-            gym: self.gym,
-            address: self.address,
-            stream: self.stream,
-            opening: Opening::No,
-            epoch: self.epoch,
-            events: Vec::new(),
-            rows: Vec::new(),
-            letters: Vec::new(),
-            carried: Vec::new(),
-            reminder: Remind::Keep,
-        }
+    const fn nothing(&self) -> Append {
+        self.home().nothing()
     }
 
-    /// Begins a new stream with the entity whole. Those of kinds that keep to one go on as they are.
+    const fn home(&self) -> Home {
+        Home { gym: self.gym, address: self.address, stream: self.stream, epoch: self.epoch }
+    }
+
+    /// Begins a new stream with the entity whole.
     async fn rotate(&mut self) -> Result<(), ActorProcessingErr> {
-        let now = self.shared.clock.now();
-        let stamp = Stamp {
-            at: now,
-            received_at: now,
-            device_at: now,
-            offset: 0,
-            author: self.address.owner,
-            command: CommandId(Uuid::now_v7()),
-            client: ClientId::SERVER,
-            n: 0,
-        };
-        let Some(rebased) = self.entity.rebase(stamp)? else { return Ok(()) };
         let stream = StreamId(Uuid::now_v7());
-        let opening = Opening::Rotation { left: self.stream };
-        let append = Append { stream, opening, events: vec![row(&rebased)?], ..self.nothing() };
+        let (rebased, append) = self.home().leave(&self.entity, stream, self.shared.clock.now())?;
         self.queue.suspect_nobody();
         match self.shared.lanes.append(append).await? {
             Outcome::Committed => {

@@ -22,7 +22,7 @@ use self::claims::Held;
 pub use self::faults::CommitFault;
 use crate::{
     Append, DeadLetter, DeadLetterId, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Opening,
-    Outcome, Remind, Reminder, SnapshotRow, SnapshotWrite, StoreError, Stored,
+    Outcome, Remind, Reminder, Resident, SnapshotRow, SnapshotWrite, StoreError, Stored,
 };
 
 /// Sees everything that happens to a journal in the moment it happens, before anybody else can.
@@ -108,6 +108,13 @@ impl SimulatedJournal {
         streams.reverse();
         let events = streams.into_iter().flat_map(|stream| stored.after(stream, Version(0)));
         events.filter(|row| !is_seal(row)).cloned().collect()
+    }
+
+    /// Takes away every stream before `boundary` that no entity is in, as an archive does.
+    pub fn take_away(&self, boundary: StreamId) {
+        let mut stored = self.stored();
+        let current: BTreeSet<StreamId> = stored.entities.values().map(|(_, stream, _)| *stream).collect();
+        stored.journal.retain(|(stream, _), _| *stream >= boundary || current.contains(stream));
     }
 
     /// The rows of an owner's sets, in the order of their keys.
@@ -345,6 +352,25 @@ impl Journal for SimulatedJournal {
         due.sort_by_key(|reminder| (reminder.at, reminder.address));
         due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(due)
+    }
+
+    async fn begun_before(
+        &self,
+        boundary: StreamId,
+        after: StreamId,
+        limit: u32,
+    ) -> Result<Vec<Resident>, StoreError> {
+        let stored = self.stored();
+        let residents = stored.entities.iter().map(|(address, (gym, stream, _))| Resident {
+            gym: *gym,
+            address: *address,
+            stream: *stream,
+        });
+        let mut begun: Vec<Resident> =
+            residents.filter(|resident| after < resident.stream && resident.stream < boundary).collect();
+        begun.sort_by_key(|resident| resident.stream);
+        begun.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(begun)
     }
 
     async fn version_of(

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::Timestamp;
+
 macro_rules! uuid_ids {
     ($($(#[$meta:meta])* $name:ident;)*) => {$(
         $(#[$meta])*
@@ -61,6 +63,32 @@ uuid_ids! {
 impl ClientId {
     /// The server itself: its commands carry no number, and the state alone says whether they are done.
     pub const SERVER: Self = Self(Uuid::nil());
+}
+
+/// Bits of a stream's id that say when it was minted, in milliseconds.
+const TIME_BITS: u32 = 48;
+
+impl StreamId {
+    /// The least of the streams of kept entities.
+    pub const KEPT: Self = Self(Uuid::from_u128(u128::MAX << (128 - TIME_BITS)));
+
+    /// The least of the streams that are minted at a moment or later.
+    pub const fn least_at(moment: Timestamp) -> Self {
+        let millis = moment.0.div_euclid(1000);
+        let millis = if millis < 0 { 0 } else { millis.unsigned_abs() as u128 };
+        Self(Uuid::from_u128(millis << (128 - TIME_BITS)))
+    }
+
+    /// A stream for an entity that is kept for ever: it lies in no month, since its time is the last there is.
+    /// `chance` tells it from others.
+    pub const fn kept(chance: Uuid) -> Self {
+        Self(Uuid::from_u128(Self::KEPT.0.as_u128() | (chance.as_u128() & (u128::MAX >> TIME_BITS))))
+    }
+
+    /// When it was minted, to the millisecond.
+    pub const fn minted_at(self) -> Timestamp {
+        Timestamp((self.0.as_u128() >> (128 - TIME_BITS)) as i64 * 1000)
+    }
 }
 
 impl InstanceId {

@@ -242,6 +242,8 @@ pub const fn shows(view: View, event: &Event) -> bool {
             | RoomEvent::BadgeDismissed(_),
         ) => !matches!(view, View::Tv),
         // Nothing happened that anybody could see.
-        Event::Inbox(InboxEvent::InboxRebased(_)) | Event::Room(RoomEvent::RoomRebased(_)) => false,
+        Event::Session(SessionEvent::SessionRebased(_))
+        | Event::Inbox(InboxEvent::InboxRebased(_))
+        | Event::Room(RoomEvent::RoomRebased(_)) => false,
     }
 }

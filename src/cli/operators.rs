@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
+use serde_json::json;
 use spotter_protocol::Address;
 use uuid::Uuid;
 
@@ -53,7 +54,11 @@ pub(super) enum DeadLetterCommand {
         admin: Admin,
     },
     /// Send a command to its entity again; accepted, it is kept no more
-    #[command(after_help = "Example:\n  spotter dead-letters offer 0190a0a0-0000-7000-8000-000000000001")]
+    #[command(after_help = "\
+Example:
+  spotter dead-letters offer 0190a0a0-0000-7000-8000-000000000001
+
+A command that was done after all, but whose month of the journal was taken away by `spotter archive`, is done again.")]
     Offer {
         /// The command, as `spotter dead-letters list` names it
         id: Uuid,
@@ -80,8 +85,8 @@ pub(super) async fn quarantine(command: QuarantineCommand, config: &Config) -> a
             }
         }
         QuarantineCommand::Release { address, admin } => {
-            let release = Release { address: address.to_string() };
-            admin.ask(config, Method::POST, "/quarantine/release", Some(&release)).await?;
+            let release = json!(Release { address: address.to_string() });
+            admin.ask(config, Method::POST, "/quarantine/release", Some(release)).await?;
             println!("{address} is released");
         }
     }
@@ -117,12 +122,12 @@ pub(super) async fn dead_letters(command: DeadLetterCommand, config: &Config) ->
 }
 
 impl Admin {
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         config: &Config,
         method: Method,
         path: &str,
-        body: Option<&Release>,
+        body: Option<serde_json::Value>,
     ) -> anyhow::Result<Response> {
         #[derive(Deserialize)]
         struct Refusal {
@@ -131,7 +136,7 @@ impl Admin {
         let base = self.admin.clone().unwrap_or_else(|| format!("http://{}", config.admin_listen));
         let request = Client::new().request(method, format!("{}{path}", base.trim_end_matches('/')));
         let request = match body {
-            Some(body) => request.json(body),
+            Some(body) => request.json(&body),
             None => request,
         };
         let response = request.send().await.with_context(|| {

@@ -84,7 +84,8 @@ pub struct Accepted {
     pub v: Version,
 }
 
-pub(super) fn routes(engine: Arc<Engine>) -> Router {
+/// The routes.
+pub fn routes(engine: Arc<Engine>) -> Router {
     Router::new()
         .route("/quarantine", get(quarantined))
         .route("/quarantine/release", post(release))

@@ -335,7 +335,7 @@ async fn the_admin_listener_shows_requests_by_route_and_never_by_address() {
 
     let (engine, _) = operators::tests::an_engine().await;
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
-    let shown = text(admin_router(metrics, engine).oneshot(request).await.unwrap()).await;
+    let shown = text(admin_router(metrics, operators::routes(engine)).oneshot(request).await.unwrap()).await;
 
     assert!(shown.contains("spotter_http_request_duration_seconds_bucket{route=\"/api/v1/workouts/{id}\""));
     assert!(shown.contains("spotter_auth_attempts_total{result=\"bad_credentials\"}"));

@@ -2,6 +2,7 @@
 //! it renews each second by the server's clock; whoever takes over raises every epoch, and what the one before still
 //! sends writes nothing.
 
+mod archive;
 mod commit;
 mod statement;
 mod tables;
@@ -259,5 +260,6 @@ pub(super) fn migrations() -> Migrator {
         migration(6, "policy version", include_str!("../../migrations/postgres/0006_policy_version.sql")),
         migration(7, "streams", include_str!("../../migrations/postgres/0007_streams.sql")),
         migration(8, "nodes", include_str!("../../migrations/postgres/0008_nodes.sql")),
+        migration(9, "archive", include_str!("../../migrations/postgres/0009_archive.sql")),
     ])
 }

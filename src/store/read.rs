@@ -1,13 +1,13 @@
 //! What entities and walls read. Every question names the gym, and finds nothing of another's.
 
 use serde_json::json;
-use spotter_actors::{EventRow, SnapshotRow, Stored};
+use spotter_actors::{EventRow, Resident, SnapshotRow, Stored};
 use spotter_protocol::{
     Address, ClientId, CommandId, GymId, SessionId, Stamp, StreamId, Timestamp, UserId, Version,
 };
 
 use super::columns;
-use crate::db::{Pool, Row, json_list, query, query_each};
+use crate::db::{Pool, Row, json_list, parsed, query, query_each};
 
 /// What a read shows of each event. The seal of a stream that was left is not among them: only who found the stream just
 /// before it was left can meet it.
@@ -140,6 +140,25 @@ pub(super) async fn running(
             Ok((address, version(row, "head")?))
         })
         .collect()
+}
+
+/// Entities in streams between two, in the order of their streams.
+pub(super) async fn begun_before(
+    reader: &Pool,
+    boundary: StreamId,
+    after: StreamId,
+    limit: u32,
+) -> sqlx::Result<Vec<Resident>> {
+    let found = query(
+        "SELECT gym, owner, kind, id, stream FROM entities WHERE stream > $1 AND stream < $2 ORDER BY stream LIMIT $3",
+    );
+    let found = found.bind(after.0).bind(boundary.0).bind(limit).fetch_all(reader).await?;
+    let resident = |row: &Row| {
+        let address =
+            Address { kind: parsed(row, "kind")?, owner: UserId(row.get("owner")?), id: row.get("id")? };
+        Ok(Resident { gym: GymId(row.get("gym")?), address, stream: StreamId(row.get("stream")?) })
+    };
+    found.iter().map(resident).collect()
 }
 
 /// The newest version that a command wrote in any stream of an entity.

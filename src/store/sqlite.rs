@@ -3,6 +3,7 @@
 //! The writing connection flushes with every commit (`synchronous = FULL`): in WAL mode anything less may
 //! lose what was acknowledged when the power fails.
 
+mod archive;
 mod commit;
 mod copy;
 mod insert;
@@ -222,6 +223,7 @@ pub(super) fn migrations() -> Migrator {
         migration(6, "policy version", include_str!("../../migrations/sqlite/0006_policy_version.sql")),
         migration(7, "streams", include_str!("../../migrations/sqlite/0007_streams.sql")),
         migration(8, "nodes", include_str!("../../migrations/sqlite/0008_nodes.sql")),
+        migration(9, "archive", include_str!("../../migrations/sqlite/0009_archive.sql")),
     ])
 }
 

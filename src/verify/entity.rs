@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use spotter_actors::EventRow;
 use spotter_protocol::{EntityKind, JournalError, Recorded, StreamId, Version};
 use spotter_rules::{Entity, ReadRow, Rules};
 
@@ -96,7 +97,7 @@ impl<S: Rules> Walk<'_, S> {
                     self.note(stream, version, "an event beyond the seal of the stream");
                     continue;
                 }
-                self.place(stream, version);
+                self.place(stream, event);
                 self.epoch(stream, version, *epoch);
                 if event.kind == SEAL {
                     is_sealed = true;
@@ -131,9 +132,16 @@ impl<S: Rules> Walk<'_, S> {
     }
 
     /// Compares a version with the one that has to come.
-    fn place(&mut self, stream: StreamId, version: Version) {
-        let next = self.next;
-        if version == next || next == Version(1) && self.may_lack(version) {
+    fn place(&mut self, stream: StreamId, event: &EventRow) {
+        let (next, version) = (self.next, event.version);
+        if version == next {
+            return;
+        }
+        if next == Version(1) && begins_whole::<S>(event) {
+            // The streams before it were taken away with their months: it is known from here.
+            return self.lose();
+        }
+        if next == Version(1) && self.may_lack(version) {
             return;
         }
         if version > next {
@@ -150,7 +158,8 @@ impl<S: Rules> Walk<'_, S> {
     }
 
     /// Whether the events before `version`, or all that there are, may be absent: a snapshot that can be read stands
-    /// for exactly them, and the walk goes on from it. The one place that judges what may be absent.
+    /// for exactly them, and the walk goes on from it. (Whole streams may be absent before one that begins with the
+    /// entity whole.)
     fn may_lack(&mut self, version: Version) -> bool {
         let snapshot = self.subject.snapshot.as_ref().filter(|snapshot| snapshot.version.next() == version);
         let Some(entity) = snapshot.and_then(|one| Entity::from_stored(one.schema, &one.body)) else {
@@ -314,6 +323,13 @@ impl<S: Rules> Walk<'_, S> {
         }
         Ok(())
     }
+}
+
+/// Whether an event holds the entity whole, so that nothing before it is needed.
+fn begins_whole<S: Rules>(event: &EventRow) -> bool {
+    let EventRow { version, stamp, kind, schema, body } = event;
+    let read = Recorded::<S::Event>::read(*version, *stamp, kind, *schema, body);
+    read.is_ok_and(|recorded| S::rebased(&recorded.event).is_some())
 }
 
 /// An error with what caused it.

@@ -17,6 +17,13 @@ pub struct Serving {
     _directory: Option<TempDir>,
 }
 
+impl Serving {
+    /// One that was opened elsewhere.
+    pub fn of(store: Store, claim: Claim) -> Self {
+        Self { store, claim, _directory: None }
+    }
+}
+
 /// The file in a folder.
 pub fn file(folder: &Path) -> Database {
     Database::File(folder.join("spotter.db"))
@@ -39,5 +46,5 @@ pub async fn on_file() -> Serving {
 pub async fn on_server() -> Serving {
     let database = server(&Postgres::shared().new_database().await);
     let (store, claim) = Store::open_serving(&database, "here").await.unwrap();
-    Serving { store, claim, _directory: None }
+    Serving::of(store, claim)
 }

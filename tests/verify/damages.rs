@@ -5,7 +5,7 @@ use spotter_protocol::{Address, SessionId, UserId};
 use crate::{STRANGER, athlete, session};
 
 /// What is done to the database, by whom it is found, and what is said. The texts name athletes `{a}` and `{b}`, the
-/// stream `{s}` of the session of the first, its gym, a stranger of another, and bytes that nothing can read.
+/// first stream `{s}` of the session of the first, its gym, a stranger of another, and bytes that nothing can read.
 pub(crate) const DAMAGES: &[(&str, Option<Address>, &str)] = &[
     (
         "DELETE FROM journal WHERE version = 7 AND stream = {s}",
@@ -23,8 +23,8 @@ pub(crate) const DAMAGES: &[(&str, Option<Address>, &str)] = &[
         "versions 7 to 7 are missing",
     ),
     (
-        "UPDATE journal SET command = (SELECT other.command FROM journal AS other JOIN entities USING (stream)
-             WHERE other.version = 3 AND entities.kind = 'session' AND owner = {b})
+        "UPDATE journal SET command = (SELECT other.command FROM journal AS other WHERE other.version = 3
+             AND other.stream = (SELECT stream FROM journal WHERE author = {b} AND kind = 'started'))
          WHERE version = 3 AND stream = {s}",
         Some(session(1)),
         "was done before: version 3 of",
@@ -111,6 +111,13 @@ pub(crate) const DAMAGES: &[(&str, Option<Address>, &str)] = &[
     ),
     (
         "UPDATE journal SET kind = 'moved' WHERE version = 7 AND stream = {s}",
+        Some(session(0)),
+        "the seal names another stream than the one that follows",
+    ),
+    (
+        "UPDATE journal SET kind = 'moved' WHERE (stream, version) IN (
+             SELECT entities.stream, max(journal.version) FROM entities JOIN journal ON journal.stream = entities.stream
+             WHERE entities.owner = {a} AND entities.kind = 'session' GROUP BY entities.stream)",
         Some(session(0)),
         "the stream that the entity is in is sealed",
     ),

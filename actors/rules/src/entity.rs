@@ -29,13 +29,11 @@ pub trait Rules:
     /// to replay, so [`Entity::from_stored`] reads the forms of such events for ever.
     const FORM: u16;
 
-    /// Makes the event that opens a later stream; `None` for kinds that keep to one.
-    const REBASED: Option<fn(Rebased) -> Self::Event> = None;
+    /// Makes the event that opens a later stream.
+    const REBASED: fn(Rebased) -> Self::Event;
 
     /// What an event that opens a later stream carries.
-    fn rebased(_event: &Self::Event) -> Option<&Rebased> {
-        None
-    }
+    fn rebased(event: &Self::Event) -> Option<&Rebased>;
 
     /// What [`Rules::decide`] will want to know from outside for this command.
     fn needs(&self, command: &Self::Command) -> Needs;
@@ -251,16 +249,14 @@ impl<S: Rules> Entity<S> {
         rmp_serde::to_vec_named(self)
     }
 
-    /// The event that opens a later stream in place of all so far, which changes nothing else; `None` for kinds
-    /// that keep to one stream.
+    /// The event that opens a later stream in place of all so far, which changes nothing else.
     ///
     /// # Errors
     /// When the entity cannot be written, which an entity always can.
-    pub fn rebase(&self, stamp: Stamp) -> Result<Option<Recorded<S::Event>>, rmp_serde::encode::Error> {
-        let Some(event) = S::REBASED else { return Ok(None) };
+    pub fn rebase(&self, stamp: Stamp) -> Result<Recorded<S::Event>, rmp_serde::encode::Error> {
         let after = Self { head: self.head.next(), ..self.clone() };
         let rebased = Rebased { form: S::FORM, entity: after.to_stored()? };
-        Ok(Some(Recorded { version: after.head, stamp, event: event(rebased) }))
+        Ok(Recorded { version: after.head, stamp, event: S::REBASED(rebased) })
     }
 
     /// The entity after all the events of its stream. A later stream begins with the entity whole.

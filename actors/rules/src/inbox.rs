@@ -54,7 +54,7 @@ impl Rules for Inbox {
 
     const KIND: EntityKind = EntityKind::Inbox;
     const FORM: u16 = 1;
-    const REBASED: Option<fn(Rebased) -> InboxEvent> = Some(InboxEvent::InboxRebased);
+    const REBASED: fn(Rebased) -> InboxEvent = InboxEvent::InboxRebased;
 
     fn rebased(event: &InboxEvent) -> Option<&Rebased> {
         if let InboxEvent::InboxRebased(rebased) = event { Some(rebased) } else { None }

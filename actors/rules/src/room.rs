@@ -83,7 +83,7 @@ impl Rules for Room {
 
     const KIND: EntityKind = EntityKind::Room;
     const FORM: u16 = 2;
-    const REBASED: Option<fn(Rebased) -> RoomEvent> = Some(RoomEvent::RoomRebased);
+    const REBASED: fn(Rebased) -> RoomEvent = RoomEvent::RoomRebased;
 
     fn rebased(event: &RoomEvent) -> Option<&Rebased> {
         if let RoomEvent::RoomRebased(rebased) = event { Some(rebased) } else { None }

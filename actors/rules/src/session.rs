@@ -16,8 +16,8 @@ mod view;
 
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
-    Address, EntityKind, EntityView, ErrorCode, Glance, Millis, Notice, Notify, Recorded, SessionCommand,
-    SessionEvent, SessionId, Timestamp, Version, View,
+    Address, EntityKind, EntityView, ErrorCode, Glance, Millis, Notice, Notify, Rebased, Recorded,
+    SessionCommand, SessionEvent, SessionId, Timestamp, Version, View,
 };
 use uuid::Uuid;
 
@@ -76,6 +76,11 @@ impl Rules for Session {
 
     const KIND: EntityKind = EntityKind::Session;
     const FORM: u16 = 2;
+    const REBASED: fn(Rebased) -> SessionEvent = SessionEvent::SessionRebased;
+
+    fn rebased(event: &SessionEvent) -> Option<&Rebased> {
+        if let SessionEvent::SessionRebased(rebased) = event { Some(rebased) } else { None }
+    }
 
     fn needs(&self, command: &SessionCommand) -> Needs {
         decide::needs(self.log.as_deref(), command)

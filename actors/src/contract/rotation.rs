@@ -1,12 +1,12 @@
 //! What becomes of an entity that leaves its stream for another.
 
-use spotter_protocol::{StreamId, Version};
+use spotter_protocol::{StreamId, Timestamp, Version};
 use uuid::Uuid;
 
 use super::Subject;
-use super::entity::{Entity, GYM, commit, event, events, session, with_rows};
+use super::entity::{Entity, GYM, OTHER_GYM, commit, event, events, session, with_rows};
 use crate::Outcome::{Committed, Conflict, Fenced};
-use crate::{Append, Opening};
+use crate::{Append, Opening, Resident};
 
 /// An entity of three events, and itself as it is once it has moved.
 async fn moving(subject: &dyn Subject) -> (Entity, Entity) {
@@ -95,4 +95,34 @@ pub async fn a_rotation_shares_a_batch_with_what_surrounds_it(subject: &dyn Subj
 
     assert_eq!(events(subject, new).await, Some(vec![event(5, 3), event(6, 4)]));
     assert_eq!(events(subject, other).await.map(|events| events.len()), Some(1));
+}
+
+/// Who is still in an old stream is found in pages, whatever the gym; who has left it is not.
+pub async fn entities_are_found_by_when_their_streams_began(subject: &dyn Subject) {
+    let begun = |minute: i64, id: u128| {
+        let StreamId(least) = StreamId::least_at(Timestamp(minute * 60_000_000));
+        Entity { stream: StreamId(Uuid::from_u128(least.as_u128() + id)), ..session(subject, id, id) }
+    };
+    let (first, second, third, late) = (begun(1, 9), begun(1, 10), begun(2, 3), begun(3, 4));
+    let elsewhere = Append { gym: OTHER_GYM, ..second.opens(1, 1) };
+    let opened = [third.opens(1, 1), late.opens(2, 1), elsewhere, first.opens(3, 2)];
+    assert_eq!(commit(subject, &opened).await, [Committed, Committed, Committed, Committed]);
+    let found = async |after: StreamId, limit| {
+        let boundary = StreamId::least_at(Timestamp(180_000_000));
+        subject.journal().begun_before(boundary, after, limit).await.expect("an answer")
+    };
+    let none = StreamId(Uuid::nil());
+    let at = |entity: Entity, gym| Resident { gym, address: entity.address, stream: entity.stream };
+
+    assert_eq!(found(none, 2).await, [at(first, GYM), at(second, OTHER_GYM)]);
+    assert_eq!(
+        found(second.stream, 2).await,
+        [at(third, GYM)],
+        "what began at the moment did not begin before it"
+    );
+
+    let kept = Entity { stream: StreamId::kept(Uuid::from_u128(5)), ..first };
+    assert_eq!(commit(subject, &[rotation(first, kept, 3, 4)]).await, [Committed]);
+    assert_eq!(found(none, 9).await, [at(second, OTHER_GYM), at(third, GYM)]);
+    assert_eq!(events(subject, first).await, Some(vec![event(3, 4)]), "a kept stream is like any other");
 }

@@ -33,7 +33,8 @@ impl Engine {
     }
 
     /// Sends a command that was given up to its entity again, and keeps it no more once it is accepted. It
-    /// takes its own place in time. `None` when there is none of that id.
+    /// takes its own place in time. One that the journal holds after all is not done again, as long as the month of
+    /// its events has not been taken away. `None` when there is none of that id.
     ///
     /// # Errors
     /// When the store does not answer.

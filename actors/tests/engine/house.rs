@@ -23,7 +23,7 @@ pub(crate) const ANA: UserId = UserId(Uuid::from_u128(2));
 pub(crate) const SESSION: Address = Address::session(ANA, SessionId(Uuid::from_u128(3)));
 const PHONE: ClientId = ClientId(Uuid::from_u128(4));
 const NODE: Uuid = Uuid::from_u128(9);
-/// Events after which a room begins a new stream.
+/// Events after which an entity of a [`House::rotating`] begins a new stream.
 pub(crate) const ROTATE_EVERY: u64 = 20;
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
@@ -88,6 +88,15 @@ impl House {
 
     /// A node that starts on what another left in the journal.
     pub(crate) async fn over(journal: Arc<SimulatedJournal>, idle: Duration) -> Self {
+        Self::tuned(journal, idle, 1000).await
+    }
+
+    /// A house in which streams are short.
+    pub(crate) async fn rotating() -> Self {
+        Self::tuned(Arc::new(SimulatedJournal::default()), IDLE, ROTATE_EVERY.try_into().unwrap()).await
+    }
+
+    async fn tuned(journal: Arc<SimulatedJournal>, idle: Duration, rotate_every: u32) -> Self {
         let claim = journal.claim(NODE);
         let library = Arc::new(Defective { journal: Arc::clone(&journal), exercises: Mutex::default() });
         let ports = Ports {
@@ -97,13 +106,8 @@ impl House {
             dead_letters: Arc::clone(&journal) as _,
             clock: Arc::new(Noon),
         };
-        let tuning = Tuning {
-            idle,
-            tick: Duration::from_millis(100),
-            snapshot_every: 100,
-            rotate_every: ROTATE_EVERY.try_into().unwrap(),
-            lanes: 2,
-        };
+        let tuning =
+            Tuning { idle, tick: Duration::from_millis(100), snapshot_every: 100, rotate_every, lanes: 2 };
         let engine = Engine::start(ports, claim, tuning).await.unwrap();
         Self { engine, journal, library }
     }

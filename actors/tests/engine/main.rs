@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that is surprised should end")]
 
+mod archive;
 mod failures;
 mod house;
 mod rest;

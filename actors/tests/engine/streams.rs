@@ -7,13 +7,13 @@ use spotter_actors::{CatchUp, CommitFault, Engine, Journal};
 use spotter_protocol::{Address, CommandFrame, Pin, RoomCommand, Unpin, UserId, Version, View};
 use uuid::Uuid;
 
-use crate::house::{ANA, GYM, House, IDLE, ROTATE_EVERY, command_to};
+use crate::house::{ANA, GYM, House, IDLE, ROTATE_EVERY, SESSION, command_to, done, note, start};
 
 const COACH: UserId = UserId(Uuid::from_u128(0xc0));
 const ROOM: Address = Address::room(COACH);
 
 async fn open() -> House {
-    let house = House::open(IDLE).await;
+    let house = House::rotating().await;
     house.journal.set_roster(GYM, COACH, vec![ANA]);
     house
 }
@@ -98,4 +98,20 @@ async fn an_entity_that_fails_while_it_moves_goes_on_and_moves_later() {
 
     assert_eq!(versions, [ROTATE_EVERY, ROTATE_EVERY + 1, ROTATE_EVERY + 3]);
     assert_eq!(first_of_stream(&house).await, ROTATE_EVERY + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_session_goes_on_in_another_stream_too() {
+    let house = House::rotating().await;
+    house.send(start()).await.unwrap();
+    for n in 2..=ROTATE_EVERY {
+        house.send(note(n)).await.unwrap();
+    }
+
+    assert_eq!(house.send(note(ROTATE_EVERY + 1)).await, done(ROTATE_EVERY + 2));
+    assert_eq!(house.journal.load(GYM, SESSION).await.unwrap().unwrap().first, Version(ROTATE_EVERY + 1));
+    let again = house.send(note(5)).await.unwrap();
+    assert_eq!((again.version, again.repeat), (Version(5), true));
+    let caught_up = house.engine.catch_up(GYM, SESSION, Some(Version(ROTATE_EVERY + 1)), View::Athlete).await;
+    assert!(matches!(caught_up.unwrap(), CatchUp::Events(events) if events.len() == 1));
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Rebased;
 use crate::vocabulary::vocabulary;
 use crate::{
     Bests, CueGroupId, CueId, Effort, ExerciseId, Feeling, Grams, Group, InstanceId, Load, LoadKind, Metres,
@@ -68,8 +69,13 @@ vocabulary! {
         PlanPatched = "plan_patched",
         /// The session was given up after hours of silence.
         Abandoned = "abandoned",
+        /// A later stream of the session begins.
+        SessionRebased = "session_rebased",
     }
 }
+
+/// A later stream of the session begins.
+type SessionRebased = Rebased;
 
 /// What was done in a set. Absent is not recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

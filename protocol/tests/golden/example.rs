@@ -338,6 +338,7 @@ pub(crate) fn session_events() -> Vec<SessionEvent> {
         PlanPatched { exercises: vec![added_row()], withdrawn: vec![squat_2()], bests: vec![squat_bests()] }
             .into(),
         Abandoned {}.into(),
+        SessionEvent::SessionRebased(Rebased { form: 2, entity: vec![0x80] }),
     ]
 }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use spotter_actors::{
     Append, Ask, Clock, EventRow, Journal, LetterId, LetterRow, LocalBackplane, Outcome, Ports, Reminder,
-    ReplyTo, SimulatedJournal, SnapshotWrite, StoreError, Stored, Tuning,
+    ReplyTo, Resident, SimulatedJournal, SnapshotWrite, StoreError, Stored, Tuning,
 };
 use spotter_protocol::{
-    ClientId, Codec, Command, CommandFrame, CommandId, Note, NoteText, SessionId, Start, Timestamp, Title,
-    UserId,
+    ClientId, Codec, Command, CommandFrame, CommandId, Note, NoteText, SessionId, Start, StreamId, Timestamp,
+    Title, UserId,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -101,6 +101,15 @@ impl Journal for Hooked {
 
     async fn reminders(&self, until: Timestamp, limit: u32) -> Result<Vec<Reminder>, StoreError> {
         self.inner.reminders(until, limit).await
+    }
+
+    async fn begun_before(
+        &self,
+        boundary: StreamId,
+        after: StreamId,
+        limit: u32,
+    ) -> Result<Vec<Resident>, StoreError> {
+        self.inner.begun_before(boundary, after, limit).await
     }
 
     async fn version_of(

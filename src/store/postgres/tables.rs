@@ -213,9 +213,11 @@ pub(super) fn no_reminders(statement: &mut Statement, forgotten: &[&Append]) -> 
 }
 
 /// Snapshots of shards that are held; an older one than is stored is left out. Here each shard counts for itself.
+/// An actor that does not know yet that its entity has moved leaves no snapshot.
 pub(super) fn snapshots(statement: &mut Statement, snapshots: &[&SnapshotWrite]) -> sqlx::Result<()> {
     let text = "INSERT INTO snapshots (stream, version, schema, body)
          SELECT given.stream, given.version, given.schema, given.body FROM {rows} JOIN own USING (shard, epoch)
+         WHERE EXISTS (SELECT FROM entities WHERE entities.stream = given.stream)
          ON CONFLICT (stream) DO UPDATE SET version = excluded.version, schema = excluded.schema,
              body = excluded.body
          WHERE excluded.version >= snapshots.version RETURNING stream";

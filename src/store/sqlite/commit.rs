@@ -68,7 +68,7 @@ static SNAPSHOTS: LazyLock<FencedInsert> = LazyLock::new(|| {
         "INSERT INTO snapshots (stream, version, schema, body)
          SELECT column3, column4, column5, column6
          FROM (VALUES {rows}) CROSS JOIN shards ON shards.shard = column1 AND shards.epoch = column2
-         WHERE shards.node = ?
+         WHERE shards.node = ? AND EXISTS (SELECT 1 FROM entities WHERE entities.stream = column3)
          ON CONFLICT (stream) DO UPDATE SET version = excluded.version, schema = excluded.schema, \
              body = excluded.body
          WHERE excluded.version >= snapshots.version",

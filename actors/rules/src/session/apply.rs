@@ -41,7 +41,7 @@ impl Log {
         let mark =
             Mark { v: recorded.version, at: stamp.at, received_at: stamp.received_at, by: stamp.author };
         match event {
-            SessionEvent::Started(_) => {}
+            SessionEvent::Started(_) | SessionEvent::SessionRebased(_) => {}
             SessionEvent::ExerciseAdded(_)
             | SessionEvent::SetsAdded(_)
             | SessionEvent::SetsDropped(_)

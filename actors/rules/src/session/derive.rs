@@ -170,6 +170,7 @@ const fn logged(event: &SessionEvent) -> Option<SetId> {
         | SessionEvent::CueSeen(_)
         | SessionEvent::CueActed(_)
         | SessionEvent::Abandoned(_)
+        | SessionEvent::SessionRebased(_)
         | SessionEvent::Noted(_)
         | SessionEvent::Rested(_)
         | SessionEvent::Paused(_)
@@ -191,6 +192,7 @@ const fn changes_phase(event: &SessionEvent) -> bool {
         SessionEvent::Resumed(resumed) => resumed.effective,
         SessionEvent::ExerciseAdded(_)
         | SessionEvent::SetAdded(_)
+        | SessionEvent::SessionRebased(_)
         | SessionEvent::SetCompleted(_)
         | SessionEvent::SetFailed(_)
         | SessionEvent::SetSkipped(_)

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use spotter_protocol::{
-    Abandon, ActOnCue, Actual, Add, Answer, Complete, Cue, CueId, DeliverCue, DropSets, Fail, Feeling,
-    Finish, Grams, Group, InstanceId, LoadKind, Movement, Name, Note, NoteText, Pain, PainLevel, Patch,
-    Pause, PlannedExercise, PlannedSet, PrKind, Readiness, Reason, Reopen, Reorder, Rest, Resume, SeeCue,
-    SessionCommand, SetId, SetStatus, SetView, Site, Skip, Slot, Start, Swap, Target, Title, Version,
+    Abandon, ActOnCue, Actual, Add, Answer, ClientId, Complete, Cue, CueId, DeliverCue, DropSets, Fail,
+    Feeling, Finish, Grams, Group, InstanceId, LoadKind, Movement, Name, Note, NoteText, Pain, PainLevel,
+    Patch, Pause, PlannedExercise, PlannedSet, PrKind, Readiness, Reason, Reopen, Reorder, Rest, Resume,
+    SeeCue, SessionCommand, SetId, SetStatus, SetView, Site, Skip, Slot, Stamp, Start, Swap, Target, Title,
+    Version,
 };
 use uuid::Uuid;
 
@@ -296,6 +297,17 @@ proptest! {
         let stored = rmp_serde::to_vec_named(&replayed(head)).unwrap();
         let loaded: Entity<Session> = rmp_serde::from_slice(&stored).unwrap();
         prop_assert_eq!(loaded.after(tail), floor.entity);
+    }
+
+    #[test]
+    fn a_later_stream_begins_with_all_of_the_session(planned: bool, steps in vec(any_step(), 0..60)) {
+        let floor = run(planned, steps);
+        let stamp = Stamp { client: ClientId::SERVER, n: 0, ..floor.journal[0].stamp };
+        let rebased = floor.entity.rebase(stamp).unwrap();
+        let after = floor.entity.after(std::slice::from_ref(&rebased));
+
+        prop_assert_eq!(after.state(), floor.entity.state(), "nothing else changes");
+        prop_assert_eq!(Entity::<Session>::replay(&[rebased]).unwrap(), after, "what it remembers too");
     }
 
     #[test]
