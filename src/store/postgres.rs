@@ -4,10 +4,12 @@
 
 mod archive;
 mod commit;
+mod lanes;
 mod statement;
 mod tables;
 mod tenure;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use spotter_actors::{Append, Outcome, SnapshotWrite};
@@ -16,6 +18,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 use uuid::Uuid;
 
+use lanes::Lanes;
 pub use tenure::Void;
 pub(super) use tenure::{Tenure, begin};
 
@@ -31,7 +34,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const TRUSTED: Duration = Duration::from_secs(1);
 /// How soon one that is alive answers.
 const ALIVE_WITHIN: Duration = Duration::from_secs(1);
-/// Connections beside those of the lanes: the lease and a look at why nothing went in take turns with them.
+/// Connections beside those of the lanes: the lease, and an archive that takes a month away.
 const LANES_SHARE: u32 = 2;
 /// Connections that change accounts; they follow one another anyway.
 const ACCOUNT_WRITERS: u32 = 2;
@@ -72,8 +75,8 @@ pub struct Server {
 /// The connections to a server.
 #[derive(Debug)]
 pub(super) struct Connections {
-    /// Of the lanes, and of nobody else.
-    pub(super) lanes: PgPool,
+    /// Of the lanes, and of what takes turns with them.
+    lanes: Arc<Lanes>,
     /// Of entities that wake and subscribers that catch up.
     pub(super) recovery: PgPool,
     pub(super) db: Db,
@@ -101,7 +104,8 @@ impl Server {
         self.check(&mut connection).await?;
         self.bring_up_to_date(&mut connection, self.migrate).await?;
         connection.close().await.map_err(|source| self.failed(source))?;
-        let (lanes, recovery) = (self.lanes_pool(), self.pool(RECOVERY_MAX, &BY_KEY));
+        let lanes = Arc::new(Lanes::new(self.connect_options(&BY_KEY)));
+        let recovery = self.pool(RECOVERY_MAX, &BY_KEY);
         let writer = Pool::Postgres(self.pool(ACCOUNT_WRITERS, &[]));
         let reader = Pool::Postgres(self.pool(self.readers, &[]));
         Ok(Connections { lanes, recovery, db: Db { writer, reader } })
@@ -130,19 +134,7 @@ impl Server {
         self.lanes + LANES_SHARE + RECOVERY_MAX + ACCOUNT_WRITERS + self.readers + 1
     }
 
-    fn lanes_pool(&self) -> PgPool {
-        // See `on_a_lane` for how they give back.
-        Self::pool_options(self.lanes + LANES_SHARE).connect_lazy_with(self.connect_options(&BY_KEY))
-    }
-
     fn pool(&self, connections: u32, settings: &[(&str, &str)]) -> PgPool {
-        // A connection that still owes an answer that was given up keeps no place in the pool.
-        let options = Self::pool_options(connections)
-            .after_release(|connection, _| Box::pin(async move { Ok(is_alive(connection).await) }));
-        options.connect_lazy_with(self.connect_options(settings))
-    }
-
-    fn pool_options(connections: u32) -> PgPoolOptions {
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -152,6 +144,9 @@ impl Server {
             .before_acquire(|connection, meta| {
                 Box::pin(async move { Ok(meta.idle_for < TRUSTED || is_alive(connection).await) })
             })
+            // A connection that still owes an answer that was given up keeps no place in the pool.
+            .after_release(|connection, _| Box::pin(async move { Ok(is_alive(connection).await) }))
+            .connect_lazy_with(self.connect_options(settings))
     }
 
     fn connect_options(&self, settings: &[(&str, &str)]) -> PgConnectOptions {

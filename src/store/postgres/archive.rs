@@ -8,7 +8,6 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::super::{Month, TakenAway};
 use super::Connections;
-use super::commit::on_a_lane;
 use super::statement::{Held, Statement};
 use super::tenure::Tenure;
 
@@ -35,8 +34,17 @@ impl Connections {
         claim: &Claim,
         month: Month,
     ) -> sqlx::Result<TakenAway> {
-        let taken =
-            on_a_lane(&self.lanes, async |connection| take_away_on(connection, tenure, claim, month).await);
+        let taken = self.lanes.run(async |connection| {
+            let mut transaction = connection.begin().await?;
+            let taken = take_away_in(&mut transaction, tenure, claim, month).await?;
+            match taken {
+                TakenAway::Whole => transaction.commit().await?,
+                TakenAway::Partly | TakenAway::LivedIn(_) | TakenAway::Fenced | TakenAway::Busy => {
+                    transaction.rollback().await?
+                }
+            }
+            Ok(taken)
+        });
         match taken.await {
             Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == LOCKED) => {
                 Ok(TakenAway::Busy)
@@ -46,18 +54,17 @@ impl Connections {
     }
 }
 
-async fn take_away_on(
-    connection: &mut PgConnection,
+async fn take_away_in(
+    transaction: &mut PgConnection,
     tenure: &Tenure,
     claim: &Claim,
     month: Month,
 ) -> sqlx::Result<TakenAway> {
-    let mut transaction = connection.begin().await?;
     sqlx::query(LOCK_TIMEOUT).execute(&mut *transaction).await?;
     let shards = (0_i16..).zip(&claim.epochs);
     let shards: BTreeSet<Held> = shards.filter_map(|(shard, epoch)| Some((shard, (*epoch)?.0))).collect();
     let fence = Statement::under(&tenure.writer(claim.node), &shards)?;
-    if shards.len() < usize::from(SHARDS) || fence.run_whole(&mut transaction).await? != shards {
+    if shards.len() < usize::from(SHARDS) || fence.run_whole(transaction).await? != shards {
         tenure.doubt();
         return Ok(TakenAway::Fenced);
     }
@@ -75,6 +82,5 @@ async fn take_away_on(
     }
     let part = format!("DROP TABLE IF EXISTS {}", month.part());
     sqlx::query(AssertSqlSafe(part)).execute(&mut *transaction).await?;
-    transaction.commit().await?;
     Ok(TakenAway::Whole)
 }

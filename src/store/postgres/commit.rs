@@ -6,15 +6,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use spotter_actors::{Append, EventRow, Opening, Outcome, Remind, SnapshotWrite};
 use spotter_protocol::{Address, StreamId, Version};
-use sqlx::pool::PoolConnection;
-use sqlx::{Acquire, PgConnection, PgPool, Postgres, Row};
+use sqlx::{Connection, PgConnection, Row};
 use uuid::Uuid;
 
 use super::super::columns;
 use super::super::rows::{Holder, Rows};
+use super::lanes::Lanes;
 use super::statement::{Held, Statement, Writer, held};
-use super::{ALIVE_WITHIN, tables};
-use crate::db::ANSWER_TIMEOUT;
+use super::tables;
 
 /// What became of a batch that was offered as a whole.
 enum Offered {
@@ -28,38 +27,20 @@ enum Offered {
 }
 
 /// Writes a batch and answers each append in order. After an error the outcome of all of it is unknown.
-pub(super) async fn commit(lanes: &PgPool, writer: &Writer, batch: &[Append]) -> sqlx::Result<Vec<Outcome>> {
-    on_a_lane(lanes, async |connection| {
+pub(super) async fn commit(lanes: &Lanes, writer: &Writer, batch: &[Append]) -> sqlx::Result<Vec<Outcome>> {
+    let committed = lanes.run(async |connection| {
         let mut outcomes = Vec::with_capacity(batch.len());
         for appends in once_each(batch) {
             offer(connection, writer, appends, &mut outcomes).await?;
         }
         Ok(outcomes)
-    })
-    .await
+    });
+    committed.await
 }
 
 /// Writes snapshots with their rows; those that are fenced, or older than what is stored, leave nothing.
-pub(super) async fn save(lanes: &PgPool, writer: &Writer, snapshots: &[SnapshotWrite]) -> sqlx::Result<()> {
-    on_a_lane(lanes, async |connection| save_on(connection, writer, snapshots).await).await
-}
-
-/// Does something on a connection of the lanes, which is closed when that fails or takes too long: nothing of it then
-/// waits for whoever has the connection next.
-pub(super) async fn on_a_lane<T>(
-    lanes: &PgPool,
-    work: impl AsyncFnOnce(&mut PoolConnection<Postgres>) -> sqlx::Result<T>,
-) -> sqlx::Result<T> {
-    let mut connection = lanes.acquire().await?;
-    let done = tokio::time::timeout(ANSWER_TIMEOUT, work(&mut connection)).await;
-    let done = done.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut));
-    if done.is_err() {
-        connection.close_on_drop();
-        return done;
-    }
-    // The pool asks whether it is alive before it takes it back, and would wait for one that has fallen silent.
-    tokio::spawn(tokio::time::timeout(ALIVE_WITHIN, connection.return_to_pool()));
-    done
+pub(super) async fn save(lanes: &Lanes, writer: &Writer, snapshots: &[SnapshotWrite]) -> sqlx::Result<()> {
+    lanes.run(async |connection| save_on(connection, writer, snapshots).await).await
 }
 
 /// Cuts a batch so that no entity is twice in one statement, where two changes of one row cannot stand.

@@ -2,19 +2,20 @@
 //! that row has been silent for longer than any renewal takes. Nothing is written for want of a good clock: the epochs
 //! decide, and this only decides when they are raised.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use spotter_actors::{Claim, Epoch};
 use spotter_protocol::SHARDS;
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{Connection, PgConnection, Row};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::super::OpenError;
-use super::commit::on_a_lane;
+use super::lanes::Lanes;
 use super::statement::{TIMELINE, Writer};
 use super::{Connections, Server};
 
@@ -63,7 +64,7 @@ pub(in super::super) struct Tenure {
     /// The newest renewal that is known to be durable, by the server's clock. One is never before it, whatever that
     /// clock does: a server on which one is has lost it.
     renewed_at: AtomicI64,
-    pool: PgPool,
+    lanes: Arc<Lanes>,
     look: Notify,
 }
 
@@ -78,20 +79,19 @@ pub(in super::super) async fn begin(
     let until = Instant::now() + WAIT;
     let mut told = false;
     loop {
-        let mut transaction = connections.lanes.begin().await.map_err(failed)?;
-        let serving = serving(&mut transaction).await.map_err(failed)?;
-        let Some((who, silent)) = serving else {
-            let taken = take_over(&mut transaction, node, address).await.map_err(failed)?;
-            transaction.commit().await.map_err(failed)?;
-            let Taken { claim, timeline, system, incarnation, renewed_at } = taken;
-            let epoch = claim.epochs.first().copied().flatten().map_or(0, |epoch| epoch.0);
-            let (renewed_at, pool, look) = (renewed_at.into(), connections.lanes.clone(), Notify::new());
-            return Ok((
-                claim,
-                Tenure { node, timeline, incarnation, system, epoch, renewed_at, pool, look },
-            ));
+        let (who, silent) = match take_turn(&connections.lanes, node, address).await.map_err(failed)? {
+            Turn::Ours(taken) => {
+                let Taken { claim, timeline, system, incarnation, renewed_at } = *taken;
+                let epoch = claim.epochs.first().copied().flatten().map_or(0, |epoch| epoch.0);
+                let (renewed_at, lanes, look) =
+                    (renewed_at.into(), Arc::clone(&connections.lanes), Notify::new());
+                return Ok((
+                    claim,
+                    Tenure { node, timeline, incarnation, system, epoch, renewed_at, lanes, look },
+                ));
+            }
+            Turn::Theirs { who, silent } => (who, silent),
         };
-        transaction.rollback().await.map_err(failed)?;
         if Instant::now() >= until {
             return Err(OpenError::Served { server: server.name(), by: who, silent_ms: silent / 1000 });
         }
@@ -101,6 +101,31 @@ pub(in super::super) async fn begin(
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Whose turn it is to serve.
+enum Turn {
+    Ours(Box<Taken>),
+    /// Of another, which has been silent for so many microseconds.
+    Theirs {
+        who: String,
+        silent: i64,
+    },
+}
+
+/// Takes over, unless another serves.
+async fn take_turn(lanes: &Lanes, node: Uuid, address: &str) -> sqlx::Result<Turn> {
+    let turn = lanes.run(async |connection| {
+        let mut transaction = connection.begin().await?;
+        if let Some((who, silent)) = serving(&mut transaction).await? {
+            transaction.rollback().await?;
+            return Ok(Turn::Theirs { who, silent });
+        }
+        let taken = take_over(&mut transaction, node, address).await?;
+        transaction.commit().await?;
+        Ok(Turn::Ours(Box::new(taken)))
+    });
+    turn.await
 }
 
 /// Whoever serves, and for how many microseconds it has been silent. Who asks holds off others that ask.
@@ -211,12 +236,12 @@ impl Tenure {
     }
 
     async fn open_months(&self) -> sqlx::Result<()> {
-        open_months(&mut *self.pool.acquire().await?).await
+        self.lanes.run(async |connection| open_months(connection).await).await
     }
 
     /// Renews the lease, or says why that cannot be.
     async fn renew(&self) -> sqlx::Result<Option<Void>> {
-        on_a_lane(&self.pool, async |connection| self.renew_on(connection).await).await
+        self.lanes.run(async |connection| self.renew_on(connection).await).await
     }
 
     async fn renew_on(&self, connection: &mut PgConnection) -> sqlx::Result<Option<Void>> {
@@ -256,8 +281,10 @@ impl Tenure {
 
     /// Ends the lease, so that the next one to start need not wait.
     pub(in super::super) async fn end(&self) {
-        let ended = sqlx::query("DELETE FROM nodes WHERE node = $1").bind(self.node);
-        if let Err(error) = ended.execute(&self.pool).await {
+        let ended = self.lanes.run(async |connection| {
+            sqlx::query("DELETE FROM nodes WHERE node = $1").bind(self.node).execute(connection).await
+        });
+        if let Err(error) = ended.await {
             warn!(%error, "the lease ends by itself in a few seconds");
         }
     }
