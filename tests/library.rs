@@ -243,6 +243,7 @@ fn a_set(kilograms: u32, reps: u32) -> SetRow {
         metres: None,
         rpe_tenths: None,
         e1rm: (reps <= 10).then(|| Grams(kilograms * 1000 * 16 / 15)),
+        fresh: true,
     }
 }
 

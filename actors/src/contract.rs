@@ -71,6 +71,7 @@ macro_rules! contract_tests {
             events_are_read_in_pages
             running_lists_live_and_paused_sessions_newest_first
             read_rows_are_absolute
+            a_set_that_is_not_fresh_replaces_its_row
             a_sessions_row_never_goes_back
             events_of_several_commands_share_an_append
             a_rotated_entity_is_read_from_its_new_stream
@@ -484,6 +485,25 @@ pub async fn read_rows_are_absolute(subject: &dyn Subject) {
 
     assert_eq!(reps_of(subject, entity).await, [6, 4]);
     assert_eq!(running(subject, &[entity]).await, [(entity.address, Version(3))]);
+}
+
+/// A set that says it is fresh and has a row, as one that was voided and is logged again, replaces it; its neighbours go
+/// in as well.
+pub async fn a_set_that_is_not_fresh_replaces_its_row(subject: &dyn Subject) {
+    let [entity, neighbour, poison] = [1, 2, 3].map(|n| session(subject, n, n));
+    commit(subject, &[with_rows(entity.opens(1, 1), vec![entity.set(1, 5)])]).await;
+
+    let batch = [
+        with_rows(neighbour.opens(1, 2), vec![neighbour.set(1, 7)]),
+        with_rows(entity.append(2, 3, 1), vec![entity.set(1, 6)]),
+        refused(with_rows(poison.opens(1, 4), vec![poison.set(1, 8)])),
+    ];
+    let outcomes = commit(subject, &batch).await;
+
+    assert!(matches!(outcomes[..], [Committed, Committed, Refused(_)]), "{outcomes:?}");
+    assert_eq!(reps_of(subject, entity).await, [6]);
+    assert_eq!(reps_of(subject, neighbour).await, [7]);
+    assert!(reps_of(subject, poison).await.is_empty());
 }
 
 /// A snapshot that is saved late does not bring a finished session back to a wall.

@@ -1,4 +1,4 @@
-//! Sets as the journal is given them: two events and one row each.
+//! Sets as the journal is given them: an event and a row each.
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
@@ -41,17 +41,16 @@ impl Writer {
 
     /// One set more in each session.
     pub(crate) fn next_batch(&mut self) -> Vec<Append> {
-        let first = self.version + 1;
-        self.version += 2;
+        self.version += 1;
         let append = |(address, stream): &(Address, StreamId)| {
             let command = CommandId(Uuid::now_v7());
             Append {
                 gym: GymId(Uuid::from_u128(1)),
                 address: *address,
                 stream: *stream,
-                opening: if first == 1 { Opening::Entity } else { Opening::No },
+                opening: if self.version == 1 { Opening::Entity } else { Opening::No },
                 epoch: self.claim.epoch(address.shard()).unwrap(),
-                events: [first, first + 1].map(|version| event(address.owner, command, version)).to_vec(),
+                events: vec![event(address.owner, command, self.version)],
                 rows: vec![ReadRow::Set(a_set(*address))],
                 letters: Vec::new(),
                 carried: Vec::new(),
@@ -98,20 +97,20 @@ fn a_set(session: Address) -> SetRow {
         metres: None,
         rpe_tenths: Some(80),
         e1rm: Some(Grams(116_667)),
+        fresh: true,
     }
 }
 
 impl Writer {
     /// Inserts one set more in each session by arrays and nothing else: what PostgreSQL does for the same rows without us.
     pub(crate) async fn insert(&mut self, connection: &mut PgConnection) {
-        let first = i64::try_from(self.version + 1).unwrap();
-        self.version += 2;
+        self.version += 1;
+        let version = i64::try_from(self.version).unwrap();
         let of = |id: fn(&(Address, StreamId)) -> Uuid| self.sessions.iter().map(id).collect::<Vec<Uuid>>();
         let owners = of(|(address, _)| address.owner.0);
         let (sessions, streams) = (of(|(address, _)| address.id), of(|(_, stream)| stream.0));
-        let twice = |ids: &[Uuid]| ids.iter().flat_map(|id| [*id, *id]).collect::<Vec<_>>();
         let commands: Vec<Uuid> = owners.iter().map(|_| Uuid::now_v7()).collect();
-        let versions: Vec<i64> = owners.iter().flat_map(|_| [first, first + 1]).collect();
+        let versions = vec![version; owners.len()];
         let ones = vec![1_i64; versions.len()];
         let insert = sqlx::query(
             "WITH journal_in AS (
@@ -127,9 +126,9 @@ impl Writer {
              FROM unnest($8::uuid[], $9::uuid[], $10::uuid[]) AS given (owner, session, set_id)",
         );
         let kinds = vec!["set_completed"; versions.len()];
-        let insert = insert.bind(twice(&streams)).bind(versions).bind(ones).bind(kinds);
-        let bodies = vec![&BODY[..]; owners.len() * 2];
-        let insert = insert.bind(twice(&owners)).bind(twice(&commands)).bind(bodies);
+        let insert = insert.bind(streams).bind(versions).bind(ones).bind(kinds);
+        let bodies = vec![&BODY[..]; owners.len()];
+        let insert = insert.bind(owners.clone()).bind(commands.clone()).bind(bodies);
         insert.bind(owners).bind(sessions).bind(commands).execute(connection).await.unwrap();
     }
 }

@@ -92,4 +92,7 @@ pub struct SetRow {
     pub rpe_tenths: Option<u8>,
     /// Estimated one-repetition maximum where the set is eligible for records (see `Session`).
     pub e1rm: Option<Grams>,
+    /// Whether these events log the set, and not only correct it: it has no row yet, unless it was voided before. A
+    /// hint, which is not stored.
+    pub fresh: bool,
 }

@@ -100,6 +100,7 @@ impl Entity {
             metres: None,
             rpe_tenths: Some(85),
             e1rm: None,
+            fresh: true,
         })
     }
 }

@@ -13,7 +13,7 @@ use super::super::columns;
 use super::super::rows::{Holder, Rows};
 use super::lanes::Lanes;
 use super::statement::{Held, Statement, Writer, held};
-use super::tables;
+use super::tables::{self, Sets};
 
 /// What became of a batch that was offered as a whole.
 enum Offered {
@@ -22,6 +22,8 @@ enum Offered {
     Lost(BTreeSet<Held>),
     /// A row did not go in. Nothing was written.
     Partly,
+    /// A set that was to be fresh has a row. Nothing was written.
+    NotFresh,
     /// The server refuses a row for what it holds. Nothing was written.
     Refused(String),
 }
@@ -68,10 +70,10 @@ async fn offer(
 ) -> sqlx::Result<()> {
     let mut answers: Vec<Option<Outcome>> = vec![None; appends.len()];
     // The parts that wait for their turn, the next one last.
-    let mut waiting: Vec<Vec<usize>> = vec![(0..appends.len()).collect()];
-    while let Some(part) = waiting.pop() {
+    let mut waiting: Vec<(Vec<usize>, Sets)> = vec![((0..appends.len()).collect(), Sets::AsTheySay)];
+    while let Some((part, sets)) = waiting.pop() {
         let these: Vec<&Append> = part.iter().map(|place| &appends[*place]).collect();
-        match (write(connection, writer, &these).await?, these.as_slice()) {
+        match (write(connection, writer, &these, sets).await?, these.as_slice()) {
             (Offered::Written, _) => part.iter().for_each(|place| answers[*place] = Some(Outcome::Committed)),
             (Offered::Lost(now), _) => {
                 let is_held = |place: &usize| {
@@ -80,14 +82,15 @@ async fn offer(
                 };
                 let (rest, lost): (Vec<usize>, Vec<usize>) = part.into_iter().partition(is_held);
                 lost.into_iter().for_each(|place| answers[place] = Some(Outcome::Fenced));
-                waiting.extend(Some(rest).filter(|rest| !rest.is_empty()));
+                waiting.extend(Some((rest, sets)).filter(|(rest, _)| !rest.is_empty()));
             }
+            (Offered::NotFresh, _) => waiting.push((part, Sets::MayHaveRows)),
             (Offered::Refused(why), [_]) => answers[part[0]] = Some(Outcome::Refused(why)),
             (Offered::Partly, [append]) => answers[part[0]] = Some(why_not(connection, append).await?),
             (Offered::Refused(_) | Offered::Partly, _) => {
                 let (first, second) = part.split_at(part.len() / 2);
-                waiting.push(second.to_vec());
-                waiting.push(first.to_vec());
+                waiting.push((second.to_vec(), sets));
+                waiting.push((first.to_vec(), sets));
             }
         }
     }
@@ -96,7 +99,12 @@ async fn offer(
 }
 
 /// Writes appends of different entities with all that belongs to them, or nothing.
-async fn write(connection: &mut PgConnection, writer: &Writer, appends: &[&Append]) -> sqlx::Result<Offered> {
+async fn write(
+    connection: &mut PgConnection,
+    writer: &Writer,
+    appends: &[&Append],
+    sets: Sets,
+) -> sqlx::Result<Offered> {
     let shards = appends.iter().map(|append| held(append.address.shard(), append.epoch)).collect();
     let mut statement = Statement::under(writer, &shards)?;
     let opened = only(appends, |append| (append.opening == Opening::Entity).then_some(*append));
@@ -109,7 +117,7 @@ async fn write(connection: &mut PgConnection, writer: &Writer, appends: &[&Appen
         let holder = Holder { gym: append.gym, owner: append.address.owner, epoch: append.epoch };
         rows.add(holder, &append.rows);
     }
-    tables::read_models(&mut statement, rows)?;
+    tables::read_models(&mut statement, rows, sets)?;
     let letters: Vec<_> =
         appends.iter().flat_map(|append| append.letters.iter().map(|letter| (*append, letter))).collect();
     tables::letters(&mut statement, &letters)?;
@@ -126,9 +134,11 @@ async fn write(connection: &mut PgConnection, writer: &Writer, appends: &[&Appen
     match statement.run_whole(connection).await {
         Ok(now) if now == shards => Ok(Offered::Written),
         Ok(now) => Ok(Offered::Lost(now)),
-        Err(error) if code(&error).is_some_and(|code| code == NOT_WHOLE || code == TAKEN) => {
-            Ok(Offered::Partly)
+        Err(error) if code(&error).is_some_and(|code| code == TAKEN) => {
+            let of_a_set = error.as_database_error().and_then(|error| error.table()) == Some("sets");
+            Ok(if of_a_set { Offered::NotFresh } else { Offered::Partly })
         }
+        Err(error) if code(&error).is_some_and(|code| code == NOT_WHOLE) => Ok(Offered::Partly),
         Err(error) if refuses_content(&error) => Ok(Offered::Refused(error.to_string())),
         Err(error) => Err(error),
     }
@@ -220,14 +230,14 @@ async fn save_on(
     }
     // The locks of the first statement are held until the end.
     let mut statement = Statement::under(writer, &shards)?;
-    tables::read_models(&mut statement, rows)?;
+    tables::read_models(&mut statement, rows, Sets::MayHaveRows)?;
     statement.run_whole(&mut transaction).await?;
     transaction.commit().await
 }
 
 /// Said by `spotter_whole` of the first migration.
 const NOT_WHOLE: &str = "SP001";
-/// A key is taken: by an earlier offer of the same rows, or by another writer's.
+/// A key is taken: by an earlier offer of the same rows, by another writer's, or by a set that is logged again.
 const TAKEN: &str = "23505";
 
 fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {

@@ -78,13 +78,29 @@ pub(super) fn journal(statement: &mut Statement, events: &[Placed<'_>]) -> sqlx:
     })
 }
 
+/// What is believed of sets that say they are fresh. A look for a row that is not there costs twice what the row does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sets {
+    /// They have no rows: the key refuses one that has.
+    AsTheySay,
+    /// Any of them may have one.
+    MayHaveRows,
+}
+
 /// The rows beside the journal, absolute: one that is there gives way.
-pub(super) fn read_models(statement: &mut Statement, rows: Rows<'_>) -> sqlx::Result<()> {
+pub(super) fn read_models(statement: &mut Statement, rows: Rows<'_>, new: Sets) -> sqlx::Result<()> {
     let found: Vec<_> = rows.sessions.into_values().collect();
     sessions(statement, &found)?;
     messages(statement, &rows.messages)?;
-    let found: Vec<_> = rows.sets.into_values().collect();
-    sets(statement, &found)
+    let is_new = |(_, row): &(Holder, &SetRow)| row.fresh && new == Sets::AsTheySay;
+    let (fresh, others): (Vec<_>, Vec<_>) = rows.sets.into_values().partition(is_new);
+    sets(statement, "fresh_sets_in", &fresh, "")?;
+    let gives_way = "ON CONFLICT (owner, exercise, session, set_id) DO UPDATE SET gym = excluded.gym,
+         load_kind = excluded.load_kind, set_type = excluded.set_type, status = excluded.status,
+         at = excluded.at, received_at = excluded.received_at, typed = excluded.typed, unit = excluded.unit,
+         grams = excluded.grams, reps = excluded.reps, seconds = excluded.seconds, metres = excluded.metres,
+         rpe_tenths = excluded.rpe_tenths, e1rm = excluded.e1rm";
+    sets(statement, "sets_in", &others, gives_way)
 }
 
 /// A session's row gives way only to one of the same version or a later: a snapshot may be saved late.
@@ -133,18 +149,18 @@ fn messages(statement: &mut Statement, rows: &[(Holder, &MessageRow)]) -> sqlx::
     })
 }
 
-fn sets(statement: &mut Statement, rows: &[(Holder, &SetRow)]) -> sqlx::Result<()> {
+fn sets(
+    statement: &mut Statement,
+    name: &'static str,
+    rows: &[(Holder, &SetRow)],
+    conflict: &str,
+) -> sqlx::Result<()> {
     let text = "INSERT INTO sets (owner, exercise, session, set_id, gym, load_kind, set_type, status, at, received_at,
              typed, unit, grams, reps, seconds, metres, rpe_tenths, e1rm)
          SELECT owner, exercise, session, set_id, gym, load_kind, set_type, status, at, received_at,
              typed, unit, grams, reps, seconds, metres, rpe_tenths, e1rm
-         FROM {rows} WHERE EXISTS (SELECT FROM held)
-         ON CONFLICT (owner, exercise, session, set_id) DO UPDATE SET gym = excluded.gym,
-             load_kind = excluded.load_kind, set_type = excluded.set_type, status = excluded.status,
-             at = excluded.at, received_at = excluded.received_at, typed = excluded.typed, unit = excluded.unit,
-             grams = excluded.grams, reps = excluded.reps, seconds = excluded.seconds, metres = excluded.metres,
-             rpe_tenths = excluded.rpe_tenths, e1rm = excluded.e1rm";
-    statement.section("sets_in", rows, false, text, |columns| {
+         FROM {rows} WHERE EXISTS (SELECT FROM held) ";
+    statement.section(name, rows, false, &format!("{text}{conflict}"), |columns| {
         columns.add("owner", |(holder, _)| holder.owner.0)?;
         columns.add("exercise", |(_, row)| row.exercise.as_str())?;
         columns.add("session", |(_, row)| row.session.0)?;

@@ -1,6 +1,6 @@
 //! What follows from the sets: progress, volume, estimates, and the rows of the read models.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use spotter_protocol::{
     Adherence, Grams, LoadKind, Phase, Recorded, Reps, SessionEvent, SessionId, SetId, SetStatus, Timestamp,
@@ -60,10 +60,15 @@ impl Log {
         head: Version,
         events: &[Recorded<SessionEvent>],
     ) -> Vec<ReadRow> {
-        let touched: BTreeSet<SetId> = events.iter().filter_map(|recorded| logged(&recorded.event)).collect();
-        let sets = touched.into_iter().filter_map(|id| self.set(id));
-        let mut rows: Vec<ReadRow> =
-            sets.filter_map(|(exercise, set)| set.row(session, exercise)).map(ReadRow::Set).collect();
+        let mut touched: BTreeMap<SetId, bool> = BTreeMap::new();
+        for (set, fresh) in events.iter().filter_map(|recorded| logged(&recorded.event)) {
+            *touched.entry(set).or_default() |= fresh;
+        }
+        let sets = touched.into_iter().filter_map(|(id, fresh)| {
+            let (exercise, set) = self.set(id)?;
+            set.row(session, exercise, fresh)
+        });
+        let mut rows: Vec<ReadRow> = sets.map(ReadRow::Set).collect();
         if events.is_empty() || events.iter().any(|recorded| changes_phase(&recorded.event)) {
             rows.push(ReadRow::Session(self.row(session, head)));
         }
@@ -120,7 +125,7 @@ impl Set {
         counts.then_some((load, done.actual.reps?))
     }
 
-    fn row(&self, session: SessionId, exercise: &Exercise) -> Option<SetRow> {
+    fn row(&self, session: SessionId, exercise: &Exercise, fresh: bool) -> Option<SetRow> {
         let mark = self.mark()?;
         let actual = self.done().map(|done| done.actual.clone()).unwrap_or_default();
         Some(SetRow {
@@ -138,6 +143,7 @@ impl Set {
             metres: actual.metres,
             rpe_tenths: actual.effort.map(|effort| effort.rpe_tenths()),
             e1rm: self.lift(exercise.load_kind).map(|lift| lift.e1rm),
+            fresh,
         })
     }
 }
@@ -147,14 +153,14 @@ pub(super) fn number(count: usize) -> u16 {
     u16::try_from(count).unwrap_or(u16::MAX)
 }
 
-/// The set whose log an event changes.
-const fn logged(event: &SessionEvent) -> Option<SetId> {
+/// The set whose log an event changes, and whether it is logged by it.
+const fn logged(event: &SessionEvent) -> Option<(SetId, bool)> {
     match event {
-        SessionEvent::SetCompleted(done) => Some(done.set),
-        SessionEvent::SetFailed(failed) => Some(failed.set),
-        SessionEvent::SetSkipped(skipped) => Some(skipped.set),
-        SessionEvent::SetAmended(amended) => Some(amended.set),
-        SessionEvent::SetVoided(voided) => Some(voided.set),
+        SessionEvent::SetCompleted(done) => Some((done.set, true)),
+        SessionEvent::SetFailed(failed) => Some((failed.set, true)),
+        SessionEvent::SetSkipped(skipped) => Some((skipped.set, true)),
+        SessionEvent::SetAmended(amended) => Some((amended.set, false)),
+        SessionEvent::SetVoided(voided) => Some((voided.set, false)),
         SessionEvent::Started(_)
         | SessionEvent::ExerciseAdded(_)
         | SessionEvent::SetAdded(_)
