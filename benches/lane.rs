@@ -1,6 +1,6 @@
 //! What the fence and the engine cost on PostgreSQL: the same rows by a bare insert, by the fenced statement, and by
-//! commands to the engine, on one, two and four connections at once. One element is one set: two events and one row
-//! beside them, flushed before it counts.
+//! commands to the engine, on one, two and four connections at once. One element is one set: an event and a row beside
+//! it, flushed before it counts.
 //!
 //! `cargo bench --bench lane` starts a PostgreSQL of its own.
 
@@ -26,6 +26,8 @@ use tokio::runtime::Runtime;
 
 /// Sets of one batch, on each connection.
 const BATCH: usize = 256;
+/// Sets of a session of the engine.
+const SETS: u64 = 100;
 
 fn lanes(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
@@ -48,7 +50,10 @@ fn lanes(criterion: &mut Criterion) {
         group.bench_function("fenced", |bencher| {
             bencher.iter_custom(|times| runtime.block_on(fenced(&store, &mut writers, times)));
         });
-        let floor = runtime.block_on(engine::Floor::open(store, claim, lanes, BATCH * lanes));
+        // While one batch of them commits the next gathers.
+        let athletes = 2 * BATCH * lanes;
+        group.throughput(Throughput::Elements(athletes as u64));
+        let mut floor = runtime.block_on(engine::Floor::open(store, claim, lanes, athletes, SETS));
         group.bench_function("engine", |bencher| {
             bencher.iter_custom(|times| runtime.block_on(floor.train(times)));
         });

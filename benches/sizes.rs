@@ -43,12 +43,12 @@ fn main() {
 async fn awake(postgres: &Postgres, sessions: usize) {
     let (store, claim) =
         Store::open_serving(&store::server(&postgres.new_database().await), "bench").await.unwrap();
-    let floor = engine::Floor::open(store, claim, 2, sessions).await;
+    let floor = engine::Floor::open(store, claim, 2, sessions, SETS).await;
     // What is needed once, whatever the number.
     floor.some(sessions / 100, 1).await;
     tokio::time::sleep(SETTLES).await;
     let (before, begun) = (rss_kib(), Instant::now());
-    for n in 1..=SETS + 1 {
+    for n in 1..=engine::PLANS + SETS {
         floor.some(sessions, n).await;
     }
     let took = begun.elapsed();
@@ -73,7 +73,7 @@ async fn stored(postgres: &Postgres, sessions: usize) {
     tokio::time::sleep(SETTLES).await;
     let (before, begun) = (rss_kib(), Instant::now());
     let (store, claim) = Store::open_serving(&database, "bench").await.unwrap();
-    let floor = engine::Floor::open(store, claim, 2, 1).await;
+    let floor = engine::Floor::open(store, claim, 2, 1, SETS).await;
     floor.some(1, 1).await;
     let took = begun.elapsed();
     tokio::time::sleep(SETTLES).await;

@@ -3,35 +3,38 @@
 #![allow(dead_code, reason = "each bench uses its part")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use spotter::clock::SystemClock;
 use spotter::store::Store;
 use spotter_actors::{Ask, Claim, Clock, Engine, LocalBackplane, Ports, ReplyTo, Tuning};
 use spotter_protocol::{
-    Actual, Address, ClientId, Command, CommandFrame, CommandId, Complete, GymId, InstanceId, Load, LoadKind,
-    Name, Place, Reps, SessionId, SetId, SetType, Start, Title, Unit, UserId,
+    Actual, Add, Address, ClientId, Command, CommandFrame, CommandId, Complete, GymId, InstanceId, Load,
+    LoadKind, Name, PlannedExercise, PlannedSet, Reps, SessionId, SetId, SetType, Start, Target, Title, Unit,
+    UserId,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 const GYM: GymId = GymId(Uuid::from_u128(1));
-/// Sets of a session, after which each athlete begins another.
-const SETS_MAX: u64 = 100;
+/// Commands of a session before its first set: it starts, and plans its sets.
+pub(crate) const PLANS: u64 = 2;
 /// Commands at once; a node admits twice as many.
 const UNDER_WAY: usize = 4_096;
 
-/// An engine, and a session for each athlete.
+/// An engine, and athletes who train on it.
 pub(crate) struct Floor {
     engine: Arc<Engine>,
     store: Arc<Store>,
     athletes: Vec<UserId>,
-    turn: AtomicU64,
+    /// Sets of a session, after which each athlete begins another.
+    sets: u64,
+    /// Sets that each athlete has logged.
+    logged: u64,
 }
 
 impl Floor {
-    pub(crate) async fn open(store: Store, claim: Claim, lanes: usize, athletes: usize) -> Self {
+    pub(crate) async fn open(store: Store, claim: Claim, lanes: usize, athletes: usize, sets: u64) -> Self {
         let store = Arc::new(store);
         let ports = Ports {
             journal: Arc::clone(&store) as _,
@@ -49,27 +52,35 @@ impl Floor {
         };
         let engine = Engine::start(ports, claim, tuning).await.unwrap();
         let athletes = (0..athletes).map(|_| UserId(Uuid::now_v7())).collect();
-        Self { engine, store, athletes, turn: AtomicU64::new(0) }
+        Self { engine, store, athletes, sets, logged: 0 }
     }
 
-    /// Every athlete logs a set, so many times; starts of sessions are not timed.
-    pub(crate) async fn train(&self, times: u64) -> Duration {
+    /// Every athlete logs so many sets, each once the one before is acknowledged; answers how long that took, without the
+    /// starts and plans of sessions.
+    pub(crate) async fn train(&mut self, mut times: u64) -> Duration {
         let mut trained = Duration::ZERO;
-        for _ in 0..times {
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-            if turn.is_multiple_of(SETS_MAX) {
-                self.all(turn, 1).await;
+        while times > 0 {
+            let (session, set) = (self.logged / self.sets, self.logged % self.sets);
+            if set == 0 {
+                for n in 1..=PLANS {
+                    self.command(&self.athletes, session, n).await;
+                }
             }
+            let count = times.min(self.sets - set);
+            let first = PLANS + set + 1;
             let begun = Instant::now();
-            self.all(turn, turn % SETS_MAX + 2).await;
+            let floor = &*self;
+            let training = self.athletes.iter().map(|athlete| async move {
+                for n in first..first + count {
+                    floor.dispatch(*athlete, session, n).await.unwrap();
+                }
+            });
+            futures_util::future::join_all(training).await;
             trained += begun.elapsed();
+            self.logged += count;
+            times -= count;
         }
         trained
-    }
-
-    /// Every athlete's `n`th command to the session of that turn.
-    async fn all(&self, turn: u64, n: u64) {
-        self.command(&self.athletes, turn / SETS_MAX, n).await;
     }
 
     /// The first athletes' `n`th command to a first session, as many at a time as a node admits.
@@ -87,10 +98,12 @@ impl Floor {
     }
 
     fn dispatch(&self, athlete: UserId, session: u64, n: u64) -> oneshot::Receiver<()> {
-        let to = Address::session(athlete, SessionId(Uuid::new_v5(&athlete.0, &session.to_be_bytes())));
+        let session = SessionId(Uuid::new_v5(&athlete.0, &session.to_be_bytes()));
+        let to = Address::session(athlete, session);
         let command: Command = match n {
             1 => Start { workout: None, title: Some(Title::clipped("Bench")) }.into(),
-            _ => a_set(to).into(),
+            2 => plan(session, self.sets).into(),
+            n => a_set(session, n - PLANS).into(),
         };
         let (id, client) = (CommandId(Uuid::now_v7()), ClientId(athlete.0));
         let frame = CommandFrame { req: n, id, client, n, after: n - 1, at: SystemClock.now(), to, command };
@@ -109,15 +122,27 @@ impl Floor {
     }
 }
 
-fn a_set(session: Address) -> Complete {
-    let actual =
-        Actual { load: Load::new(100_000, Unit::Kg).ok(), reps: Reps::new(5).ok(), ..Actual::default() };
-    let place = Place {
-        instance: InstanceId(session.id),
+/// One exercise with so many warm-ups, which make no records.
+fn plan(session: SessionId, sets: u64) -> Add {
+    let target = Target { set_type: SetType::Warmup, ..Target::default() };
+    let planned = |n| PlannedSet { set: set(session, n), target: target.clone() };
+    let exercise = PlannedExercise {
+        instance: InstanceId(session.0),
         exercise: "barbell-squat".parse().unwrap(),
         name: Name::clipped("Barbell Squat"),
         load_kind: LoadKind::External,
-        set_type: SetType::Warmup,
+        group: None,
+        sets: (1..=sets).map(planned).collect(),
     };
-    Complete { set: SetId(Uuid::now_v7()), actual, place: Some(place) }
+    Add { exercise, place: None }
+}
+
+fn a_set(session: SessionId, n: u64) -> Complete {
+    let actual =
+        Actual { load: Load::new(100_000, Unit::Kg).ok(), reps: Reps::new(5).ok(), ..Actual::default() };
+    Complete { set: set(session, n), actual, place: None }
+}
+
+fn set(session: SessionId, n: u64) -> SetId {
+    SetId::planned(session, 0, n.try_into().unwrap())
 }

@@ -5,16 +5,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 use spotter_client::Socket;
 use spotter_protocol::{
-    Actual, Address, ClientFrame, ClientId, Command, CommandFrame, CommandId, Complete, InstanceId, Load,
-    Name, Ping, Place, Reply, Reps, ServerFrame, SessionId, SetId, Start, Subscribe, Timestamp, Title, Unit,
-    UserId, Version,
+    Actual, Add, Address, ClientFrame, ClientId, Command, CommandFrame, CommandId, Complete, InstanceId,
+    Load, LoadKind, Name, Ping, PlannedExercise, PlannedSet, Reply, Reps, ServerFrame, SessionId, SetId,
+    SetType, Start, Subscribe, Target, Timestamp, Title, Unit, UserId, Version,
 };
 use uuid::Uuid;
 
 use crate::server::{Person, Server};
 
-/// Sets of one session: a long one. (A real one has a median of 24; a server takes 500.)
-const SETS_MAX: u64 = 100;
+/// Exercises of one session.
+const EXERCISES: u64 = 4;
+/// Sets of each exercise. Together they are a long session. (A real one has a median of 24 sets; a server takes 500.)
+const SETS: u64 = 25;
 
 /// A connected athlete.
 pub(crate) struct Athlete {
@@ -22,11 +24,12 @@ pub(crate) struct Athlete {
     pub(crate) session: Address,
     person: Person,
     client: ClientId,
-    instance: InstanceId,
+    /// Sets of each exercise.
+    pub(crate) sets: u64,
     n: u64,
     req: u64,
-    /// Commands so far that started a session and logged no set.
-    pub(crate) starts: u64,
+    /// Commands so far that logged no set: they started a session or planned an exercise.
+    pub(crate) plans: u64,
 }
 
 impl Athlete {
@@ -35,29 +38,31 @@ impl Athlete {
         let client = ClientId(Uuid::now_v7());
         let (socket, _) = Socket::open(&server.socket(), &person.token, client, None, now).await?;
         let session = Address::session(person.user, SessionId(Uuid::now_v7()));
-        let instance = InstanceId(Uuid::now_v7());
-        Ok(Self { socket, session, person: person.clone(), client, instance, n: 0, req: 0, starts: 0 })
+        Ok(Self { socket, session, person: person.clone(), client, sets: SETS, n: 0, req: 0, plans: 0 })
     }
 
     /// Turns to a new session.
     pub(crate) fn turn(&mut self) {
         self.session = Address::session(self.person.user, SessionId(Uuid::now_v7()));
-        self.instance = InstanceId(Uuid::now_v7());
         self.n = 0;
     }
 
-    /// The next command of the session: its start, then sets; a full session is followed by another.
+    /// The next command of the session: its start, then each exercise and its sets; a full session is followed by
+    /// another.
     pub(crate) fn next(&mut self) -> CommandFrame {
-        if self.n > SETS_MAX {
+        if self.n > EXERCISES * (1 + self.sets) {
             self.turn();
         }
+        let (exercise, set) =
+            (self.n.saturating_sub(1) / (1 + self.sets), self.n.saturating_sub(1) % (1 + self.sets));
+        self.plans += u64::from(self.n == 0 || set == 0);
+        let command: Command = match (self.n, set) {
+            (0, _) => Start { workout: None, title: Some(Title::clipped("Load")) }.into(),
+            (_, 0) => self.plan(exercise).into(),
+            (_, set) => self.log_set(exercise, set).into(),
+        };
         self.n += 1;
         self.req += 1;
-        self.starts += u64::from(self.n == 1);
-        let command: Command = match self.n {
-            1 => Start { workout: None, title: Some(Title::clipped("Load")) }.into(),
-            n => self.set(n).into(),
-        };
         let (id, n) = (CommandId(Uuid::now_v7()), self.n);
         CommandFrame {
             req: self.req,
@@ -71,18 +76,31 @@ impl Athlete {
         }
     }
 
-    fn set(&self, n: u64) -> Complete {
-        let load = 60_000 + u32::try_from(n % 40).unwrap_or(0) * 2_500;
-        let actual =
-            Actual { load: Load::new(load, Unit::Kg).ok(), reps: Reps::new(5).ok(), ..Actual::default() };
-        let place = Place {
-            instance: self.instance,
+    fn plan(&self, exercise: u64) -> Add {
+        // Warm-ups make no records: a set is one event.
+        let target = Target { set_type: SetType::Warmup, ..Target::default() };
+        let planned = |set| PlannedSet { set: self.set(exercise, set), target: target.clone() };
+        let exercise = PlannedExercise {
+            instance: InstanceId(self.set(exercise, 0).0),
             exercise: movement(),
             name: Name::clipped("Barbell Squat"),
-            load_kind: Default::default(),
-            set_type: spotter_protocol::SetType::Warmup,
+            load_kind: LoadKind::default(),
+            group: None,
+            sets: (1..=self.sets).map(planned).collect(),
         };
-        Complete { set: SetId(Uuid::now_v7()), actual, place: Some(place) }
+        Add { exercise, place: None }
+    }
+
+    fn log_set(&self, exercise: u64, set: u64) -> Complete {
+        let load = 60_000 + u32::try_from(set % 40).unwrap_or(0) * 2_500;
+        let actual =
+            Actual { load: Load::new(load, Unit::Kg).ok(), reps: Reps::new(5).ok(), ..Actual::default() };
+        Complete { set: self.set(exercise, set), actual, place: None }
+    }
+
+    fn set(&self, exercise: u64, set: u64) -> SetId {
+        let place = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        SetId::planned(SessionId(self.session.id), place(exercise), place(set))
     }
 
     /// Who it is.

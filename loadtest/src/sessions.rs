@@ -9,7 +9,10 @@ use crate::memory::{held, settle};
 use crate::server::Server;
 
 /// Sets of each session.
-const SETS: usize = 10;
+const SETS: u64 = 10;
+
+/// Those, after a start and a plan.
+const COMMANDS: usize = SETS as usize + 2;
 
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let (athletes, few_each, many_each) = if plan.quick { (20, 2, 6) } else { (400, 5, 20) };
@@ -19,7 +22,9 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     settle(&server, &people[0]).await?;
     let mut connected = Vec::new();
     for person in &people {
-        connected.push(Athlete::connect(&server, person).await?);
+        let mut athlete = Athlete::connect(&server, person).await?;
+        athlete.sets = SETS;
+        connected.push(athlete);
     }
     let mut connected = train(connected, few_each).await?;
     let at_few = held(&server, &mut connected).await?;
@@ -44,7 +49,7 @@ async fn train(athletes: Vec<Athlete>, sessions_each: usize) -> anyhow::Result<V
         training.spawn(async move {
             for _ in 0..sessions_each {
                 athlete.turn();
-                athlete.log(SETS + 1).await?;
+                athlete.log(COMMANDS).await?;
             }
             anyhow::Ok(athlete)
         });
