@@ -121,17 +121,10 @@ pub(crate) mod tests {
     use spotter_protocol::Role;
 
     use super::*;
-    use crate::store::{Database, Store};
+    use crate::db::both::on_both;
 
     /// A moment well after 1970.
     pub(crate) const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
-
-    /// An empty database; kept while the folder is.
-    pub(crate) async fn a_db() -> (tempfile::TempDir, Db) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&Database::File(dir.path().join("spotter.db"))).await.unwrap();
-        (dir, store.db())
-    }
 
     /// Adds a gym with nobody in it.
     pub(crate) async fn a_gym(accounts: &Accounts, slug: &str) -> Gym {
@@ -149,9 +142,12 @@ pub(crate) mod tests {
         accounts.add_users(gym, vec![new], NOW).await.unwrap().remove(0)
     }
 
-    #[tokio::test]
-    async fn a_slug_names_one_gym() {
-        let (_dir, db) = a_db().await;
+    on_both! {
+        a_slug_names_one_gym
+        an_unknown_gym_is_answered_with_the_command_that_adds_it
+    }
+
+    async fn a_slug_names_one_gym(db: Db) {
         let accounts = Accounts::new(db);
         let gym = a_gym(&accounts, "iron-temple").await;
 
@@ -161,10 +157,7 @@ pub(crate) mod tests {
         assert_eq!(accounts.gym("iron-temple").await.unwrap(), gym);
     }
 
-    #[tokio::test]
-    async fn an_unknown_gym_is_answered_with_the_command_that_adds_it() {
-        let (_dir, db) = a_db().await;
-
+    async fn an_unknown_gym_is_answered_with_the_command_that_adds_it(db: Db) {
         let error = Accounts::new(db).gym("nowhere").await.unwrap_err();
 
         assert!(error.to_string().contains("spotter gym add --slug nowhere"));

@@ -164,23 +164,24 @@ fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Si
 pub(crate) mod tests {
     use spotter_protocol::Name;
 
-    use crate::accounts::tests::{NOW, a_db, a_gym};
+    use crate::accounts::tests::{NOW, a_gym, a_user};
     use crate::accounts::{Gym, NewUser};
     use crate::db::Db;
+    use crate::db::both::on_both;
 
     use super::*;
 
-    /// Everything sign-in needs over an empty database; kept while the folder is.
-    pub(crate) async fn a_sign_in() -> (tempfile::TempDir, Db, SignIn, Tokens) {
-        let (dir, db) = a_db().await;
-        let tokens = Tokens::new(&Keys::open(&dir.path().join("keys"), NOW).unwrap(), 900);
+    /// Sign-in over a database, with keys that are made for it.
+    pub(crate) fn a_sign_in(db: &Db) -> (SignIn, Tokens) {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = Tokens::new(&Keys::open(&folder.path().join("keys"), NOW).unwrap(), 900);
         let sign_in = SignIn::new(
             Accounts::new(db.clone()),
             Passwords::new().unwrap(),
             tokens.clone(),
             RefreshTokens::new(db.clone(), 3600),
         );
-        (dir, db, sign_in, tokens)
+        (sign_in, tokens)
     }
 
     /// Adds `NAME@example.com` who signs in with `password`.
@@ -200,9 +201,13 @@ pub(crate) mod tests {
         accounts.add_users(gym, vec![new], NOW).await.unwrap().remove(0)
     }
 
-    #[tokio::test]
-    async fn a_new_password_ends_the_sign_ins_made_with_the_old_one() {
-        let (_dir, db, sign_in, _tokens) = a_sign_in().await;
+    on_both! {
+        a_new_password_ends_the_sign_ins_made_with_the_old_one
+        an_account_without_a_password_signs_nobody_in
+    }
+
+    async fn a_new_password_ends_the_sign_ins_made_with_the_old_one(db: Db) {
+        let (sign_in, _) = a_sign_in(&db);
         let accounts = Accounts::new(db);
         let gym = a_gym(&accounts, "north").await;
         let user = a_user_with_password(&accounts, &gym, "ada", Role::Athlete, "correct horse").await;
@@ -221,12 +226,11 @@ pub(crate) mod tests {
         assert_eq!(again.unwrap().user.id, user.id);
     }
 
-    #[tokio::test]
-    async fn an_account_without_a_password_signs_nobody_in() {
-        let (_dir, db, sign_in, _tokens) = a_sign_in().await;
+    async fn an_account_without_a_password_signs_nobody_in(db: Db) {
+        let (sign_in, _) = a_sign_in(&db);
         let accounts = Accounts::new(db);
         let gym = a_gym(&accounts, "north").await;
-        crate::accounts::tests::a_user(&accounts, &gym, "ada", Role::Athlete).await;
+        a_user(&accounts, &gym, "ada", Role::Athlete).await;
 
         let tried = sign_in.with_password("north", "ada@example.com", Password::new(""), None, NOW).await;
 

@@ -50,6 +50,16 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Take one of the settings out, or add the one that is missing.
+    #[error("{origin} sets `{key}`, {reason}")]
+    Contradiction {
+        /// The key.
+        key: &'static str,
+        /// Where it stands.
+        origin: String,
+        /// What does not go with it.
+        reason: &'static str,
+    },
     /// The file is absent or no TOML.
     #[error(transparent)]
     Unreadable(#[from] config::ConfigError),
@@ -77,6 +87,8 @@ pub struct Config {
     pub engine: Engine,
     /// How a PostgreSQL server is used.
     pub postgres: Postgres,
+    /// What the node archives by itself.
+    pub archive: Archive,
 }
 
 /// How the log is written.
@@ -159,6 +171,34 @@ pub struct Postgres {
     pub allow_unsafe: bool,
 }
 
+/// Which months of the journal a node archives by itself, and where they go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Archive {
+    /// Whole months that stay, beside the one that is not over; with 0 all do.
+    pub keep_months: u32,
+    /// The folder for the files of the others; empty for none.
+    pub to: PathBuf,
+    /// Whether the others go without files.
+    pub drop: bool,
+}
+
+impl Archive {
+    /// The key that does not go with the others, and why.
+    fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        let unsaid = "but not how many months stay: set `archive.keep_months`";
+        let nowhere = "but not where older months go: set `archive.to`, or `archive.drop`";
+        let both = "and `archive.to` too: older months go into files, or for good";
+        match (self.keep_months > 0, !self.to.as_os_str().is_empty(), self.drop) {
+            (_, true, true) => Some(("archive.drop", both)),
+            (true, false, false) => Some(("archive.keep_months", nowhere)),
+            (false, true, false) => Some(("archive.to", unsaid)),
+            (false, false, true) => Some(("archive.drop", unsaid)),
+            (true, true, false) | (true, false, true) | (false, false, false) => None,
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -179,14 +219,15 @@ impl Default for Config {
             },
             engine: Engine { idle_s: 300, tick_ms: 100, drain_s: 5, snapshot_every: 100, rotate_every: 1000 },
             postgres: Postgres { lanes: 2, readers: 8, migrate: false, allow_unsafe: false },
+            archive: Archive { keep_months: 0, to: PathBuf::new(), drop: false },
         }
     }
 }
 
 impl Config {
     /// Every number with its key and the range it must be in.
-    fn numbers(&self) -> [(&'static str, u32, RangeInclusive<u32>); 16] {
-        let Self { auth, socket, engine, postgres, .. } = self;
+    fn numbers(&self) -> [(&'static str, u32, RangeInclusive<u32>); 17] {
+        let Self { auth, socket, engine, postgres, archive, .. } = self;
         [
             ("auth.access_ttl_s", auth.access_ttl_s, 60..=3600),
             ("auth.refresh_ttl_s", auth.refresh_ttl_s, 3600..=31_536_000),
@@ -204,6 +245,7 @@ impl Config {
             ("engine.rotate_every", engine.rotate_every, 10..=1_000_000),
             ("postgres.lanes", postgres.lanes, 1..=16),
             ("postgres.readers", postgres.readers, 1..=200),
+            ("archive.keep_months", archive.keep_months, 0..=1200),
         ]
     }
 }

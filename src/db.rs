@@ -3,6 +3,8 @@
 //! Places in a text are `$1`, `$2` …; columns are read by name. An id is 16 bytes in SQLite and a `uuid` in
 //! PostgreSQL; a list is one text of JSON in both.
 
+#[cfg(test)]
+pub(crate) mod both;
 mod row;
 mod value;
 

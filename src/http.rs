@@ -15,7 +15,6 @@ mod sign_in;
 #[cfg(test)]
 mod tests;
 
-pub use archive::Archive;
 pub use health::Readiness;
 pub use listener::serve;
 

@@ -1,6 +1,7 @@
 //! The Spotter node: configuration, command line, socket edge, HTTP API, stores, identity.
 
 pub mod accounts;
+pub mod archive;
 pub mod auth;
 pub mod backup;
 pub mod catalogue;

@@ -21,10 +21,11 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::accounts::Accounts;
+use crate::archive::{self, Here};
 use crate::auth::{Keys, Passwords, RefreshTokens, SignIn, Tokens};
 use crate::clock::SystemClock;
 use crate::config::{Config, Postgres};
-use crate::http::{self, Api, Archive, Readiness};
+use crate::http::{self, Api, Readiness};
 use crate::policy::{Changes, Policy};
 use crate::socket::{self, Edge, Limited, Registry};
 use crate::store::{Database, Server, Store, Void};
@@ -108,7 +109,7 @@ fn mind_the_folder(data_dir: &Path) -> anyhow::Result<()> {
 struct Node {
     store: Arc<Store>,
     engine: Arc<Engine>,
-    archive: Archive,
+    here: Here,
     registry: Arc<Registry>,
     sockets: TaskTracker,
     api: Arc<Api>,
@@ -134,11 +135,12 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let metrics = telemetry::record_metrics()?;
+    let policy = archive::Policy::of(&config.archive)?;
     tokio::pin!(stop);
     let mut ready = Some(ready);
     let mut node = start(config).await?;
     loop {
-        match serve_until(config, &node, &metrics, &mut ready, stop.as_mut()).await? {
+        match serve_until(config, &node, policy.clone(), &metrics, &mut ready, stop.as_mut()).await? {
             Ended::Stopped => return Ok(()),
             Ended::Void(Void::TakenOver { by }) => {
                 bail!("the spotter that listens on {by} has taken over {}: this one ends", database(config)?)
@@ -164,6 +166,7 @@ pub async fn serve(
 async fn serve_until(
     config: &Config,
     node: &Node,
+    archives: Option<archive::Policy>,
     metrics: &PrometheusHandle,
     ready: &mut Option<impl FnOnce(Reachable)>,
     stop: impl Future<Output = ()>,
@@ -176,10 +179,11 @@ async fn serve_until(
     let upkeep = tokio::spawn(keep_up(metrics.clone(), Arc::clone(&node.store)));
     let changes = Changes::from_now(node.store.db()).await.context("the rights cannot be read")?;
     let rights = tokio::spawn(keep_rights(changes, Arc::clone(&node.engine), Arc::clone(&node.registry)));
+    let archiving = archives.map(|policy| tokio::spawn(policy.keep(node.here.clone())));
     let router = http::router(Arc::clone(&node.api), node.routes.clone());
     let public = http::serve(public, router, stopping.clone());
     let operators = http::operators::routes(Arc::clone(&node.engine));
-    let operators = operators.merge(http::archive::routes(node.archive.clone()));
+    let operators = operators.merge(http::archive::routes(node.here.clone()));
     let admin = http::serve(admin, http::admin_router(metrics.clone(), operators), stopping.clone());
     let serving = tokio::spawn(async { tokio::join!(public, admin) });
     node.api.readiness.set(true);
@@ -195,6 +199,10 @@ async fn serve_until(
         void = &mut tenure => Ended::Void(void.context("the lease is no longer renewed")?),
     };
 
+    // What it leaves unfinished the next start takes up.
+    if let Some(archiving) = archiving {
+        archiving.abort();
+    }
     info!(sockets = node.registry.count(), "draining");
     node.api.readiness.set(false);
     let window = Duration::from_secs(config.engine.drain_s.into());
@@ -238,7 +246,7 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
     };
     let engine =
         Engine::start(ports, claim.clone(), tuning).await.context("the actor system does not start")?;
-    let archive = Archive { engine: Arc::clone(&engine), store: Arc::clone(&store), claim };
+    let here = Here::new(Arc::clone(&engine), Arc::clone(&store), claim);
 
     let db = store.db();
     let tokens = Tokens::new(&Keys::open(&keys(&config.data_dir), clock.now())?, config.auth.access_ttl_s);
@@ -259,7 +267,7 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
     }));
     let readiness = Readiness::default();
     let api = Arc::new(Api { accounts, sign_in, tokens, policy, workouts, db, readiness, clock });
-    Ok(Node { store, engine, archive, registry, sockets, api, routes })
+    Ok(Node { store, engine, here, registry, sockets, api, routes })
 }
 
 /// Lets everything under way end: commands, entities, sockets, requests.

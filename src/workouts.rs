@@ -88,7 +88,8 @@ pub(crate) mod tests {
     use uuid::Uuid;
 
     use crate::accounts::Accounts;
-    use crate::accounts::tests::{NOW, a_db, a_gym};
+    use crate::accounts::tests::{NOW, a_gym};
+    use crate::db::both::on_both;
 
     use super::*;
 
@@ -98,9 +99,12 @@ pub(crate) mod tests {
         Workout { id: WorkoutId(Uuid::from_u128(id)), revision, title, exercises: Vec::new() }
     }
 
-    #[tokio::test]
-    async fn a_revision_reads_back_and_the_newest_is_the_default() {
-        let (_dir, db) = a_db().await;
+    on_both! {
+        a_revision_reads_back_and_the_newest_is_the_default
+        a_revision_is_never_overwritten
+    }
+
+    async fn a_revision_reads_back_and_the_newest_is_the_default(db: Db) {
         let gym = a_gym(&Accounts::new(db.clone()), "north").await.id;
         let workouts = Workouts::new(db);
         workouts.add(gym, &[a_workout(1, 1), a_workout(1, 2)], NOW).await.unwrap();
@@ -112,9 +116,7 @@ pub(crate) mod tests {
         assert_eq!(workouts.get(gym, id, Some(3)).await.unwrap(), None);
     }
 
-    #[tokio::test]
-    async fn a_revision_is_never_overwritten() {
-        let (_dir, db) = a_db().await;
+    async fn a_revision_is_never_overwritten(db: Db) {
         let gym = a_gym(&Accounts::new(db.clone()), "north").await.id;
         let workouts = Workouts::new(db);
         workouts.add(gym, &[a_workout(1, 1)], NOW).await.unwrap();

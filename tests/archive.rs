@@ -16,6 +16,9 @@ mod store;
 #[path = "support/wire.rs"]
 mod wire;
 
+use std::path::Path;
+use std::time::Duration;
+
 use postgres::Postgres;
 use server::{Person, Server};
 use spotter::db::{self, Row};
@@ -30,6 +33,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use store::Serving;
 use uuid::Uuid;
 use wire::{Wire, a_set, command};
+
+/// A node looks some seconds after its start.
+const ARCHIVED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The month before one.
 fn before(month: Month) -> Month {
@@ -194,6 +200,105 @@ async fn archived_months_are_in_files_and_nobody_misses_them(mut server: Server,
     tool.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_archives_by_itself_what_is_older_than_it_keeps_on_a_file() {
+    let (folder, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::prepare(folder.path(), &keeping_a_month(kept.path()));
+    let database = store::file(folder.path());
+    a_node_archives_by_itself_what_is_older_than_it_keeps(server, database, kept.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_archives_by_itself_what_is_older_than_it_keeps_on_a_server() {
+    let (folder, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let url = Postgres::shared().new_database().await;
+    let on_a_server = [("SPOTTER_DATABASE", url.as_str()), ("SPOTTER_POSTGRES__MIGRATE", "true")];
+    let settings = [&on_a_server[..], &keeping_a_month(kept.path())].concat();
+    let server = Server::prepare(folder.path(), &settings);
+    a_node_archives_by_itself_what_is_older_than_it_keeps(server, store::server(&url), kept.path()).await;
+}
+
+/// Settings by which the last month stays, and those before it go into a folder.
+fn keeping_a_month(folder: &Path) -> [(&'static str, &str); 2] {
+    [("SPOTTER_ARCHIVE__KEEP_MONTHS", "1"), ("SPOTTER_ARCHIVE__TO", folder.to_str().unwrap())]
+}
+
+async fn a_node_archives_by_itself_what_is_older_than_it_keeps(
+    mut server: Server,
+    database: Database,
+    kept: &Path,
+) {
+    let (athletes, _) = server.populate("old", 2).await;
+    server.start().await;
+    let mut phones = Vec::new();
+    for athlete in &athletes {
+        let mut phone = Phone::open(&server, athlete).await;
+        phone.train().await;
+        phones.push(phone);
+    }
+    server.stop().await;
+    let last = before(Month::of(wire::now()));
+    let older = before(last);
+    let unfinished = before(older);
+    let tool = Store::open(&database).await.unwrap();
+    let streams = streams(&tool).await;
+    for (place, stream) in streams.iter().enumerate() {
+        make_old(&tool, *stream, if place % 2 == 0 { last } else { older }, place).await;
+    }
+    // As an archive leaves it that was broken off.
+    fill(&tool, unfinished, 3).await;
+    let (in_last, in_older) = (rows_of(&tool, last).await, rows_of(&tool, older).await);
+    assert!(!in_last.is_empty() && !in_older.is_empty());
+    let read_models = read_models(&tool).await;
+
+    server.start().await;
+    let archived = async {
+        while !tool.months_before(last).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(ARCHIVED_WITHIN, archived).await.expect("old months go");
+
+    let residents = streams.len().div_ceil(2) as u64;
+    assert_eq!(tool.months_before(last.next()).await.unwrap(), [OldMonth { month: last, residents }]);
+    assert_eq!(rows_of(&tool, last).await, in_last, "what is not older stays as it is");
+    let rows_in_file = |month: Month| {
+        let file = std::fs::read_to_string(kept.join(format!("journal-{month}.ndjson"))).unwrap();
+        file.lines().count()
+    };
+    assert_eq!(rows_in_file(unfinished), 3);
+    assert!(rows_in_file(older) > in_older.len(), "with where each stream went");
+    assert_eq!(std::fs::read_dir(kept).unwrap().count(), 2, "nothing half done");
+    assert_eq!(self::read_models(&tool).await, read_models, "history and bests stay");
+    for (phone, athlete) in phones.into_iter().zip(&athletes) {
+        let mut phone = phone.open_again(&server, athlete).await;
+        let reply = phone.tell(a_note()).await;
+        assert!(reply.error.is_none() && !reply.repeat, "everyone goes on: {reply:?}");
+    }
+    // The turn is free: an operator archives what the policy keeps.
+    let said = server.tool(&["archive", "--before", &last.next().to_string(), "--drop"], "").await;
+    assert!(said.contains(&format!("moved {residents} entities, took away 1 months\n")), "{said}");
+    assert_eq!(server.stop().await, Some(0));
+    let report = verify::run(&tool.db().reader, |_| {}).await.unwrap();
+    assert_eq!(report.findings, [], "nothing is missing that should be there");
+    tool.close().await;
+}
+
+#[tokio::test]
+async fn a_node_whose_archive_cannot_be_written_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("absent");
+    let mut server = Server::prepare(folder.path(), &keeping_a_month(&absent));
+    let said = folder.path().join("said");
+    server.write_down(&said);
+
+    assert_eq!(server.start_in_vain().await, Some(1));
+
+    let said = std::fs::read_to_string(said).unwrap();
+    assert!(said.contains("`archive.to` is") && said.contains("make it, or name another"), "{said}");
+    assert!(!absent.exists() && !folder.path().join("spotter.db").exists());
+}
+
 async fn streams(store: &Store) -> Vec<Uuid> {
     let rows = db::query("SELECT stream FROM entities ORDER BY stream").fetch_all(&store.db().reader).await;
     rows.unwrap().iter().map(|row| row.get("stream").unwrap()).collect()
@@ -244,8 +349,15 @@ async fn read_models(store: &Store) -> Vec<String> {
 
 /// A month that is over, with rows of a stream that no entity is in.
 async fn with_rows(serving: &Serving, rows: i64) -> Month {
-    let db = serving.store.db();
     let month = before(Month::of(wire::now()));
+    fill(&serving.store, month, rows).await;
+    assert_eq!(serving.store.months_before(month.next()).await.unwrap(), [OldMonth { month, residents: 0 }]);
+    month
+}
+
+/// Puts a stream of rows into a month, that no entity is in.
+async fn fill(store: &Store, month: Month, rows: i64) {
+    let db = store.db();
     let StreamId(stream) = month.streams().start;
     if let db::Pool::Postgres(pool) = &db.writer {
         let open = format!("SELECT spotter_open_month('{month}-01')");
@@ -258,8 +370,6 @@ async fn with_rows(serving: &Serving, rows: i64) -> Month {
          SELECT $2, n, 1, 'paused', 1, 0, 0, 0, 0, $2, $2, $2, n, $3 FROM numbers",
     );
     fill.bind(rows).bind(stream).bind(vec![0x80_u8]).execute(&db.writer).await.unwrap();
-    assert_eq!(serving.store.months_before(month.next()).await.unwrap(), [OldMonth { month, residents: 0 }]);
-    month
 }
 
 /// Takes a month away; answers what each request came to.

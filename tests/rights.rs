@@ -7,8 +7,12 @@
     reason = "a test that is surprised should end"
 )]
 
+#[path = "support/postgres.rs"]
+mod postgres;
 #[path = "support/server.rs"]
 mod server;
+#[path = "support/store.rs"]
+mod store;
 #[path = "support/wire.rs"]
 mod wire;
 
@@ -17,13 +21,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use postgres::Postgres;
 use server::{Person, Server};
+use spotter::db::{self, Db};
+use spotter::store::{Database, Store};
 use spotter_protocol::{
     Address, ClientFrame, ClientId, Codec, Command, CommandFrame, CommandKind, EntityKind, ErrorCode, Fault,
     InboxCommand, LinkPermission, Note, NoteText, Ping, Reply, Role, ServerFrame, SessionCommand, SessionId,
     Shown, Start, Subscribe, Title, UserId, View, rule, view_for,
 };
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -33,6 +39,67 @@ use wire::{Closed, Wire, command};
 const IN_FORCE: Duration = Duration::from_secs(2);
 /// A server that does not answer for so long hangs.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// Each test of a server that keeps its data in a file, and of one that keeps it in PostgreSQL.
+macro_rules! on_both {
+    ($($test:ident)*) => {
+        mod on_a_file {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Place::a_file()).await;
+            })*
+        }
+
+        mod on_a_server {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Place::a_server().await).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    every_command_and_every_view_is_answered_exactly_as_the_tables_say
+    who_may_see_less_is_shown_less_from_the_state_on
+    another_role_or_password_closes_what_the_old_token_opened_and_opens_nothing_more
+    a_wall_shows_an_athlete_no_more_within_a_second
+}
+
+#[cfg(target_os = "linux")]
+mod on_linux {
+    use super::{Place, a_link_that_ends_takes_back_all_that_a_stalled_reader_was_not_handed};
+    on_both! { a_link_that_ends_takes_back_all_that_a_stalled_reader_was_not_handed }
+}
+
+/// Where a server keeps its data.
+struct Place {
+    folder: TempDir,
+    database: Database,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl Place {
+    fn a_file() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = store::file(folder.path());
+        Self { folder, database, settings: Vec::new() }
+    }
+
+    async fn a_server() -> Self {
+        let url = Postgres::shared().new_database().await;
+        let database = store::server(&url);
+        let settings = vec![("SPOTTER_DATABASE", url), ("SPOTTER_POSTGRES__MIGRATE", "true".to_owned())];
+        Self { folder: tempfile::tempdir().unwrap(), database, settings }
+    }
+
+    /// A server that is not started yet, with further settings.
+    fn prepare(&self, further: &[(&str, &str)]) -> Server {
+        let settings = self.settings.iter().map(|(name, value)| (*name, value.as_str()));
+        let settings: Vec<_> = settings.chain(further.iter().copied()).collect();
+        Server::prepare(self.folder.path(), &settings)
+    }
+}
 
 /// How a caller stands to the owner of what they ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,15 +214,14 @@ struct Matrix {
     server: Server,
     people: Vec<Person>,
     session: SessionId,
-    _folder: TempDir,
+    _place: Place,
 }
 
 impl Matrix {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    async fn new(place: Place) -> Self {
         let unlimited =
             [("SPOTTER_SOCKET__COMMANDS_PER_S", "10000"), ("SPOTTER_SOCKET__COMMANDS_BURST", "10000")];
-        let mut server = Server::prepare(folder.path(), &unlimited);
+        let mut server = place.prepare(&unlimited);
         let owners = |gym: &'static str| {
             let pairs =
                 Role::ALL.into_iter().flat_map(|role| Tie::all().into_iter().map(move |tie| (role, tie)));
@@ -174,20 +240,21 @@ impl Matrix {
                     writeln!(file, "{},Caller,{}", caller(role), row.as_str()).unwrap();
                 }
             }
-            let path = folder.path().join("users.csv");
+            let path = place.folder.path().join("users.csv");
             std::fs::write(&path, file).unwrap();
             server.tool(&["user", "add", "--gym", gym, "--from", path.to_str().unwrap()], "").await;
         }
-        let database = open(&server).await;
-        let by_hand = "UPDATE users SET role = 'admin' WHERE email = $1";
-        sqlx::query(by_hand).bind(caller(Role::Admin)).execute(&database).await.unwrap();
+        let tool = Store::open(&place.database).await.unwrap();
+        let db = tool.db();
+        let by_hand = db::query("UPDATE users SET role = 'admin' WHERE email = $1");
+        by_hand.bind(caller(Role::Admin)).execute(&db.writer).await.unwrap();
         for (role, tie) in owners("iron").chain(owners("other")) {
             let Some(owner) = tie.email(role) else { continue };
             if let Some((state, permissions)) = tie.link() {
-                link(&database, &caller(role), &owner, state, &permissions).await;
+                link(&db, &caller(role), &owner, state, &permissions).await;
             } else if tie == Tie::Coached {
                 let every = LinkPermission::ALL.map(LinkPermission::as_str).join(",");
-                link(&database, &owner, &caller(role), "active", &every).await;
+                link(&db, &owner, &caller(role), "active", &every).await;
             }
         }
         let mut people = Vec::new();
@@ -198,15 +265,12 @@ impl Matrix {
         }
         let email = caller(Role::Admin);
         let token = server.tool(&["token", "--gym", "iron", "--email", &email], "").await.trim().to_owned();
-        let id: Vec<u8> = sqlx::query_scalar("SELECT id FROM users WHERE email = $1")
-            .bind(&email)
-            .fetch_one(&database)
-            .await
-            .unwrap();
-        people.push(Person { email, user: UserId(Uuid::from_slice(&id).unwrap()), token });
-        database.close().await;
+        let admin = db::query("SELECT id FROM users WHERE email = $1").bind(email.as_str());
+        let admin = admin.fetch_one(&db.reader).await.unwrap();
+        people.push(Person { email, user: UserId(admin.get("id").unwrap()), token });
+        tool.close().await;
         server.start().await;
-        let matrix = Self { server, people, session: SessionId(Uuid::now_v7()), _folder: folder };
+        let matrix = Self { server, people, session: SessionId(Uuid::now_v7()), _place: place };
         for person in &matrix.people {
             let mut wire = matrix.connect(person).await;
             let start = Start { workout: None, title: Some(Title::clipped("Legs")) };
@@ -242,24 +306,13 @@ impl Matrix {
     }
 }
 
-async fn open(server: &Server) -> SqlitePool {
-    let options = SqliteConnectOptions::new().filename(server.data.join("spotter.db"));
-    SqlitePool::connect_with(options.busy_timeout(ANSWER)).await.unwrap()
-}
-
-async fn link(database: &SqlitePool, coach: &str, athlete: &str, state: &str, permissions: &str) {
-    let written = sqlx::query(
+async fn link(db: &Db, coach: &str, athlete: &str, state: &str, permissions: &str) {
+    let written = db::query(
         "INSERT INTO links (id, gym, coach, athlete, state, permissions, created_at)
          SELECT $1, c.gym, c.id, a.id, $2, $3, 0 FROM users c, users a WHERE c.email = $4 AND a.email = $5",
-    )
-    .bind(&Uuid::now_v7().as_bytes()[..])
-    .bind(state)
-    .bind(permissions)
-    .bind(coach)
-    .bind(athlete)
-    .execute(database)
-    .await;
-    assert_eq!(written.unwrap().rows_affected(), 1);
+    );
+    let written = written.bind(Uuid::now_v7()).bind(state).bind(permissions).bind(coach).bind(athlete);
+    assert_eq!(written.execute(&db.writer).await.unwrap(), 1);
 }
 
 async fn welcomed(server: &Server, person: &Person) -> Wire {
@@ -305,9 +358,8 @@ fn examples() -> Vec<Command> {
     commands
 }
 
-#[tokio::test]
-async fn every_command_and_every_view_is_answered_exactly_as_the_tables_say() {
-    let matrix = Matrix::new().await;
+async fn every_command_and_every_view_is_answered_exactly_as_the_tables_say(place: Place) {
+    let matrix = Matrix::new(place).await;
     let kinds: Vec<EntityKind> = CommandKind::all().map(CommandKind::entity).collect();
     let views = [None].into_iter().chain(View::ALL.map(Some));
     let (mut asked, mut allowed) = (0, 0);
@@ -361,13 +413,12 @@ struct Gym {
     athletes: Vec<Person>,
     coach: Person,
     head: Person,
-    _folder: TempDir,
+    _place: Place,
 }
 
 impl Gym {
-    async fn new(variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut server = Server::prepare(folder.path(), variables);
+    async fn new(place: Place, settings: &[(&str, &str)]) -> Self {
+        let mut server = place.prepare(settings);
         let (athletes, coach) = server.populate("iron", 2).await;
         let head = ["--gym", "iron", "--email", "head@iron.example", "--name", "Head"];
         server
@@ -377,7 +428,7 @@ impl Gym {
         let link = ["--coach", "head@iron.example", "--athlete", "a0@iron.example"];
         server.tool(&[&["link", "add", "--gym", "iron"], &link[..]].concat(), "").await;
         server.start().await;
-        Self { server, athletes, coach, head, _folder: folder }
+        Self { server, athletes, coach, head, _place: place }
     }
 
     async fn connect(&self, person: &Person) -> Wire {
@@ -428,15 +479,17 @@ fn held_by_the_system(server: u16, reader: u16) -> u64 {
 
 /// The coach reads nothing while the athlete trains. What the kernel has taken cannot be taken back, and how much
 /// that is only the kernel knows: it is asked, once the server has judged. All else that waited must be gone.
-#[tokio::test]
 #[cfg(target_os = "linux")]
-async fn a_link_that_ends_takes_back_all_that_a_stalled_reader_was_not_handed() {
-    let gym = Gym::new(&[
-        ("SPOTTER_SOCKET__SEND_QUEUE_BYTES", "16777216"),
-        ("SPOTTER_SOCKET__COMMANDS_PER_S", "10000"),
-        ("SPOTTER_SOCKET__COMMANDS_BURST", "10000"),
-        ("SPOTTER_SOCKET__SUBSCRIPTIONS", "1000"),
-    ])
+async fn a_link_that_ends_takes_back_all_that_a_stalled_reader_was_not_handed(place: Place) {
+    let gym = Gym::new(
+        place,
+        &[
+            ("SPOTTER_SOCKET__SEND_QUEUE_BYTES", "16777216"),
+            ("SPOTTER_SOCKET__COMMANDS_PER_S", "10000"),
+            ("SPOTTER_SOCKET__COMMANDS_BURST", "10000"),
+            ("SPOTTER_SOCKET__SUBSCRIPTIONS", "1000"),
+        ],
+    )
     .await;
     let mut athlete = gym.connect(&gym.athletes[0]).await;
     let (client, session) = gym.begin(&mut athlete).await;
@@ -499,9 +552,8 @@ async fn a_link_that_ends_takes_back_all_that_a_stalled_reader_was_not_handed() 
     assert_eq!(answer(&mut coach, 99).await.error, Some(Fault::new(ErrorCode::NotFound)));
 }
 
-#[tokio::test]
-async fn who_may_see_less_is_shown_less_from_the_state_on() {
-    let gym = Gym::new(&[]).await;
+async fn who_may_see_less_is_shown_less_from_the_state_on(place: Place) {
+    let gym = Gym::new(place, &[]).await;
     let mut athlete = gym.connect(&gym.athletes[0]).await;
     let (client, session) = gym.begin(&mut athlete).await;
     assert!(ask(&mut athlete, command(client, 2, session, a_long_note())).await.v.is_some());
@@ -525,9 +577,8 @@ async fn who_may_see_less_is_shown_less_from_the_state_on() {
     assert_eq!((frame.events[0].v, &frame.events[0].ev), (snapshot.v.next(), &Shown::Hidden));
 }
 
-#[tokio::test]
-async fn another_role_or_password_closes_what_the_old_token_opened_and_opens_nothing_more() {
-    let gym = Gym::new(&[]).await;
+async fn another_role_or_password_closes_what_the_old_token_opened_and_opens_nothing_more(place: Place) {
+    let gym = Gym::new(place, &[]).await;
     let mut bystander = gym.connect(&gym.athletes[1]).await;
     let passwd: &[&str] = &["user", "passwd", "--email", "a0@iron.example", "--password-stdin"];
     let role: &[&str] = &["user", "role", "--email", "c@iron.example", "--role", "athlete"];
@@ -556,9 +607,8 @@ async fn closing(wire: &mut Wire) -> Closed {
     }
 }
 
-#[tokio::test]
-async fn a_wall_shows_an_athlete_no_more_within_a_second() {
-    let gym = Gym::new(&[]).await;
+async fn a_wall_shows_an_athlete_no_more_within_a_second(place: Place) {
+    let gym = Gym::new(place, &[]).await;
     let mut coach = gym.connect(&gym.coach).await;
     coach.subscribe(1, Address::room(gym.coach.user), None).await.unwrap();
     let full = tiles(&mut coach).await;

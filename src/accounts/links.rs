@@ -113,18 +113,18 @@ impl Accounts {
 
 #[cfg(test)]
 mod tests {
-    use crate::accounts::tests::{NOW, a_db, a_gym, a_user};
+    use crate::accounts::tests::{NOW, a_gym, a_user};
+    use crate::db::both::on_both;
     use crate::db::{self, Db};
 
     use super::*;
 
-    async fn a_coach_and_an_athlete() -> (tempfile::TempDir, Db, Accounts, Gym) {
-        let (dir, db) = a_db().await;
+    async fn a_coach_and_an_athlete(db: &Db) -> (Accounts, Gym) {
         let accounts = Accounts::new(db.clone());
         let gym = a_gym(&accounts, "north").await;
         a_user(&accounts, &gym, "cleo", Role::Coach).await;
         a_user(&accounts, &gym, "ada", Role::Athlete).await;
-        (dir, db, accounts, gym)
+        (accounts, gym)
     }
 
     fn link(coach: &str, athlete: &str, permissions: &str) -> NewLink {
@@ -132,9 +132,15 @@ mod tests {
         NewLink { coach: email(coach), athlete: email(athlete), permissions: permissions.parse().unwrap() }
     }
 
-    #[tokio::test]
-    async fn linking_again_replaces_the_permissions() {
-        let (_dir, db, accounts, gym) = a_coach_and_an_athlete().await;
+    on_both! {
+        linking_again_replaces_the_permissions
+        an_ended_link_can_neither_change_nor_end_again_and_can_be_made_anew
+        an_athlete_cannot_coach_and_nobody_coaches_themselves
+        a_link_never_crosses_gyms
+    }
+
+    async fn linking_again_replaces_the_permissions(db: Db) {
+        let (accounts, gym) = a_coach_and_an_athlete(&db).await;
 
         accounts.add_links(&gym, &[link("cleo", "ada", "message")], NOW).await.unwrap();
         accounts.add_links(&gym, &[link("cleo", "ada", "view_sessions")], NOW).await.unwrap();
@@ -144,9 +150,8 @@ mod tests {
         assert_eq!(rows[0].get::<String>("permissions").unwrap(), "view_sessions");
     }
 
-    #[tokio::test]
-    async fn an_ended_link_can_neither_change_nor_end_again_and_can_be_made_anew() {
-        let (_dir, db, accounts, gym) = a_coach_and_an_athlete().await;
+    async fn an_ended_link_can_neither_change_nor_end_again_and_can_be_made_anew(db: Db) {
+        let (accounts, gym) = a_coach_and_an_athlete(&db).await;
         let (cleo, ada) = ("cleo@example.com".parse().unwrap(), "ada@example.com".parse().unwrap());
         accounts.add_links(&gym, &[link("cleo", "ada", "message")], NOW).await.unwrap();
 
@@ -164,9 +169,8 @@ mod tests {
         accounts.end_link(&gym, &cleo, &ada).await.unwrap();
     }
 
-    #[tokio::test]
-    async fn an_athlete_cannot_coach_and_nobody_coaches_themselves() {
-        let (_dir, _db, accounts, gym) = a_coach_and_an_athlete().await;
+    async fn an_athlete_cannot_coach_and_nobody_coaches_themselves(db: Db) {
+        let (accounts, gym) = a_coach_and_an_athlete(&db).await;
 
         let swapped = accounts.add_links(&gym, &[link("ada", "cleo", "message")], NOW).await;
         let alone = accounts.add_links(&gym, &[link("cleo", "cleo", "message")], NOW).await;
@@ -175,9 +179,8 @@ mod tests {
         assert!(matches!(alone, Err(AccountError::OnePerson(_))));
     }
 
-    #[tokio::test]
-    async fn a_link_never_crosses_gyms() {
-        let (_dir, _db, accounts, gym) = a_coach_and_an_athlete().await;
+    async fn a_link_never_crosses_gyms(db: Db) {
+        let (accounts, gym) = a_coach_and_an_athlete(&db).await;
         let other = a_gym(&accounts, "south").await;
         a_user(&accounts, &other, "zoe", Role::Athlete).await;
 

@@ -185,7 +185,9 @@ fn user_row(row: &Row) -> Result<UserRow, sqlx::Error> {
 
 #[cfg(test)]
 mod tests {
-    use crate::accounts::tests::{NOW, a_db, a_gym, a_user};
+    use crate::accounts::tests::{NOW, a_gym, a_user};
+    use crate::db::Db;
+    use crate::db::both::on_both;
 
     use super::*;
 
@@ -194,9 +196,13 @@ mod tests {
         NewUser { email, name, role: Role::Athlete, password_hash: None }
     }
 
-    #[tokio::test]
-    async fn one_email_may_have_an_account_in_each_of_two_gyms() {
-        let (_dir, db) = a_db().await;
+    on_both! {
+        one_email_may_have_an_account_in_each_of_two_gyms
+        a_taken_email_undoes_the_whole_file
+        accounts_are_listed_by_role
+    }
+
+    async fn one_email_may_have_an_account_in_each_of_two_gyms(db: Db) {
         let accounts = Accounts::new(db);
         let (north, south) = (a_gym(&accounts, "north").await, a_gym(&accounts, "south").await);
 
@@ -207,9 +213,7 @@ mod tests {
         assert_eq!(accounts.user(in_south.id).await.unwrap(), Some(in_south));
     }
 
-    #[tokio::test]
-    async fn a_taken_email_undoes_the_whole_file() {
-        let (_dir, db) = a_db().await;
+    async fn a_taken_email_undoes_the_whole_file(db: Db) {
         let accounts = Accounts::new(db);
         let gym = a_gym(&accounts, "north").await;
 
@@ -220,9 +224,7 @@ mod tests {
         assert!(accounts.users(&gym, None).await.unwrap().is_empty());
     }
 
-    #[tokio::test]
-    async fn accounts_are_listed_by_role() {
-        let (_dir, db) = a_db().await;
+    async fn accounts_are_listed_by_role(db: Db) {
         let accounts = Accounts::new(db);
         let gym = a_gym(&accounts, "north").await;
         a_user(&accounts, &gym, "ada", Role::Athlete).await;

@@ -119,21 +119,28 @@ mod tests {
     use spotter_protocol::Role;
 
     use crate::accounts::Accounts;
-    use crate::accounts::tests::{NOW, a_db, a_gym, a_user};
+    use crate::accounts::tests::{NOW, a_gym, a_user};
+    use crate::db::both::on_both;
 
     use super::*;
 
-    async fn some_tokens() -> (tempfile::TempDir, RefreshTokens, User) {
-        let (dir, db) = a_db().await;
+    async fn some_tokens(db: Db) -> (RefreshTokens, User) {
         let accounts = Accounts::new(db.clone());
         let gym = a_gym(&accounts, "north").await;
         let user = a_user(&accounts, &gym, "ada", Role::Athlete).await;
-        (dir, RefreshTokens::new(db, 3600), user)
+        (RefreshTokens::new(db, 3600), user)
     }
 
-    #[tokio::test]
-    async fn a_token_is_exchanged_once_for_the_next() {
-        let (_dir, tokens, user) = some_tokens().await;
+    on_both! {
+        a_token_is_exchanged_once_for_the_next
+        a_password_changed_while_it_was_compared_signs_nobody_in
+        using_a_token_twice_ends_its_family_and_no_other
+        two_exchanges_at_once_have_one_winner_at_most
+        an_expired_token_is_not_exchanged_and_goes_with_the_next_sign_in
+    }
+
+    async fn a_token_is_exchanged_once_for_the_next(db: Db) {
+        let (tokens, user) = some_tokens(db).await;
         let first = tokens.issue(&user, NOW).await.unwrap().unwrap();
 
         let (whose, second) = tokens.rotate(&first, NOW).await.unwrap().unwrap();
@@ -143,18 +150,16 @@ mod tests {
         assert!(tokens.rotate(&second, NOW).await.unwrap().is_some());
     }
 
-    #[tokio::test]
-    async fn a_password_changed_while_it_was_compared_signs_nobody_in() {
-        let (_dir, tokens, user) = some_tokens().await;
+    async fn a_password_changed_while_it_was_compared_signs_nobody_in(db: Db) {
+        let (tokens, user) = some_tokens(db).await;
 
         Accounts::new(tokens.db.clone()).set_password(&user, "hash").await.unwrap();
 
         assert_eq!(tokens.issue(&user, NOW).await.unwrap(), None);
     }
 
-    #[tokio::test]
-    async fn using_a_token_twice_ends_its_family_and_no_other() {
-        let (_dir, tokens, user) = some_tokens().await;
+    async fn using_a_token_twice_ends_its_family_and_no_other(db: Db) {
+        let (tokens, user) = some_tokens(db).await;
         let other = tokens.issue(&user, NOW).await.unwrap().unwrap();
         let first = tokens.issue(&user, NOW).await.unwrap().unwrap();
         let (_, second) = tokens.rotate(&first, NOW).await.unwrap().unwrap();
@@ -165,9 +170,8 @@ mod tests {
         assert!(tokens.rotate(&other, NOW).await.unwrap().is_some());
     }
 
-    #[tokio::test]
-    async fn two_exchanges_at_once_have_one_winner_at_most() {
-        let (_dir, tokens, user) = some_tokens().await;
+    async fn two_exchanges_at_once_have_one_winner_at_most(db: Db) {
+        let (tokens, user) = some_tokens(db).await;
         let token = tokens.issue(&user, NOW).await.unwrap().unwrap();
 
         let (one, two) = tokio::join!(tokens.rotate(&token, NOW), tokens.rotate(&token, NOW));
@@ -175,9 +179,8 @@ mod tests {
         assert!(one.unwrap().is_some() != two.unwrap().is_some());
     }
 
-    #[tokio::test]
-    async fn an_expired_token_is_not_exchanged_and_goes_with_the_next_sign_in() {
-        let (_dir, tokens, user) = some_tokens().await;
+    async fn an_expired_token_is_not_exchanged_and_goes_with_the_next_sign_in(db: Db) {
+        let (tokens, user) = some_tokens(db).await;
         let token = tokens.issue(&user, NOW).await.unwrap().unwrap();
         let later = NOW.shifted(3_600_000_000);
 

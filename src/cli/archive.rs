@@ -1,28 +1,24 @@
 //! `spotter archive`: entities leave old months of the journal, and the months go, into files or for good. The running
 //! node moves and takes away; this process reads the months and writes the files.
 
-mod file;
-
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use async_trait::async_trait;
 use clap::Args;
 use reqwest::Method;
-use serde_json::json;
-use spotter_actors::Journal;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use spotter_protocol::StreamId;
 use uuid::Uuid;
 
 use super::operators::Admin;
+use crate::archive::{self, Archived, Left, Node, Taken};
 use crate::config::Config;
-use crate::http::archive::{Leave, Left, TakeAway, Taken};
+use crate::http::archive::{Leave, TakeAway, Turn};
 use crate::node;
-use crate::store::{Month, OldMonth, Store};
-
-/// How often what was busy is tried again, and how long to wait in between.
-const TRIES: u32 = 20;
-const WAIT: Duration = Duration::from_millis(250);
+use crate::store::{Month, Store};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -52,28 +48,21 @@ pub(super) struct ArchiveArgs {
 }
 
 pub(super) async fn run(args: ArchiveArgs, config: &Config) -> anyhow::Result<()> {
-    let asked = Asked { admin: &args.admin, config };
-    let store = Store::open(&node::database(config)?).await?;
-    let (moved, stuck) = asked.leave(args.before).await?;
-    let mut gone = Vec::new();
-    let (mut rows, mut stay) = (0, Vec::new());
-    for OldMonth { month, residents } in store.months_before(args.before).await? {
-        if residents > 0 {
-            stay.push((month, residents));
-            continue;
-        }
-        if let Some(folder) = &args.to {
-            rows += write(&store, month, folder).await?;
-        }
-        match asked.take_away(month, store.incarnation()).await? {
-            0 => gone.push(month),
-            residents => stay.push((month, residents)),
-        }
+    let ArchiveArgs { before, to, drop: _, admin } = args;
+    if let Some(folder) = &to {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
+    let store = Store::open(&node::database(config)?).await?;
+    let asked = Asked { admin: &admin, config, by: Uuid::new_v4() };
+    let archived = archive::archive(&asked, &store, before, to.as_deref(), |progress| {
+        // Whoever does not listen need not.
+        let _ = writeln!(std::io::stderr(), "{progress}");
+    });
+    let Archived { moved, stuck, gone, rows, stay } = archived.await?;
     store.close().await;
 
     println!("moved {moved} entities, took away {} months", gone.len());
-    if args.to.is_some() {
+    if to.is_some() {
         println!("wrote {rows} rows");
     }
     for (month, residents) in stay {
@@ -85,86 +74,40 @@ pub(super) async fn run(args: ArchiveArgs, config: &Config) -> anyhow::Result<()
     Ok(())
 }
 
-/// Writes the file of a month; answers how many rows it has.
-async fn write(store: &Store, month: Month, folder: &Path) -> anyhow::Result<u64> {
-    let mut file = file::MonthFile::begin(folder, month)?;
-    let mut behind = None;
-    loop {
-        let rows = store.rows_of(month, behind, file::ROWS_AT_ONCE).await?;
-        let Some(last) = rows.last() else { break };
-        behind = Some(last.place());
-        for row in &rows {
-            file.write(row)?;
-        }
-    }
-    let rows = file.rows();
-    if let Some(path) = file.finish()? {
-        say(&format!("{month}: {rows} rows are in {}", path.display()));
-    }
-    Ok(rows)
-}
-
 /// The running node.
 struct Asked<'a> {
     admin: &'a Admin,
     config: &'a Config,
+    by: Uuid,
 }
 
 impl Asked<'_> {
-    async fn ask<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &str,
-        body: serde_json::Value,
-    ) -> anyhow::Result<T> {
-        let answer = self.admin.ask(self.config, Method::POST, path, Some(body)).await?;
+    async fn tell(&self, path: &str, body: Value) -> anyhow::Result<reqwest::Response> {
+        self.admin.ask(self.config, Method::POST, path, Some(body)).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, path: &str, body: Value) -> anyhow::Result<T> {
+        let answer = self.tell(path, body).await?;
         answer.json().await.context("the node answers what this build does not understand")
-    }
-
-    /// Lets all entities leave the months before one, as many as can; answers how many have and how many cannot.
-    async fn leave(&self, before: Month) -> anyhow::Result<(u64, u64)> {
-        let mut moved = 0;
-        for _ in 0..TRIES {
-            let (mut busy, mut stuck, mut after) = (0, 0, None);
-            loop {
-                let left: Left = self.ask("/archive/leave", json!(Leave { before, after })).await?;
-                (moved, busy, stuck) = (moved + left.moved, busy + left.busy, stuck + left.stuck);
-                after = left.after;
-                if after.is_none() {
-                    break;
-                }
-                say(&format!("moved {moved} entities, {busy} to be tried again, {stuck} cannot"));
-            }
-            if busy == 0 {
-                return Ok((moved, stuck));
-            }
-            tokio::time::sleep(WAIT).await;
-        }
-        bail!("some entities change all the time: nothing was taken away, try again later")
-    }
-
-    /// Takes a month away; answers how many entities keep it from that.
-    async fn take_away(&self, month: Month, incarnation: Uuid) -> anyhow::Result<u64> {
-        let mut tries = 0;
-        loop {
-            match self.ask("/archive/take-away", json!(TakeAway { month, incarnation })).await? {
-                Taken::Whole => {
-                    say(&format!("{month}: taken away"));
-                    return Ok(0);
-                }
-                Taken::Partly => {}
-                Taken::LivedIn { entities } => return Ok(entities),
-                Taken::Busy if tries < TRIES => {
-                    tries += 1;
-                    tokio::time::sleep(WAIT).await;
-                }
-                Taken::Busy => bail!("{month} is read by somebody, such as a backup: try again later"),
-            }
-        }
     }
 }
 
-/// Says how far it is.
-fn say(what: &str) {
-    // Whoever does not listen need not.
-    let _ = writeln!(std::io::stderr(), "{what}");
+#[async_trait]
+impl Node for Asked<'_> {
+    async fn turn(&self) -> anyhow::Result<()> {
+        self.tell("/archive/turn", json!(Turn { by: self.by })).await.map(|_| ())
+    }
+
+    async fn leave(&self, before: Month, after: Option<StreamId>) -> anyhow::Result<Left> {
+        self.ask("/archive/leave", json!(Leave { by: self.by, before, after })).await
+    }
+
+    async fn take_away(&self, month: Month, incarnation: Uuid) -> anyhow::Result<Taken> {
+        self.ask("/archive/take-away", json!(TakeAway { by: self.by, month, incarnation })).await
+    }
+
+    async fn end(&self) {
+        // A node that does not hear it waits a minute.
+        let _ = self.tell("/archive/end", json!(Turn { by: self.by })).await;
+    }
 }

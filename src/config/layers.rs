@@ -100,7 +100,7 @@ impl Sources {
         }
         let config: Config =
             builder.build()?.try_deserialize().map_err(|error| bad_value(error, &settings))?;
-        check_ranges(&config, &settings)?;
+        check(&config, &settings)?;
         Ok((config, settings))
     }
 
@@ -202,13 +202,16 @@ fn bad_value(error: config::ConfigError, settings: &BTreeMap<String, Setting>) -
     ConfigError::BadValue { key, value, origin, reason }
 }
 
-fn check_ranges(config: &Config, settings: &BTreeMap<String, Setting>) -> Result<(), ConfigError> {
+fn check(config: &Config, settings: &BTreeMap<String, Setting>) -> Result<(), ConfigError> {
+    let origin = |key| settings.get(key).map_or_else(String::new, |setting| setting.origin.to_string());
     for (key, value, range) in config.numbers() {
         if !range.contains(&value) {
-            let origin = settings.get(key).map_or_else(String::new, |setting| setting.origin.to_string());
             let (least, most) = range.into_inner();
-            return Err(ConfigError::OutOfRange { key, value, origin, least, most });
+            return Err(ConfigError::OutOfRange { key, value, origin: origin(key), least, most });
         }
     }
-    Ok(())
+    match config.archive.contradiction() {
+        Some((key, reason)) => Err(ConfigError::Contradiction { key, origin: origin(key), reason }),
+        None => Ok(()),
+    }
 }

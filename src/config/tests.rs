@@ -89,6 +89,24 @@ fn a_number_out_of_range_is_told_the_range() {
 }
 
 #[test]
+fn an_archive_is_kept_whole_or_is_told_what_is_missing() {
+    for (text, key, reason) in [
+        ("keep_months = 3\nto = \"/a\"\ndrop = true", "archive.drop", "`archive.to` too"),
+        ("to = \"/a\"", "archive.to", "set `archive.keep_months`"),
+        ("drop = true\nkeep_months = 0", "archive.drop", "set `archive.keep_months`"),
+        ("keep_months = 3", "archive.keep_months", "set `archive.to`, or `archive.drop`"),
+    ] {
+        let (_dir, sources) = with_file(&format!("[archive]\n{text}\n"));
+        let error = error_of(&sources);
+        assert!(error.contains(&format!("spotter.toml sets `{key}`")) && error.contains(reason), "{error}");
+    }
+    for text in ["keep_months = 3\nto = \"/a\"", "keep_months = 3\ndrop = true", "keep_months = 0"] {
+        let (_dir, sources) = with_file(&format!("[archive]\n{text}\n"));
+        assert!(sources.load().is_ok(), "{text}");
+    }
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let sources = Sources { file: Some("/nowhere/spotter.toml".into()), ..Sources::default() };
     assert!(error_of(&sources).contains("/nowhere/spotter.toml"));

@@ -167,4 +167,4 @@ impl From<StoreError> for Problem {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

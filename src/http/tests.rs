@@ -13,6 +13,7 @@ use super::*;
 use crate::accounts::tests::{NOW, a_gym};
 use crate::accounts::{NewLink, User};
 use crate::auth::tests::{a_sign_in, a_user_with_password};
+use crate::db::both::{on_a_file, on_both};
 use crate::workouts::tests::a_workout;
 
 const PASSWORD: &str = "correct horse";
@@ -26,14 +27,13 @@ impl Clock for Fixed {
 }
 
 struct Server {
-    _dir: tempfile::TempDir,
     api: Arc<Api>,
     router: Router,
 }
 
 /// A server with the gyms `north` (cleo coaches ada; dan is on no link) and `south` (zoe).
-async fn a_server() -> Server {
-    let (dir, db, sign_in, tokens) = a_sign_in().await;
+async fn a_server(db: Db) -> Server {
+    let (sign_in, tokens) = a_sign_in(&db);
     let accounts = Accounts::new(db.clone());
     let (north, south) = (a_gym(&accounts, "north").await, a_gym(&accounts, "south").await);
     for (gym, name, role) in [
@@ -57,7 +57,7 @@ async fn a_server() -> Server {
     let policy = Policy::new(db.clone());
     let clock = Arc::new(Fixed(NOW));
     let api = Arc::new(Api { accounts, sign_in, tokens, policy, workouts, db, readiness, clock });
-    Server { _dir: dir, router: router(Arc::clone(&api), Router::new()), api }
+    Server { router: router(Arc::clone(&api), Router::new()), api }
 }
 
 impl Server {
@@ -112,9 +112,23 @@ async fn assert_problem(response: Response, status: StatusCode, code: &str) -> V
     problem
 }
 
-#[tokio::test]
-async fn signing_in_answers_the_tokens_and_the_user() {
-    let server = a_server().await;
+on_both! {
+    signing_in_answers_the_tokens_and_the_user
+    a_wrong_gym_email_or_password_answers_the_same
+    a_refresh_token_works_once_and_its_reuse_ends_what_came_of_it
+    people_are_named_only_within_the_gym
+    a_workout_of_another_gym_is_as_absent_as_one_that_never_was
+    the_catalogue_is_sent_once_to_who_remembers_its_etag
+    every_route_of_the_api_but_sign_in_asks_for_a_token
+    what_cannot_be_read_is_answered_as_a_problem
+    a_panic_is_a_problem_of_that_request_alone
+    a_sane_request_id_is_kept_and_another_is_replaced
+    every_response_keeps_browsers_careful
+    a_node_is_ready_while_it_wants_traffic_and_its_store_answers
+}
+
+async fn signing_in_answers_the_tokens_and_the_user(db: Db) {
+    let server = a_server(db).await;
     let cleo = server.user("north", "cleo").await;
 
     let response = server.login("north", "Cleo@example.com", PASSWORD).await;
@@ -132,9 +146,8 @@ async fn signing_in_answers_the_tokens_and_the_user() {
     assert_eq!(body(me).await, user);
 }
 
-#[tokio::test]
-async fn a_wrong_gym_email_or_password_answers_the_same() {
-    let server = a_server().await;
+async fn a_wrong_gym_email_or_password_answers_the_same(db: Db) {
+    let server = a_server(db).await;
     let mut answers = Vec::new();
     for (gym, email, password) in [
         ("nowhere", "cleo@example.com", PASSWORD),
@@ -152,9 +165,8 @@ async fn a_wrong_gym_email_or_password_answers_the_same() {
     assert_eq!(answers.len(), 1);
 }
 
-#[tokio::test]
-async fn a_refresh_token_works_once_and_its_reuse_ends_what_came_of_it() {
-    let server = a_server().await;
+async fn a_refresh_token_works_once_and_its_reuse_ends_what_came_of_it(db: Db) {
+    let server = a_server(db).await;
     let refresh =
         async |token: &Value| server.post("/api/v1/auth/refresh", &json!({ "refresh_token": token })).await;
     let first = body(server.login("north", "ada@example.com", PASSWORD).await).await;
@@ -169,9 +181,8 @@ async fn a_refresh_token_works_once_and_its_reuse_ends_what_came_of_it() {
     assert_problem(ended, StatusCode::UNAUTHORIZED, "bad_refresh_token").await;
 }
 
-#[tokio::test]
-async fn people_are_named_only_within_the_gym() {
-    let server = a_server().await;
+async fn people_are_named_only_within_the_gym(db: Db) {
+    let server = a_server(db).await;
     let (cleo, ada) = (server.user("north", "cleo").await, server.user("north", "ada").await);
 
     let people = body(server.get("/api/v1/people", &server.token("north", "cleo").await).await).await;
@@ -185,9 +196,8 @@ async fn people_are_named_only_within_the_gym() {
     assert_eq!(elsewhere["people"].as_array().unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn a_workout_of_another_gym_is_as_absent_as_one_that_never_was() {
-    let server = a_server().await;
+async fn a_workout_of_another_gym_is_as_absent_as_one_that_never_was(db: Db) {
+    let server = a_server(db).await;
     let (here, there) = (server.token("north", "ada").await, server.token("south", "zoe").await);
     let path = format!("/api/v1/workouts/{}", a_workout(1, 1).id);
 
@@ -213,9 +223,8 @@ async fn a_workout_of_another_gym_is_as_absent_as_one_that_never_was() {
     assert_problem(unreadable, StatusCode::BAD_REQUEST, "bad_request").await;
 }
 
-#[tokio::test]
-async fn the_catalogue_is_sent_once_to_who_remembers_its_etag() {
-    let server = a_server().await;
+async fn the_catalogue_is_sent_once_to_who_remembers_its_etag(db: Db) {
+    let server = a_server(db).await;
     let token = server.token("north", "ada").await;
     let first = server.get("/api/v1/exercises", &token).await;
     let etag = first.headers()["etag"].clone();
@@ -230,9 +239,8 @@ async fn the_catalogue_is_sent_once_to_who_remembers_its_etag() {
     assert_eq!(text(again).await, "");
 }
 
-#[tokio::test]
-async fn every_route_of_the_api_but_sign_in_asks_for_a_token() {
-    let server = a_server().await;
+async fn every_route_of_the_api_but_sign_in_asks_for_a_token(db: Db) {
+    let server = a_server(db).await;
     let expired =
         server.api.tokens.mint(&server.user("north", "ada").await, NOW.shifted(-3_600_000_000)).unwrap();
     for path in ["/api/v1/me", "/api/v1/people", "/api/v1/exercises", "/api/v1/workouts/1"] {
@@ -245,9 +253,8 @@ async fn every_route_of_the_api_but_sign_in_asks_for_a_token() {
     }
 }
 
-#[tokio::test]
-async fn what_cannot_be_read_is_answered_as_a_problem() {
-    let server = a_server().await;
+async fn what_cannot_be_read_is_answered_as_a_problem(db: Db) {
+    let server = a_server(db).await;
     let login = |kind: &str, body: String| {
         Request::post("/api/v1/auth/login").header("content-type", kind).body(Body::from(body)).unwrap()
     };
@@ -270,9 +277,8 @@ async fn what_cannot_be_read_is_answered_as_a_problem() {
     assert_problem(response, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed").await;
 }
 
-#[tokio::test]
-async fn a_panic_is_a_problem_of_that_request_alone() {
-    let server = a_server().await;
+async fn a_panic_is_a_problem_of_that_request_alone(db: Db) {
+    let server = a_server(db).await;
     let broken =
         Router::new().route("/broken", axum::routing::get(async || -> &'static str { panic!("on purpose") }));
     let router: Router<()> = router(Arc::clone(&server.api), broken);
@@ -285,9 +291,8 @@ async fn a_panic_is_a_problem_of_that_request_alone() {
     assert_eq!(next.status(), StatusCode::OK);
 }
 
-#[tokio::test]
-async fn a_sane_request_id_is_kept_and_another_is_replaced() {
-    let server = a_server().await;
+async fn a_sane_request_id_is_kept_and_another_is_replaced(db: Db) {
+    let server = a_server(db).await;
     let ask = async |id: &str| {
         let request = Request::get("/livez").header("x-request-id", id).body(Body::empty()).unwrap();
         server.send(request).await.headers()["x-request-id"].to_str().unwrap().to_owned()
@@ -299,9 +304,8 @@ async fn a_sane_request_id_is_kept_and_another_is_replaced() {
     }
 }
 
-#[tokio::test]
-async fn every_response_keeps_browsers_careful() {
-    let server = a_server().await;
+async fn every_response_keeps_browsers_careful(db: Db) {
+    let server = a_server(db).await;
     for path in ["/", "/livez", "/api/v1/me", "/none"] {
         let response = server.send(Request::get(path).body(Body::empty()).unwrap()).await;
         let policy = response.headers()["content-security-policy"].to_str().unwrap();
@@ -311,9 +315,8 @@ async fn every_response_keeps_browsers_careful() {
     }
 }
 
-#[tokio::test]
-async fn a_node_is_ready_while_it_wants_traffic_and_its_store_answers() {
-    let server = a_server().await;
+async fn a_node_is_ready_while_it_wants_traffic_and_its_store_answers(db: Db) {
+    let server = a_server(db).await;
     let ask = async |path: &str| server.send(Request::get(path).body(Body::empty()).unwrap()).await;
     assert_eq!(ask("/readyz").await.status(), StatusCode::OK);
 
@@ -328,8 +331,10 @@ async fn a_node_is_ready_while_it_wants_traffic_and_its_store_answers() {
 
 #[tokio::test]
 async fn the_admin_listener_shows_requests_by_route_and_never_by_address() {
+    // Recorded once in a process.
     let metrics = crate::telemetry::record_metrics().unwrap();
-    let server = a_server().await;
+    let folder = tempfile::tempdir().unwrap();
+    let server = a_server(on_a_file(folder.path()).await).await;
     server.get("/api/v1/workouts/0190a0a0-0000-7000-8000-000000000001", "forged").await;
     server.login("north", "cleo@example.com", "wrong horse").await;
 

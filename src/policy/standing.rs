@@ -93,18 +93,18 @@ impl Changes {
 mod tests {
     use spotter_protocol::Role;
 
-    use crate::accounts::tests::{NOW, a_db, a_gym, a_user};
+    use crate::accounts::tests::{NOW, a_gym, a_user};
     use crate::accounts::{Accounts, Gym, NewLink, User};
+    use crate::db::both::on_both;
 
     use super::*;
 
-    async fn a_coach_and_an_athlete() -> (tempfile::TempDir, Db, Accounts, Gym, User) {
-        let (dir, db) = a_db().await;
+    async fn a_coach_and_an_athlete(db: &Db) -> (Accounts, Gym, User) {
         let accounts = Accounts::new(db.clone());
         let gym = a_gym(&accounts, "north").await;
         let coach = a_user(&accounts, &gym, "cleo", Role::Coach).await;
         a_user(&accounts, &gym, "ada", Role::Athlete).await;
-        (dir, db, accounts, gym, coach)
+        (accounts, gym, coach)
     }
 
     fn caller(user: &User) -> Caller {
@@ -112,9 +112,13 @@ mod tests {
         Caller { user: id, gym: user.gym.id, role, generation, expires_at: NOW }
     }
 
-    #[tokio::test]
-    async fn every_change_of_rights_is_told_once_and_of_its_own_gym() {
-        let (_dir, db, accounts, gym, coach) = a_coach_and_an_athlete().await;
+    on_both! {
+        every_change_of_rights_is_told_once_and_of_its_own_gym
+        a_token_stands_until_the_role_or_the_password_changes
+    }
+
+    async fn every_change_of_rights_is_told_once_and_of_its_own_gym(db: Db) {
+        let (accounts, gym, coach) = a_coach_and_an_athlete(&db).await;
         let other = a_gym(&accounts, "south").await;
         let stranger = a_user(&accounts, &other, "zoe", Role::Athlete).await;
         let (cleo, ada) = (coach.email.clone(), "ada@example.com".parse().unwrap());
@@ -141,9 +145,8 @@ mod tests {
         assert_eq!(changes.since_last().await.unwrap(), []);
     }
 
-    #[tokio::test]
-    async fn a_token_stands_until_the_role_or_the_password_changes() {
-        let (_dir, db, accounts, _gym, coach) = a_coach_and_an_athlete().await;
+    async fn a_token_stands_until_the_role_or_the_password_changes(db: Db) {
+        let (accounts, _, coach) = a_coach_and_an_athlete(&db).await;
         let policy = Policy::new(db);
         let before = caller(&coach);
         assert_eq!(policy.standing(&before).await, Ok(Standing::Good));

@@ -8,8 +8,9 @@ use spotter_protocol::{
 use uuid::Uuid;
 
 use super::*;
-use crate::accounts::tests::{NOW, a_db, a_gym};
+use crate::accounts::tests::{NOW, a_gym};
 use crate::accounts::{Accounts, Gym, NewUser, User};
+use crate::db::both::on_both;
 
 /// How the caller stands to the owner of what they ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +59,6 @@ fn address(owner: UserId, command: CommandKind) -> Address {
 }
 
 struct Stage {
-    _dir: tempfile::TempDir,
     db: Db,
     policy: Policy,
     accounts: Accounts,
@@ -67,11 +67,10 @@ struct Stage {
 }
 
 impl Stage {
-    async fn new() -> Self {
-        let (dir, db) = a_db().await;
+    async fn new(db: Db) -> Self {
         let accounts = Accounts::new(db.clone());
         let (gym, other_gym) = (a_gym(&accounts, "north").await, a_gym(&accounts, "south").await);
-        Self { _dir: dir, policy: Policy::new(db.clone()), db, accounts, gym, other_gym }
+        Self { policy: Policy::new(db.clone()), db, accounts, gym, other_gym }
     }
 
     async fn user(&self, gym: &Gym, role: Role) -> User {
@@ -126,9 +125,22 @@ impl Stage {
     }
 }
 
-#[tokio::test]
-async fn every_command_is_allowed_exactly_where_the_table_says() {
-    let stage = Stage::new().await;
+on_both! {
+    every_command_is_allowed_exactly_where_the_table_says
+    a_signal_comes_from_who_wears_the_sensor_or_writes_the_message
+    everyone_gets_the_widest_view_the_table_gives_them
+    a_narrower_view_may_be_asked_for_and_a_wider_one_not
+    a_room_is_seen_by_its_coach_alone
+    a_gym_s_room_is_watched_by_who_coaches_there_and_chosen_in_by_its_owner
+    another_gym_s_room_is_not_there
+    nothing_but_a_room_belongs_to_a_gym
+    a_command_never_reaches_another_kind_of_entity
+    people_are_those_one_is_linked_with_and_a_gym_owner_sees_the_gym
+    messages_go_along_active_links_and_a_coach_needs_the_permission
+}
+
+async fn every_command_is_allowed_exactly_where_the_table_says(db: Db) {
+    let stage = Stage::new(db).await;
     for role in ROLES {
         for tie in ties() {
             let (caller, owner) = stage.pair(role, tie).await;
@@ -156,9 +168,8 @@ async fn every_command_is_allowed_exactly_where_the_table_says() {
     }
 }
 
-#[tokio::test]
-async fn a_signal_comes_from_who_wears_the_sensor_or_writes_the_message() {
-    let stage = Stage::new().await;
+async fn a_signal_comes_from_who_wears_the_sensor_or_writes_the_message(db: Db) {
+    let stage = Stage::new(db).await;
     for role in ROLES {
         for tie in ties() {
             let (caller, owner) = stage.pair(role, tie).await;
@@ -181,9 +192,8 @@ async fn a_signal_comes_from_who_wears_the_sensor_or_writes_the_message() {
     }
 }
 
-#[tokio::test]
-async fn everyone_gets_the_widest_view_the_table_gives_them() {
-    let stage = Stage::new().await;
+async fn everyone_gets_the_widest_view_the_table_gives_them(db: Db) {
+    let stage = Stage::new(db).await;
     for role in ROLES {
         for tie in ties() {
             let (caller, owner) = stage.pair(role, tie).await;
@@ -208,9 +218,8 @@ async fn everyone_gets_the_widest_view_the_table_gives_them() {
     }
 }
 
-#[tokio::test]
-async fn a_narrower_view_may_be_asked_for_and_a_wider_one_not() {
-    let stage = Stage::new().await;
+async fn a_narrower_view_may_be_asked_for_and_a_wider_one_not(db: Db) {
+    let stage = Stage::new(db).await;
     let tie = Tie::LinkedWith(LinkPermission::ViewSessions);
     let (coach, athlete) = stage.pair(Role::Coach, tie).await;
     let (owner, stranger) = stage.pair(Role::GymOwner, Tie::NotLinked).await;
@@ -230,9 +239,8 @@ async fn a_narrower_view_may_be_asked_for_and_a_wider_one_not() {
     }
 }
 
-#[tokio::test]
-async fn a_room_is_seen_by_its_coach_alone() {
-    let stage = Stage::new().await;
+async fn a_room_is_seen_by_its_coach_alone(db: Db) {
+    let stage = Stage::new(db).await;
     for role in ROLES {
         for tie in ties() {
             let (caller, owner) = stage.pair(role, tie).await;
@@ -246,9 +254,8 @@ async fn a_room_is_seen_by_its_coach_alone() {
     }
 }
 
-#[tokio::test]
-async fn a_gym_s_room_is_watched_by_who_coaches_there_and_chosen_in_by_its_owner() {
-    let stage = Stage::new().await;
+async fn a_gym_s_room_is_watched_by_who_coaches_there_and_chosen_in_by_its_owner(db: Db) {
+    let stage = Stage::new(db).await;
     for role in ROLES {
         let (caller, _) = stage.pair(role, Tie::NotLinked).await;
         let room = Address::shared_room(stage.gym.id);
@@ -269,9 +276,8 @@ async fn a_gym_s_room_is_watched_by_who_coaches_there_and_chosen_in_by_its_owner
     }
 }
 
-#[tokio::test]
-async fn another_gym_s_room_is_not_there() {
-    let stage = Stage::new().await;
+async fn another_gym_s_room_is_not_there(db: Db) {
+    let stage = Stage::new(db).await;
     for role in ROLES {
         let (caller, _) = stage.pair(role, Tie::NotLinked).await;
         let room = Address::shared_room(stage.other_gym.id);
@@ -284,9 +290,8 @@ async fn another_gym_s_room_is_not_there() {
     }
 }
 
-#[tokio::test]
-async fn nothing_but_a_room_belongs_to_a_gym() {
-    let stage = Stage::new().await;
+async fn nothing_but_a_room_belongs_to_a_gym(db: Db) {
+    let stage = Stage::new(db).await;
     let (owner, _) = stage.pair(Role::GymOwner, Tie::NotLinked).await;
     let gym = UserId(stage.gym.id.0);
     for address in [Address::session(gym, SessionId(Uuid::from_u128(7))), Address::inbox(gym)] {
@@ -294,9 +299,8 @@ async fn nothing_but_a_room_belongs_to_a_gym() {
     }
 }
 
-#[tokio::test]
-async fn a_command_never_reaches_another_kind_of_entity() {
-    let stage = Stage::new().await;
+async fn a_command_never_reaches_another_kind_of_entity(db: Db) {
+    let stage = Stage::new(db).await;
     let (coach, own) = stage.pair(Role::Coach, Tie::Own).await;
     let crooked = Address { kind: EntityKind::Room, owner: own, id: Uuid::from_u128(9) };
     for command in commands() {
@@ -309,9 +313,8 @@ async fn a_command_never_reaches_another_kind_of_entity() {
     assert_eq!(stage.policy.may_view(&coach, crooked, None).await, Err(Denied::NotFound));
 }
 
-#[tokio::test]
-async fn people_are_those_one_is_linked_with_and_a_gym_owner_sees_the_gym() {
-    let stage = Stage::new().await;
+async fn people_are_those_one_is_linked_with_and_a_gym_owner_sees_the_gym(db: Db) {
+    let stage = Stage::new(db).await;
     let coach = stage.user(&stage.gym, Role::Coach).await;
     let athlete = stage.user(&stage.gym, Role::Athlete).await;
     let former = stage.user(&stage.gym, Role::Athlete).await;
@@ -341,9 +344,8 @@ async fn people_are_those_one_is_linked_with_and_a_gym_owner_sees_the_gym() {
     assert_eq!(seen(&elsewhere).await, BTreeMap::from([(elsewhere.id, none())]));
 }
 
-#[tokio::test]
-async fn messages_go_along_active_links_and_a_coach_needs_the_permission() {
-    let stage = Stage::new().await;
+async fn messages_go_along_active_links_and_a_coach_needs_the_permission(db: Db) {
+    let stage = Stage::new(db).await;
     for permission in LinkPermission::ALL {
         let (coach, athlete) = stage.pair(Role::Coach, Tie::LinkedWith(permission)).await;
         let allowed = if permission == LinkPermission::Message { Ok(()) } else { Err(Denied::NotFound) };

@@ -45,6 +45,14 @@ impl Month {
         }
     }
 
+    /// The month so many before it; none is before 1970.
+    #[must_use]
+    pub fn back(self, months: u32) -> Self {
+        let since_1970 = (self.year - 1970) * 12 + self.month - 1;
+        let months = (since_1970 - i64::from(months)).max(0);
+        Self { year: 1970 + months / 12, month: months % 12 + 1 }
+    }
+
     /// The streams that were minted in it.
     pub const fn streams(self) -> Range<StreamId> {
         StreamId::least_at(self.begins())..StreamId::least_at(self.next().begins())
@@ -125,6 +133,17 @@ mod tests {
         }
         // 2026-11-01T00:00:00Z.
         assert_eq!("2026-11".parse::<Month>().unwrap().begins(), Timestamp(1_793_491_200_000_000));
+    }
+
+    #[test]
+    fn months_are_counted_back_over_years() {
+        let month: Month = "2026-03".parse().unwrap();
+        for (months, before) in
+            [(0, "2026-03"), (2, "2026-01"), (3, "2025-12"), (27, "2023-12"), (900, "1970-01")]
+        {
+            assert_eq!(month.back(months).to_string(), before);
+        }
+        assert_eq!(month.back(14).next().back(1), month.back(14));
     }
 
     #[test]

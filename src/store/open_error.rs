@@ -82,6 +82,14 @@ pub enum OpenError {
         /// What it said.
         source: sqlx::Error,
     },
+    /// The server cannot be trusted as its address asks, or shows nothing to be trusted by.
+    #[error("{server} cannot be reached by TLS as sslmode and sslrootcert of its address ask")]
+    Tls {
+        /// The server.
+        server: String,
+        /// What is wrong with its certificate.
+        source: sqlx::Error,
+    },
     /// The server is too old.
     #[error("{server} runs PostgreSQL {version}: spotter needs 15 or newer")]
     TooOld {

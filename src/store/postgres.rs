@@ -9,6 +9,7 @@ mod statement;
 mod tables;
 mod tenure;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,7 +96,23 @@ impl Server {
     }
 
     fn failed(&self, source: sqlx::Error) -> OpenError {
-        OpenError::Server { server: self.name(), source }
+        let server = self.name();
+        if self.is_about_tls(&source) {
+            return OpenError::Tls { server, source };
+        }
+        OpenError::Server { server, source }
+    }
+
+    /// Whether it was TLS that failed. A certificate that is not trusted comes as bytes that mean nothing, and a file
+    /// of certificates that is not there as one that is not found.
+    fn is_about_tls(&self, error: &sqlx::Error) -> bool {
+        if matches!(error, sqlx::Error::Tls(_)) {
+            return true;
+        }
+        let sqlx::Error::Io(error) = error else { return false };
+        // The file of a socket may be missing, too.
+        let is_absent = error.kind() == ErrorKind::NotFound && self.options.get_socket().is_none();
+        is_absent || error.kind() == ErrorKind::InvalidData
     }
 
     /// Connects, once it is known that the server keeps what it acknowledges and its tables are this build's.

@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -91,6 +91,27 @@ impl Postgres {
         // Files of the log are 1 MB each here: a small disk holds some.
         let options = ["--wal-segsize=1".to_owned(), format!("--waldir={}", log.join("log").display())];
         Self::start_in(private_folder(), data.join("data"), &options, settings)
+    }
+
+    /// A server that is reached over TCP by TLS only, with a certificate and its key in PEM.
+    pub fn start_with_tls(certificate: &str, key: &str) -> Self {
+        let folder = private_folder();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            // The server takes no key that others may read.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            give_away(&path);
+            path.display().to_string()
+        };
+        let settings = [
+            ("ssl", "on".to_owned()),
+            ("ssl_cert_file", file("certificate.pem", certificate)),
+            ("ssl_key_file", file("key.pem", key)),
+            ("hba_file", file("hba.conf", "hostssl all all 127.0.0.1/32 trust\n")),
+        ];
+        let data = folder.path().join("data");
+        Self::start_in(folder, data, &[], &settings.each_ref().map(|(name, value)| (*name, value.as_str())))
     }
 
     fn start_in(folder: TempDir, data: PathBuf, options: &[String], settings: &[(&str, &str)]) -> Self {

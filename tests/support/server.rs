@@ -120,17 +120,27 @@ impl Server {
 
     /// Starts the server and waits until it is ready.
     pub async fn start(&mut self) {
-        let mut command = self.command(&["serve"]);
-        if let Some(file) = &self.says {
-            command.stderr(file.try_clone().unwrap());
-        }
-        self.child = Some(command.spawn().unwrap());
+        self.begin();
         let ready = async {
             while !self.is_ready().await {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::time::timeout(READY_WITHIN, ready).await.expect("the server becomes ready");
+    }
+
+    /// Starts a server that cannot serve; answers its exit code.
+    pub async fn start_in_vain(&mut self) -> Option<i32> {
+        self.begin();
+        tokio::time::timeout(READY_WITHIN, self.ended()).await.expect("the server ends by itself")
+    }
+
+    fn begin(&mut self) {
+        let mut command = self.command(&["serve"]);
+        if let Some(file) = &self.says {
+            command.stderr(file.try_clone().unwrap());
+        }
+        self.child = Some(command.spawn().unwrap());
     }
 
     async fn is_ready(&self) -> bool {
