@@ -1,5 +1,7 @@
 //! Events folded into the state. Each arm is the whole effect of its event; clients fold views the same way.
 
+use std::sync::Arc;
+
 use spotter_protocol::{
     Actual, Bests, ClientId, ExerciseId, NoteView, Recorded, RestView, SessionEvent, SetAdded, SetId, Stamp,
     Started, Timestamp, Version,
@@ -21,7 +23,7 @@ impl Log {
             stage: Stage::Live,
             changed_at: at,
             rest: None,
-            exercises: started.exercises.iter().map(join).collect(),
+            exercises: started.exercises.iter().map(join).map(Arc::new).collect(),
             notes: Vec::new(),
             announced: Vec::new(),
             heard_at: stamp.received_at,
@@ -118,8 +120,7 @@ impl Log {
     }
 
     fn add_set(&mut self, added: &SetAdded) {
-        let instance = self.exercises.iter_mut().find(|exercise| exercise.instance == added.instance);
-        if let Some(exercise) = instance {
+        if let Some(exercise) = self.instance_mut(added.instance) {
             let plan = Plan::Added(added.set_type);
             push(&mut exercise.sets, Set { id: added.set, plan, outcome: Outcome::Planned, reason: None });
         }

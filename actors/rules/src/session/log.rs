@@ -1,6 +1,7 @@
 //! What a session remembers once it has started. Kept small: thousands of these stay in memory.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
@@ -29,7 +30,8 @@ pub(super) struct Log {
     pub(super) dropped: u16,
     /// The newest effective rest.
     pub(super) rest: Option<RestView>,
-    pub(super) exercises: Vec<Exercise>,
+    /// A state that is decided upon shares with the one before it all that stays: each is copied when it changes.
+    pub(super) exercises: Vec<Arc<Exercise>>,
     /// Oldest first by their own time.
     pub(super) notes: Vec<NoteView>,
     /// The records announced and not withdrawn.
@@ -141,7 +143,7 @@ impl Log {
 
     /// Every set with its exercise, in the session's order.
     pub(super) fn sets(&self) -> impl Iterator<Item = (&Exercise, &Set)> {
-        self.exercises.iter().flat_map(|exercise| exercise.sets.iter().map(move |set| (exercise, set)))
+        self.exercises.iter().flat_map(|exercise| exercise.sets.iter().map(move |set| (&**exercise, set)))
     }
 
     pub(super) fn set(&self, id: SetId) -> Option<(&Exercise, &Set)> {
@@ -149,20 +151,24 @@ impl Log {
     }
 
     pub(super) fn set_mut(&mut self, id: SetId) -> Option<&mut Set> {
-        self.exercises.iter_mut().flat_map(|exercise| &mut exercise.sets).find(|set| set.id == id)
+        let place = |exercise: &Arc<Exercise>| exercise.sets.iter().position(|set| set.id == id);
+        self.exercises.iter_mut().find_map(|exercise| {
+            let place = place(exercise)?;
+            Arc::make_mut(exercise).sets.get_mut(place)
+        })
     }
 
     pub(super) fn instance(&self, id: InstanceId) -> Option<&Exercise> {
-        self.exercises.iter().find(|exercise| exercise.instance == id)
+        self.exercises.iter().find(|exercise| exercise.instance == id).map(Arc::as_ref)
     }
 
     pub(super) fn instance_mut(&mut self, id: InstanceId) -> Option<&mut Exercise> {
-        self.exercises.iter_mut().find(|exercise| exercise.instance == id)
+        self.exercises.iter_mut().find(|exercise| exercise.instance == id).map(Arc::make_mut)
     }
 
     /// Any instance of a movement: all hold the same bests.
     pub(super) fn movement(&self, id: &ExerciseId) -> Option<&Exercise> {
-        self.exercises.iter().find(|exercise| exercise.exercise == *id)
+        self.exercises.iter().find(|exercise| exercise.exercise == *id).map(Arc::as_ref)
     }
 
     /// The eligible sets of a movement.

@@ -7,6 +7,7 @@
 mod tests;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use spotter_protocol::{
     Add, Bests, DropSets, ErrorCode, ExerciseAdded, ExerciseId, ExerciseSwapped, InstanceId, Patch,
@@ -201,7 +202,7 @@ impl Log {
                 let exercise = exercise(&added.exercise, bests, added.prescribed);
                 let place = added.place.map_or(self.exercises.len(), usize::from).min(self.exercises.len());
                 self.exercises.reserve_exact(1);
-                self.exercises.insert(place, exercise);
+                self.exercises.insert(place, Arc::new(exercise));
                 self.forget_gone(&added.exercise.sets);
                 if added.exercise.sets.is_empty() {
                     // A place for a set that was logged outside the plan: no plan anybody edits has changed.
@@ -239,7 +240,7 @@ impl Log {
         let mut fresh = exercise(&swapped.exercise, swapped.bests.as_ref().map(Bar::of), false);
         let moving: Vec<SetId> = fresh.sets.iter().map(|set| set.id).collect();
         self.note_gone(&moving, at, true);
-        let old = &mut self.exercises[place];
+        let old = Arc::make_mut(&mut self.exercises[place]);
         for set in &mut fresh.sets {
             // Who asked for a set does not change with the movement.
             let was = old.sets.iter().find(|was| was.id == set.id).map(|was| &was.plan);
@@ -249,8 +250,8 @@ impl Log {
         }
         old.sets.retain(|set| !fresh.sets.iter().any(|moved| moved.id == set.id));
         match old.sets.is_empty() {
-            true => self.exercises[place] = fresh,
-            false => self.exercises.insert(place + 1, fresh),
+            true => self.exercises[place] = Arc::new(fresh),
+            false => self.exercises.insert(place + 1, Arc::new(fresh)),
         }
     }
 
@@ -265,7 +266,7 @@ impl Log {
                 let recorded =
                     patched.bests.iter().find(|bests| bests.exercise == wanted.exercise).map(Bar::of);
                 let bests = self.movement(&wanted.exercise).map_or(recorded, |known| known.bests);
-                self.exercises.push(exercise(wanted, bests, true));
+                self.exercises.push(Arc::new(exercise(wanted, bests, true)));
             }
         }
         self.remove(&patched.withdrawn, at);
@@ -338,9 +339,12 @@ impl Log {
         self.note_gone(sets, at, false);
         let gone: HashSet<SetId> = sets.iter().copied().collect();
         self.exercises.retain_mut(|exercise| {
-            let before = exercise.sets.len();
+            if !exercise.sets.iter().any(|set| gone.contains(&set.id)) {
+                return true;
+            }
+            let exercise = Arc::make_mut(exercise);
             exercise.sets.retain(|set| !gone.contains(&set.id));
-            exercise.sets.len() == before || !exercise.sets.is_empty()
+            !exercise.sets.is_empty()
         });
     }
 }
@@ -364,10 +368,12 @@ impl Set {
 }
 
 /// Puts the exercises named first, in that order and those groups; the others keep theirs behind them.
-fn arrange(exercises: &mut [Exercise], order: &[Slot]) {
+fn arrange(exercises: &mut [Arc<Exercise>], order: &[Slot]) {
     for exercise in exercises.iter_mut() {
-        if let Some(slot) = order.iter().find(|slot| slot.instance == exercise.instance) {
-            exercise.group = slot.group;
+        if let Some(slot) = order.iter().find(|slot| slot.instance == exercise.instance)
+            && exercise.group != slot.group
+        {
+            Arc::make_mut(exercise).group = slot.group;
         }
     }
     exercises.sort_by_key(|exercise| {

@@ -1,0 +1,44 @@
+// Prints, as a part of docs/benchmarks.md, what `cargo bench --bench lane` has left in target/criterion, and what
+// `cargo bench --bench sizes` has printed: `store-figures.mjs CRITERION SIZES`.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const [criterion, sizes] = process.argv.slice(2);
+const read = (...place) => JSON.parse(readFileSync(join(criterion, ...place), "utf8"));
+
+// Sets a second: the median, and its interval of confidence.
+function rate(lanes, what) {
+    const { throughput } = read(`${lanes} lanes`, what, "new", "benchmark.json");
+    const { median } = read(`${lanes} lanes`, what, "new", "estimates.json");
+    const perSecond = (nanoseconds) => (throughput.Elements * 1e9) / nanoseconds;
+    const { lower_bound, upper_bound } = median.confidence_interval;
+    return { median: perSecond(median.point_estimate), from: perSecond(upper_bound), to: perSecond(lower_bound) };
+}
+
+const cell = ({ median, from, to }) => `${Math.round(median)} (${Math.round(from)}–${Math.round(to)})`;
+
+console.log(`## The lane on PostgreSQL
+
+    cargo bench --bench lane
+
+Sets a second, medians with their 95 % intervals, each set one event and one row, flushed. *Bare* is one insert of the same
+rows by arrays, without a look at what is there; *fenced* is the store's statement, in batches of 256 on each lane; *engine*
+is commands of twice as many athletes to the engine, which commits them through the same statement. Aim: the engine within
+25 % of fenced.
+
+| lanes | bare | fenced | engine | engine / fenced | |
+|---|---|---|---|---|---|`);
+for (const lanes of [1, 2, 4]) {
+    const [bare, fenced, engine] = ["bare insert", "fenced", "engine"].map((what) => rate(lanes, what));
+    const share = engine.median / fenced.median;
+    const verdict = share >= 0.75 ? "met" : "**missed**";
+    console.log(`| ${lanes} | ${cell(bare)} | ${cell(fenced)} | ${cell(engine)} | ${share.toFixed(2)} | ${verdict} |`);
+}
+console.log(`
+## Many sessions on PostgreSQL
+
+    cargo bench --bench sizes
+`);
+for (const line of readFileSync(sizes, "utf8").trim().split("\n")) {
+    console.log(`- ${line}`);
+}
