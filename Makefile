@@ -37,6 +37,9 @@ bench: check-tools test-deps web ## measure on SQLite and PostgreSQL, and write 
 	@mkdir -p docs
 	scripts/with-postgres.sh sh -c '$(RELEASE)/spotter-load bench --server $(RELEASE)/spotter \
 		--postgres "$$POSTGRES_URL" --postmaster "$$POSTGRES_PID" --out docs/benchmarks.md $(ARGS)'
+	cargo bench --locked --bench lane
+	cargo bench --locked --bench sizes >target/sizes.txt
+	node scripts/store-figures.mjs target/criterion target/sizes.txt >>docs/benchmarks.md
 
 .PHONY: fmt
 fmt: ## format the Rust code

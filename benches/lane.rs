@@ -27,7 +27,7 @@ use tokio::runtime::Runtime;
 /// Sets of one batch, on each connection.
 const BATCH: usize = 256;
 /// Sets of a session of the engine.
-const SETS: u64 = 100;
+const SETS: u64 = 20;
 
 fn lanes(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();

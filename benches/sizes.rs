@@ -48,7 +48,7 @@ async fn awake(postgres: &Postgres, sessions: usize) {
     floor.some(sessions / 100, 1).await;
     tokio::time::sleep(SETTLES).await;
     let (before, begun) = (rss_kib(), Instant::now());
-    for n in 1..=engine::PLANS + SETS {
+    for n in 1..=floor.plans() + SETS {
         floor.some(sessions, n).await;
     }
     let took = begun.elapsed();

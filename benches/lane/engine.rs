@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 const GYM: GymId = GymId(Uuid::from_u128(1));
-/// Commands of a session before its first set: it starts, and plans its sets.
-pub(crate) const PLANS: u64 = 2;
+/// Sets of an exercise.
+const EXERCISE: u64 = 10;
 /// Commands at once; a node admits twice as many.
 const UNDER_WAY: usize = 4_096;
 
@@ -27,7 +27,7 @@ pub(crate) struct Floor {
     engine: Arc<Engine>,
     store: Arc<Store>,
     athletes: Vec<UserId>,
-    /// Sets of a session, after which each athlete begins another.
+    /// Sets of a session, in whole exercises, after which each athlete begins another.
     sets: u64,
     /// Sets that each athlete has logged.
     logged: u64,
@@ -62,12 +62,12 @@ impl Floor {
         while times > 0 {
             let (session, set) = (self.logged / self.sets, self.logged % self.sets);
             if set == 0 {
-                for n in 1..=PLANS {
+                for n in 1..=self.plans() {
                     self.command(&self.athletes, session, n).await;
                 }
             }
             let count = times.min(self.sets - set);
-            let first = PLANS + set + 1;
+            let first = self.plans() + set + 1;
             let begun = Instant::now();
             let floor = &*self;
             let training = self.athletes.iter().map(|athlete| async move {
@@ -81,6 +81,11 @@ impl Floor {
             times -= count;
         }
         trained
+    }
+
+    /// Commands of a session before its first set: it starts, and plans its exercises.
+    pub(crate) const fn plans(&self) -> u64 {
+        1 + self.sets / EXERCISE
     }
 
     /// The first athletes' `n`th command to a first session, as many at a time as a node admits.
@@ -102,8 +107,8 @@ impl Floor {
         let to = Address::session(athlete, session);
         let command: Command = match n {
             1 => Start { workout: None, title: Some(Title::clipped("Bench")) }.into(),
-            2 => plan(session, self.sets).into(),
-            n => a_set(session, n - PLANS).into(),
+            n if n <= self.plans() => plan(session, n - 2).into(),
+            n => a_set(session, n - self.plans() - 1).into(),
         };
         let (id, client) = (CommandId(Uuid::now_v7()), ClientId(athlete.0));
         let frame = CommandFrame { req: n, id, client, n, after: n - 1, at: SystemClock.now(), to, command };
@@ -122,17 +127,17 @@ impl Floor {
     }
 }
 
-/// One exercise with so many warm-ups, which make no records.
-fn plan(session: SessionId, sets: u64) -> Add {
+/// An exercise of warm-ups, which make no records.
+fn plan(session: SessionId, place: u64) -> Add {
     let target = Target { set_type: SetType::Warmup, ..Target::default() };
     let planned = |n| PlannedSet { set: set(session, n), target: target.clone() };
     let exercise = PlannedExercise {
-        instance: InstanceId(session.0),
+        instance: InstanceId(set(session, place * EXERCISE).0),
         exercise: "barbell-squat".parse().unwrap(),
         name: Name::clipped("Barbell Squat"),
         load_kind: LoadKind::External,
         group: None,
-        sets: (1..=sets).map(planned).collect(),
+        sets: (place * EXERCISE..(place + 1) * EXERCISE).map(planned).collect(),
     };
     Add { exercise, place: None }
 }

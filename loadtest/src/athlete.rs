@@ -14,9 +14,9 @@ use uuid::Uuid;
 use crate::server::{Person, Server};
 
 /// Exercises of one session.
-const EXERCISES: u64 = 4;
+const EXERCISES: u64 = 10;
 /// Sets of each exercise. Together they are a long session. (A real one has a median of 24 sets; a server takes 500.)
-const SETS: u64 = 25;
+pub(crate) const SETS: u64 = 10;
 
 /// A connected athlete.
 pub(crate) struct Athlete {
@@ -24,8 +24,6 @@ pub(crate) struct Athlete {
     pub(crate) session: Address,
     person: Person,
     client: ClientId,
-    /// Sets of each exercise.
-    pub(crate) sets: u64,
     n: u64,
     req: u64,
     /// Commands so far that logged no set: they started a session or planned an exercise.
@@ -38,7 +36,7 @@ impl Athlete {
         let client = ClientId(Uuid::now_v7());
         let (socket, _) = Socket::open(&server.socket(), &person.token, client, None, now).await?;
         let session = Address::session(person.user, SessionId(Uuid::now_v7()));
-        Ok(Self { socket, session, person: person.clone(), client, sets: SETS, n: 0, req: 0, plans: 0 })
+        Ok(Self { socket, session, person: person.clone(), client, n: 0, req: 0, plans: 0 })
     }
 
     /// Turns to a new session.
@@ -50,11 +48,10 @@ impl Athlete {
     /// The next command of the session: its start, then each exercise and its sets; a full session is followed by
     /// another.
     pub(crate) fn next(&mut self) -> CommandFrame {
-        if self.n > EXERCISES * (1 + self.sets) {
+        if self.n > EXERCISES * (1 + SETS) {
             self.turn();
         }
-        let (exercise, set) =
-            (self.n.saturating_sub(1) / (1 + self.sets), self.n.saturating_sub(1) % (1 + self.sets));
+        let (exercise, set) = (self.n.saturating_sub(1) / (1 + SETS), self.n.saturating_sub(1) % (1 + SETS));
         self.plans += u64::from(self.n == 0 || set == 0);
         let command: Command = match (self.n, set) {
             (0, _) => Start { workout: None, title: Some(Title::clipped("Load")) }.into(),
@@ -86,7 +83,7 @@ impl Athlete {
             name: Name::clipped("Barbell Squat"),
             load_kind: LoadKind::default(),
             group: None,
-            sets: (1..=self.sets).map(planned).collect(),
+            sets: (1..=SETS).map(planned).collect(),
         };
         Add { exercise, place: None }
     }

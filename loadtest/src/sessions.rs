@@ -3,15 +3,12 @@
 use tokio::task::JoinSet;
 
 use crate::Plan;
-use crate::athlete::Athlete;
+use crate::athlete::{Athlete, SETS};
 use crate::figures::Findings;
 use crate::memory::{held, settle};
 use crate::server::Server;
 
-/// Sets of each session.
-const SETS: u64 = 10;
-
-/// Those, after a start and a plan.
+/// The sets of an exercise, after a start and a plan.
 const COMMANDS: usize = SETS as usize + 2;
 
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
@@ -22,9 +19,7 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     settle(&server, &people[0]).await?;
     let mut connected = Vec::new();
     for person in &people {
-        let mut athlete = Athlete::connect(&server, person).await?;
-        athlete.sets = SETS;
-        connected.push(athlete);
+        connected.push(Athlete::connect(&server, person).await?);
     }
     let mut connected = train(connected, few_each).await?;
     let at_few = held(&server, &mut connected).await?;

@@ -51,7 +51,7 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let mut findings = Findings::of(format!(
         "{athletes} athletes, each with {UNDER_WAY} sets under way, for {seconds} s, {runs} times. Each set is one \
          command, one event and one read-model row, committed and flushed before its reply; those that start and plan a \
-         session, five for a hundred sets, are not counted. Generator, server and database share the cores."
+         session, eleven for a hundred sets, are not counted. Generator, server and database share the cores."
     ));
     let what = format!("acknowledged sets/s, {}", plan.database());
     findings.at_least(&what, 10_000.0, median(&rates), "sets/s", &spread(&rates));
