@@ -174,7 +174,7 @@ pub(crate) fn accepted(reply: Reply) -> anyhow::Result<(u64, Version)> {
 }
 
 #[expect(clippy::expect_used, reason = "a constant slug")]
-fn movement() -> spotter_protocol::ExerciseId {
+pub(crate) fn movement() -> spotter_protocol::ExerciseId {
     "barbell-squat".parse().expect("a slug")
 }
 

@@ -1,20 +1,38 @@
-//! `spotter-load`: measures a server of Spotter from outside, as its users meet it. It starts the server
-//! itself, on loopback, and knows nothing of it but its command line and its protocol.
+//! `spotter-load`: measures a server of Spotter from outside, as its users meet it. It knows nothing of it but its
+//! command line and its protocol.
 //!
-//! Exit codes: 0 it ran (missed aims stand in the table), 1 it failed, 2 it was called wrongly, 97 the load
-//! was not what it should have been, 98 the server lost, doubled or reordered something.
+//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it.
+//!
+//! Exit codes: 0 it ran (missed aims of `bench` stand in the table), 1 it failed, 2 it was called wrongly, 3 the target
+//! cannot be reached, 97 the load was not what it should have been, 98 the server lost, doubled, reordered or leaked
+//! something, 99 a threshold was missed.
 
 mod athlete;
 mod figures;
+mod host;
 mod idle;
 mod latency;
+mod leave;
+mod ledger;
+mod line;
 mod memory;
 mod pacer;
+mod phone;
 mod postgres;
+mod reader;
+mod reconcile;
 mod report;
+mod results;
+mod run;
+mod sampler;
+mod scenario;
+mod schedule;
 mod server;
 mod sessions;
 mod start;
+mod tally;
+mod target;
+mod threshold;
 mod throughput;
 mod wake;
 mod wall;
@@ -22,7 +40,7 @@ mod wall;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::anyhow;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -44,6 +62,7 @@ enum Command {
         after_help = "Example:\n  spotter-load bench --server target/release/spotter --out docs/benchmarks.md"
     )]
     Bench(Bench),
+    Run(run::Run),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -89,7 +108,7 @@ fn program(path: &str) -> Result<PathBuf, String> {
 }
 
 fn main() -> ExitCode {
-    let Command::Bench(bench) = Cli::parse().command;
+    let command = Cli::parse().command;
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -97,24 +116,53 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(&bench)) {
+    let code = runtime.block_on(async {
+        match &command {
+            Command::Bench(bench) => told_to_stop(bench_code(bench)).await,
+            Command::Run(run) => told_to_stop(run_code(run)).await,
+        }
+    });
+    // Whoever was told to stop does not wait for the plan to end.
+    runtime.shutdown_background();
+    code
+}
+
+async fn bench_code(bench: &Bench) -> ExitCode {
+    match report::bench(bench).await {
         Ok(Verdict::Ran) => ExitCode::SUCCESS,
         Ok(Verdict::Invalid) => ExitCode::from(97),
         Ok(Verdict::Broken) => ExitCode::from(98),
         Ok(Verdict::Failed) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error, ExitCode::FAILURE),
     }
 }
 
-/// Measures until done or told to stop; either way the server it started ends with it.
-async fn run(bench: &Bench) -> anyhow::Result<Verdict> {
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn run_code(run: &run::Run) -> ExitCode {
+    match run::run(run).await {
+        Ok(results::Verdict::Passed) => ExitCode::SUCCESS,
+        Ok(results::Verdict::Invalid) => ExitCode::from(97),
+        Ok(results::Verdict::Broken) => ExitCode::from(98),
+        Ok(results::Verdict::Failed) => ExitCode::from(99),
+        Err(run::NotRun::Called(error)) => failed(&error, ExitCode::from(2)),
+        Err(run::NotRun::Unreachable(error)) => failed(&error, ExitCode::from(3)),
+        Err(run::NotRun::Failed(error)) => failed(&error, ExitCode::FAILURE),
+    }
+}
+
+fn failed(error: &anyhow::Error, code: ExitCode) -> ExitCode {
+    eprintln!("error: {error:#}");
+    code
+}
+
+/// Goes on until done or told to stop; either way the server it started ends with it.
+async fn told_to_stop(doing: impl Future<Output = ExitCode>) -> ExitCode {
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => return failed(&error.into(), ExitCode::FAILURE),
+    };
     tokio::select! {
-        verdict = report::bench(bench) => verdict,
-        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-        _ = terminate.recv() => bail!("told to stop"),
+        code = doing => code,
+        _ = tokio::signal::ctrl_c() => failed(&anyhow!("interrupted"), ExitCode::FAILURE),
+        _ = terminate.recv() => failed(&anyhow!("told to stop"), ExitCode::FAILURE),
     }
 }

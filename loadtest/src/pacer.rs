@@ -8,6 +8,8 @@ use anyhow::anyhow;
 use hdrhistogram::Histogram;
 use tokio::sync::mpsc;
 
+use crate::schedule::{Deed, Due};
+
 /// A histogram of microseconds up to a minute, of three digits.
 pub(crate) fn histogram() -> anyhow::Result<Histogram<u64>> {
     Histogram::new_with_bounds(1, 60_000_000, 3).map_err(|error| anyhow!("{error}"))
@@ -38,6 +40,23 @@ pub(crate) async fn pace(
         lag
     });
     Ok(paced.await?)
+}
+
+/// Hands each deed of a plan to `deliver` when it is due, with the planned time, and ends after `length`.
+pub(crate) async fn follow(
+    plan: Vec<Due>,
+    length: Duration,
+    mut deliver: impl FnMut(Deed, Instant) + Send + 'static,
+) -> anyhow::Result<()> {
+    let following = tokio::task::spawn_blocking(move || {
+        let begin = Instant::now();
+        for Due { at, deed } in plan {
+            wait_until(begin + at);
+            deliver(deed, begin + at);
+        }
+        wait_until(begin + length);
+    });
+    Ok(following.await?)
 }
 
 fn planned(begin: Instant, number: u32, per_second: u32) -> Instant {

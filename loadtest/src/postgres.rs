@@ -25,6 +25,13 @@ impl Postgres {
         Ok(format!("{}/{name}", self.url))
     }
 
+    /// Removes a database that was made here, by its address.
+    pub(crate) async fn drop_database(&self, address: &str) -> anyhow::Result<()> {
+        let (_, name) = address.rsplit_once('/').context("an address without a database")?;
+        self.ask(&format!("DROP DATABASE {name}")).await?;
+        Ok(())
+    }
+
     /// Bytes of write-ahead log written so far.
     pub(crate) async fn log_bytes(&self) -> anyhow::Result<f64> {
         let bytes = self.ask("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint").await?;

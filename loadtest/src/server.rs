@@ -50,6 +50,13 @@ pub(crate) struct Person {
     pub(crate) token: String,
 }
 
+/// The people of a gym.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gym {
+    pub(crate) athletes: Vec<Person>,
+    pub(crate) coaches: Vec<Person>,
+}
+
 impl Server {
     /// Prepares a server that is not started yet.
     pub(crate) async fn prepare(plan: &Plan) -> anyhow::Result<Self> {
@@ -72,28 +79,47 @@ impl Server {
         format!("ws://127.0.0.1:{}/v1/socket", self.port)
     }
 
+    /// Where it says how it is.
+    pub(crate) fn metrics(&self) -> String {
+        format!("http://127.0.0.1:{}/metrics", self.admin_port)
+    }
+
     /// Adds a gym of `athletes` athletes with one coach who sees all of them.
     pub(crate) async fn populate(&self, athletes: usize) -> anyhow::Result<(Vec<Person>, Person)> {
+        let Gym { athletes, mut coaches } = self.add_gym(GYM, athletes, 1).await?;
+        Ok((athletes, coaches.pop().context("the coach has no token")?))
+    }
+
+    /// Adds a gym in which each coach sees all athletes.
+    pub(crate) async fn add_gym(&self, slug: &str, athletes: usize, coaches: usize) -> anyhow::Result<Gym> {
         self.tool(&["migrate"]).await?;
-        self.tool(&["gym", "add", "--slug", GYM, "--name", "Load"]).await?;
-        let mut users = "email,name,role\ncoach@load.example,Coach,coach\n".to_owned();
+        self.tool(&["gym", "add", "--slug", slug, "--name", "Load"]).await?;
+        let mut users = "email,name,role\n".to_owned();
         let mut links = "coach,athlete\n".to_owned();
-        for n in 0..athletes {
-            users += &format!("a{n}@load.example,Athlete {n},athlete\n");
-            links += &format!("coach@load.example,a{n}@load.example\n");
+        for n in 0..coaches {
+            users += &format!("c{n}@{slug}.example,Coach {n},coach\n");
         }
-        for (what, rows) in [("user", users), ("link", links)] {
+        for n in 0..athletes {
+            users += &format!("a{n}@{slug}.example,Athlete {n},athlete\n");
+            for coach in 0..coaches {
+                links += &format!("c{coach}@{slug}.example,a{n}@{slug}.example\n");
+            }
+        }
+        let mut tables = vec![("user", users)];
+        if coaches > 0 {
+            tables.push(("link", links));
+        }
+        for (what, rows) in tables {
             let file = self.folder.path().join(format!("{what}s.csv"));
             std::fs::write(&file, rows)?;
             let file = file.to_str().context("the temporary folder has an odd name")?;
-            self.tool(&[what, "add", "--gym", GYM, "--from", file]).await?;
+            self.tool(&[what, "add", "--gym", slug, "--from", file]).await?;
         }
-        let coach = self.people("coach").await?.pop().context("the coach has no token")?;
-        Ok((self.people("athlete").await?, coach))
+        Ok(Gym { athletes: self.people(slug, "athlete").await?, coaches: self.people(slug, "coach").await? })
     }
 
-    async fn people(&self, role: &str) -> anyhow::Result<Vec<Person>> {
-        let printed = self.tool(&["token", "--gym", GYM, "--role", role]).await?;
+    async fn people(&self, slug: &str, role: &str) -> anyhow::Result<Vec<Person>> {
+        let printed = self.tool(&["token", "--gym", slug, "--role", role]).await?;
         let person = |line: &str| {
             let mut fields = line.split('\t').skip(1);
             let (user, token) = (fields.next()?.parse().ok()?, fields.next()?.to_owned());
@@ -130,6 +156,15 @@ impl Server {
         Ok(())
     }
 
+    /// Stops the server and removes the database that was made for it.
+    pub(crate) async fn end(mut self) -> anyhow::Result<()> {
+        self.stop().await?;
+        match (&self.postgres, &self.database) {
+            (Some(postgres), Some(database)) => postgres.drop_database(database).await,
+            (Some(_) | None, Some(_) | None) => Ok(()),
+        }
+    }
+
     /// The memory the server holds, in KiB.
     pub(crate) fn rss_kib(&self) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
@@ -154,6 +189,11 @@ impl Server {
             None => (None, None),
         };
         Ok(Used { server_s: self.cpu_s()?, database_s, log_bytes })
+    }
+
+    /// The processor time that its PostgreSQL has used, in seconds, where it can be read.
+    pub(crate) fn database_cpu_s(&self) -> Option<f64> {
+        self.postgres.as_ref().and_then(Postgres::cpu_s)
     }
 
     fn id(&self) -> anyhow::Result<u32> {

@@ -1,0 +1,194 @@
+//! What a run leaves in its folder besides the histogram log, and the summary it prints.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::results::{Results, Verdict};
+
+/// Writes `results.json`, `intervals.csv` and `junit.xml`.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(crate) fn leave(results: &Results, folder: &Path) -> anyhow::Result<()> {
+    let files = [
+        ("results.json", serde_json::to_string_pretty(results)?),
+        ("intervals.csv", intervals(results)),
+        ("junit.xml", junit(results)),
+    ];
+    for (name, text) in files {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// A row for each kind of operation in each second.
+fn intervals(results: &Results) -> String {
+    let mut csv = "at_s,connections,operation,count,errors,mean_us,p50_us,p90_us,p99_us,p999_us,max_us,server_cpu_s,server_rss_kib\n".to_owned();
+    for interval in &results.intervals {
+        let figure = |of: Option<f64>| of.map_or(String::new(), |value| value.to_string());
+        let cpu_s = figure(interval.server.as_ref().and_then(|server| server.cpu_s));
+        let rss_kib = figure(interval.server.as_ref().and_then(|server| server.rss_kib));
+        for (kind, of_kind) in &interval.operations {
+            let delay = of_kind.delay;
+            csv += &format!(
+                "{:.3},{},{kind},{},{},{:.1},{},{},{},{},{},{cpu_s},{rss_kib}\n",
+                interval.at,
+                interval.connections,
+                of_kind.count,
+                of_kind.errors,
+                delay.mean,
+                delay.p50,
+                delay.p90,
+                delay.p99,
+                delay.p999,
+                delay.max
+            );
+        }
+    }
+    csv
+}
+
+/// What was promised, each as a test: the ledger's four, the generator, and the thresholds.
+fn junit(results: &Results) -> String {
+    let ledger = &results.ledger;
+    let examples = ledger.examples.join("; ");
+    let found = |count: u64| (count > 0).then(|| format!("{count}: {examples}"));
+    let mut tests = vec![
+        ("nothing is lost".to_owned(), found(ledger.lost)),
+        ("nothing is doubled".to_owned(), found(ledger.doubled)),
+        ("nothing is reordered".to_owned(), found(ledger.reordered)),
+        ("nothing is leaked".to_owned(), found(ledger.leaked)),
+    ];
+    let late = format!("its lag was p99 {} µs", results.generator.lag.p99);
+    tests.push(("the generator kept up".to_owned(), (results.verdict == Verdict::Invalid).then_some(late)));
+    for threshold in &results.thresholds {
+        let missed = (!threshold.met).then(|| format!("measured {}", threshold.measured));
+        tests.push((threshold.what.clone(), missed));
+    }
+    let failures = tests.iter().filter(|(_, failure)| failure.is_some()).count();
+    let suite = escaped(&results.run.name);
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"{suite}\" tests=\"{}\" failures=\"{failures}\" time=\"{:.3}\">\n",
+        tests.len(),
+        results.run.seconds
+    );
+    for (name, failure) in tests {
+        xml += &format!("<testcase classname=\"{suite}\" name=\"{}\"", escaped(&name));
+        xml += &match failure {
+            None => "/>\n".to_owned(),
+            Some(why) => format!("><failure message=\"{}\"/></testcase>\n", escaped(&why)),
+        };
+    }
+    xml + "</testsuite>\n</testsuites>\n"
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The run on a page.
+pub(crate) fn summary(results: &Results) -> anyhow::Result<String> {
+    let mut page = String::new();
+    let run = &results.run;
+    let on = run.database.as_deref().map_or(String::new(), |database| format!(" on {database}"));
+    writeln!(page, "\n{}, {:.0} s against {}{on}, seed {}\n", run.name, run.seconds, run.target, run.seed)?;
+    writeln!(
+        page,
+        "{:16} {:>9} {:>8} {:>9} {:>9} {:>9} {:>9}",
+        "", "count", "errors", "p50 ms", "p99 ms", "p99.9", "max"
+    )?;
+    for (kind, of_kind) in &results.operations {
+        let errors: u64 = of_kind.errors.values().sum();
+        let [p50, p99, p999, max] =
+            [of_kind.delay.p50, of_kind.delay.p99, of_kind.delay.p999, of_kind.delay.max]
+                .map(|us| format!("{:.2}", us as f64 / 1000.0));
+        writeln!(page, "{kind:16} {:>9} {errors:>8} {p50:>9} {p99:>9} {p999:>9} {max:>9}", of_kind.count)?;
+    }
+    let errors: BTreeSet<_> = results
+        .operations
+        .iter()
+        .flat_map(|(kind, one)| one.errors.iter().map(move |(why, n)| (kind, why, n)))
+        .collect();
+    for (kind, why, count) in errors {
+        writeln!(page, "error: {kind}: {why} × {count}")?;
+    }
+    let ledger = &results.ledger;
+    writeln!(
+        page,
+        "\nledger: {} acknowledged, {} copies delivered; {} lost, {} doubled, {} reordered, {} leaked",
+        ledger.acknowledged, ledger.delivered, ledger.lost, ledger.doubled, ledger.reordered, ledger.leaked
+    )?;
+    for example in &ledger.examples {
+        writeln!(page, "  {example}")?;
+    }
+    let generator = &results.generator;
+    writeln!(
+        page,
+        "generator: lag p99 {:.2} ms, {:.1} s of processor, {:.0} MiB",
+        generator.lag.p99 as f64 / 1000.0,
+        generator.cpu_s,
+        generator.rss_kib / 1024.0
+    )?;
+    for threshold in &results.thresholds {
+        let met = if threshold.met { "met" } else { "MISSED" };
+        writeln!(page, "threshold: {}: {} ({met})", threshold.what, threshold.measured)?;
+    }
+    let verdict = match results.verdict {
+        Verdict::Passed => "PASSED",
+        Verdict::Invalid => "INVALID: the generator was late itself; its figures say nothing of the server",
+        Verdict::Broken => "BROKEN: something was lost, doubled, reordered or leaked",
+        Verdict::Failed => "FAILED: a threshold was missed",
+    };
+    writeln!(page, "{verdict}")?;
+    Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::{Interval, IntervalOperation, Threshold};
+
+    fn a_run() -> Results {
+        let text = r#"{"schema":1,
+            "run":{"name":"smoke","scenario":"","seed":1,"started_at":0,"seconds":10.0,"target":"ws://127.0.0.1:1","database":null,"server_version":null,"version":"0.1.0"},
+            "host":{"processor":"p","cores":2,"memory_kib":1,"kernel":"k"},
+            "stages":[],"operations":{},"intervals":[],"faults":[],
+            "ledger":{"acknowledged":2,"delivered":1,"lost":1,"doubled":0,"reordered":0,"leaked":0,"examples":["a & b"]},
+            "generator":{"lag":{"mean":0.0,"p50":0,"p90":0,"p99":0,"p999":0,"max":0},"cpu_s":0.0,"rss_kib":0.0},
+            "thresholds":[],"verdict":"broken"}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn each_promise_is_a_test_and_a_broken_one_fails() {
+        let mut results = a_run();
+        results.thresholds =
+            vec![Threshold { what: "set.p99 < 1ms".into(), measured: "2ms".into(), met: false }];
+        let xml = junit(&results);
+        assert!(xml.contains("tests=\"6\" failures=\"2\""), "{xml}");
+        assert!(xml.contains("name=\"nothing is lost\"><failure message=\"1: a &amp; b\"/>"), "{xml}");
+        assert!(xml.contains("name=\"set.p99 &lt; 1ms\"><failure message=\"measured 2ms\"/>"), "{xml}");
+    }
+
+    #[test]
+    fn each_kind_in_each_second_is_a_row_as_wide_as_the_head() {
+        let mut results = a_run();
+        let operations = [("set".to_owned(), IntervalOperation { count: 3, ..Default::default() })].into();
+        results.intervals = vec![Interval { at: 1.0, connections: 4, operations, server: None }];
+        let csv = intervals(&results);
+        let [head, row] = csv.lines().collect::<Vec<_>>()[..] else { panic!("two lines") };
+        assert!(row.starts_with("1.000,4,set,3,0,"), "{row}");
+        assert_eq!(head.split(',').count(), row.split(',').count());
+    }
+
+    #[test]
+    fn the_summary_says_what_is_broken() {
+        let page = summary(&a_run()).unwrap();
+        assert!(page.contains("1 lost, 0 doubled, 0 reordered, 0 leaked\n  a & b\n"), "{page}");
+        assert!(page.contains("BROKEN"), "{page}");
+    }
+}

@@ -1,0 +1,183 @@
+//! One connection of the load: it breaks, and comes back as the protocol asks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use spotter_client::{Closed, Socket};
+use spotter_protocol::{ClientFrame, ClientId, CloseCode, ServerFrame};
+use uuid::Uuid;
+
+use crate::athlete::now;
+use crate::tally::Tally;
+
+/// The first cap of the random wait before connecting again; it doubles.
+const BACKOFF: Duration = Duration::from_millis(500);
+/// The largest such cap.
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// A connection, or the wish for one.
+pub(crate) struct Line {
+    url: Arc<str>,
+    token: String,
+    pub(crate) client: ClientId,
+    tally: Arc<Tally>,
+    socket: Option<Socket>,
+    incarnation: Option<Uuid>,
+    req: u64,
+    cap: Duration,
+    /// When to connect again; none while there is no signal.
+    again_at: Option<Instant>,
+    /// Since when there is no connection.
+    lost_at: Option<Instant>,
+    /// When the server wants it back.
+    go_away: Option<Duration>,
+}
+
+impl Line {
+    pub(crate) fn new(url: Arc<str>, token: String, tally: Arc<Tally>) -> Self {
+        Self {
+            url,
+            token,
+            client: ClientId(Uuid::now_v7()),
+            tally,
+            socket: None,
+            incarnation: None,
+            req: 0,
+            cap: BACKOFF,
+            again_at: Some(Instant::now()),
+            lost_at: None,
+            go_away: None,
+        }
+    }
+
+    pub(crate) const fn is_up(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// A number that no other request of this line has.
+    pub(crate) const fn req(&mut self) -> u64 {
+        self.req += 1;
+        self.req
+    }
+
+    /// Tries to connect. Answers whether the server serves the history that this line knew.
+    ///
+    /// # Errors
+    /// Why there is no connection yet.
+    pub(crate) async fn open(&mut self) -> Result<bool, Closed> {
+        let begun = Instant::now();
+        match Socket::open(&self.url, &self.token, self.client, self.incarnation, now).await {
+            Ok((socket, welcome)) => {
+                self.tally.done("connect", begun);
+                self.tally.connected();
+                self.socket = Some(socket);
+                self.cap = BACKOFF;
+                let known = self.incarnation.replace(welcome.incarnation);
+                Ok(known.is_none_or(|known| known == welcome.incarnation))
+            }
+            Err(closed) => {
+                self.tally.failed("connect", reason(&closed));
+                self.wait();
+                Err(closed)
+            }
+        }
+    }
+
+    /// Since when it was away, once it is back.
+    pub(crate) const fn back(&mut self) -> Option<Instant> {
+        self.lost_at.take()
+    }
+
+    /// Drops the connection without goodbye. It comes back by itself if there is signal.
+    pub(crate) fn cut(&mut self, signal: bool) {
+        let was_up = self.socket.take().is_some();
+        if was_up {
+            self.tally.disconnected();
+        }
+        if !signal {
+            (self.again_at, self.lost_at) = (None, None);
+        } else if was_up {
+            self.lost_at = Some(Instant::now());
+            self.wait();
+        }
+    }
+
+    /// The signal is back.
+    pub(crate) fn signal(&mut self) {
+        self.again_at = Some(Instant::now());
+    }
+
+    /// The connection is no more, for a reason nobody here wished for.
+    pub(crate) fn lose(&mut self, closed: &Closed) {
+        self.tally.failed("connection", reason(closed));
+        self.cut(true);
+    }
+
+    fn wait(&mut self) {
+        let wait = self.go_away.take().unwrap_or_else(|| {
+            let wait = rand::rng().random_range(Duration::ZERO..=self.cap);
+            self.cap = (self.cap * 2).min(BACKOFF_MAX);
+            wait
+        });
+        self.again_at = Some(Instant::now() + wait);
+    }
+
+    /// When to connect; never while there is a connection or no signal.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.again_at.filter(|_| self.socket.is_none())
+    }
+
+    /// The next frame; for ever without a connection. Safe to cancel.
+    ///
+    /// # Errors
+    /// Why the connection is no more.
+    pub(crate) async fn next(&mut self) -> Result<ServerFrame, Closed> {
+        let Some(socket) = &mut self.socket else { return std::future::pending().await };
+        let frame = socket.next().await?;
+        if let ServerFrame::GoAway(go_away) = &frame {
+            self.go_away = Some(Duration::from_millis(go_away.delay_ms.0.into()));
+        }
+        Ok(frame)
+    }
+
+    /// Sends a frame; without a connection it is gone.
+    ///
+    /// # Errors
+    /// Why the connection is no more.
+    pub(crate) async fn send(&mut self, frame: &ClientFrame) -> Result<(), Closed> {
+        match &mut self.socket {
+            Some(socket) => socket.send(frame).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Says goodbye.
+    pub(crate) async fn close(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            self.tally.disconnected();
+            socket.close().await;
+        }
+    }
+}
+
+/// One word for why a connection is no more.
+fn reason(closed: &Closed) -> &'static str {
+    match closed {
+        Closed::ByServer { code, .. } if *code == CloseCode::TooSlow.number() => "too_slow",
+        Closed::ByServer { .. } => "closed_by_server",
+        Closed::Lost(_) => "lost",
+        Closed::Silent => "silent",
+        Closed::Broken(_) => "protocol_broken",
+        Closed::Gap { .. } => "gap",
+        Closed::SignedOut => "signed_out",
+    }
+}
+
+/// Waits for a moment; for ever without one.
+pub(crate) async fn moment(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,328 @@
+//! An athlete's phone: it logs what is due, and sends it until it is answered, whatever becomes of the connection.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use spotter_client::{Answered, Closed, Heard, Outbox};
+use spotter_protocol::{
+    Actual, Add, Address, ClientFrame, Command, CommandId, Complete, EventsFrame, InstanceId, Load, LoadKind,
+    Millis, Name, Note, NoteText, PlannedExercise, PlannedSet, Reply, Reps, Rest, ServerFrame, SessionId,
+    SetType, SnapshotFrame, Start, Target, TilesFrame, Title, Unit, UserId, Version,
+};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::athlete::{movement, now};
+use crate::ledger::{Ledger, Stamp};
+use crate::line::{Line, moment};
+use crate::schedule::{PhoneOrder, ReaderOrder, Task};
+use crate::tally::Tally;
+
+/// Sets of an exercise, planned with one command.
+const SETS: u32 = 10;
+/// Sets of a session; the next one belongs to another.
+const SESSION_SETS: u32 = 100;
+/// Commands of a session; a session that is full of notes and rests ends too.
+const SESSION_COMMANDS: u32 = 250;
+/// How long after the last order a phone goes on trying.
+const DRAINED_WITHIN: Duration = Duration::from_secs(30);
+/// The pause after a temporary refusal that names none.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Orders of a reader, with the moment they were given.
+pub(crate) type ReaderOrders = mpsc::UnboundedSender<(ReaderOrder, Instant)>;
+
+/// Whose phone it is.
+pub(crate) struct Owner {
+    pub(crate) user: UserId,
+    pub(crate) run: u32,
+    pub(crate) gym: u16,
+    /// Of all athletes of the run.
+    pub(crate) athlete: u32,
+    pub(crate) note_bytes: usize,
+    /// Readers that follow each session, by their numbers in the ledger.
+    pub(crate) followers: Vec<(usize, ReaderOrders)>,
+}
+
+/// A phone.
+pub(crate) struct Phone {
+    owner: Owner,
+    line: Line,
+    ledger: Arc<Mutex<Ledger>>,
+    tally: Arc<Tally>,
+    /// The session under way, and those before it that still wait for answers.
+    sessions: Vec<Session>,
+    waiting: HashMap<CommandId, Waiting>,
+    /// Sets so far.
+    number: u32,
+    has_signal: bool,
+    /// When the signal came back with commands waiting.
+    back_at: Option<Instant>,
+    /// No command is sent before: the server asked for a pause.
+    hold_until: Option<Instant>,
+}
+
+struct Session {
+    to: Address,
+    outbox: Outbox,
+    sets: u32,
+    commands: u32,
+}
+
+/// A command without an answer.
+struct Waiting {
+    kind: &'static str,
+    /// When it was due; of one made without signal, when it could first be sent.
+    planned: Option<Instant>,
+    number: Option<u32>,
+}
+
+impl Phone {
+    pub(crate) fn new(owner: Owner, line: Line, ledger: Arc<Mutex<Ledger>>, tally: Arc<Tally>) -> Self {
+        Self {
+            owner,
+            line,
+            ledger,
+            tally,
+            sessions: Vec::new(),
+            waiting: HashMap::new(),
+            number: 0,
+            has_signal: true,
+            back_at: None,
+            hold_until: None,
+        }
+    }
+
+    /// Connects and starts a session; then follows orders until there are no more and all is answered.
+    pub(crate) async fn run(
+        mut self,
+        mut orders: mpsc::UnboundedReceiver<(PhoneOrder, Instant)>,
+        started: mpsc::Sender<()>,
+    ) {
+        let mut started = Some(started);
+        let mut until = None;
+        self.begin(Instant::now());
+        loop {
+            if let Err(closed) = self.send().await {
+                self.lose(&closed);
+            }
+            if self.waiting.is_empty() {
+                if let Some(back_at) = self.back_at.take() {
+                    self.tally.done("sync", back_at);
+                }
+                // Whoever waits for all phones hears that this one is ready.
+                started = None;
+                if until.is_some() {
+                    break;
+                }
+            }
+            let (due, held) = (self.line.due(), self.hold_until);
+            tokio::select! {
+                order = orders.recv(), if until.is_none() => match order {
+                    Some((order, planned)) => self.take(order, planned).await,
+                    None => until = Some(Instant::now() + DRAINED_WITHIN),
+                },
+                frame = self.line.next() => match frame {
+                    Ok(frame) => self.hear(frame),
+                    Err(closed) => self.lose(&closed),
+                },
+                () = moment(due) => self.open().await,
+                () = moment(held) => self.hold_until = None,
+                () = moment(until) => break,
+            }
+        }
+        drop(started);
+        for waiting in self.waiting.values() {
+            self.tally.failed(waiting.kind, "unanswered");
+        }
+        self.line.close().await;
+    }
+
+    async fn open(&mut self) {
+        // A refused attempt is counted where it is made, and made again.
+        if self.line.open().await.is_ok()
+            && let Some(lost_at) = self.line.back()
+        {
+            self.tally.done("resume", lost_at);
+        }
+    }
+
+    fn lose(&mut self, closed: &Closed) {
+        self.line.lose(closed);
+        self.sessions.iter_mut().for_each(|session| session.outbox.resend());
+    }
+
+    async fn take(&mut self, order: PhoneOrder, planned: Instant) {
+        match order {
+            PhoneOrder::Log(task) => {
+                let at_once = self.line.is_up() && self.hold_until.is_none() && self.waiting.is_empty();
+                self.log(task, planned);
+                if at_once && self.send().await.is_ok() {
+                    self.tally.sent(planned);
+                }
+            }
+            PhoneOrder::Cut | PhoneOrder::Signal(false) => {
+                self.has_signal &= order == PhoneOrder::Cut;
+                self.line.cut(self.has_signal);
+                self.sessions.iter_mut().for_each(|session| session.outbox.resend());
+            }
+            PhoneOrder::Signal(true) => {
+                self.has_signal = true;
+                self.line.signal();
+                self.back_at = (!self.waiting.is_empty()).then(Instant::now);
+            }
+        }
+    }
+
+    /// Begins another session, and plans its first exercise.
+    fn begin(&mut self, planned: Instant) {
+        self.sessions.retain(|session| !session.outbox.is_empty());
+        // A set that was planned and left is not planned again elsewhere.
+        self.number = self.number.next_multiple_of(SETS);
+        let to = Address::session(self.owner.user, SessionId(Uuid::now_v7()));
+        let outbox = Outbox::new(self.line.client, to);
+        self.sessions.push(Session { to, outbox, sets: 0, commands: 0 });
+        self.ledger().open(to, self.owner.gym, self.owner.athlete);
+        let title = Some(Title::clipped("Load"));
+        self.push("start", Start { workout: None, title }.into(), planned, None);
+        self.plan(planned);
+    }
+
+    /// Plans the next exercise.
+    fn plan(&mut self, planned: Instant) {
+        // Warm-ups make no records: a set is one event.
+        let target = Target { set_type: SetType::Warmup, ..Target::default() };
+        let sets = (1..=SETS)
+            .map(|set| PlannedSet { set: self.stamp(self.number + set).set(), target: target.clone() });
+        let exercise = PlannedExercise {
+            instance: InstanceId(Uuid::now_v7()),
+            exercise: movement(),
+            name: Name::clipped("Barbell Squat"),
+            load_kind: LoadKind::default(),
+            group: None,
+            sets: sets.collect(),
+        };
+        self.push("plan", Add { exercise, place: None }.into(), planned, None);
+    }
+
+    fn log(&mut self, task: Task, planned: Instant) {
+        let full = |session: &Session| session.sets == SESSION_SETS || session.commands >= SESSION_COMMANDS;
+        if self.sessions.last().is_none_or(full) {
+            self.begin(planned);
+        }
+        match task {
+            Task::Set => self.log_set(planned),
+            Task::Rest => {
+                let rest = Rest { after: None, start: now(), duration_ms: Millis(120_000) };
+                self.push("rest", rest.into(), planned, None);
+            }
+            Task::Note => {
+                let text = "slow on the way up; ".repeat(self.owner.note_bytes / 20 + 1);
+                let text = NoteText::clipped(&text[..self.owner.note_bytes]);
+                self.push("note", Note { set: None, text }.into(), planned, None);
+            }
+        }
+    }
+
+    fn log_set(&mut self, planned: Instant) {
+        let Some(session) = self.sessions.last_mut() else { return };
+        let place = session.sets % SETS;
+        let new_exercise = place == 0 && session.sets > 0;
+        session.sets += 1;
+        if new_exercise {
+            self.plan(planned);
+        }
+        self.number += 1;
+        let load = Load::new(60_000 + place * 2_500, Unit::Kg).ok();
+        let actual = Actual { load, reps: Reps::new(5).ok(), ..Actual::default() };
+        let set = self.stamp(self.number).set();
+        self.push("set", Complete { set, actual, place: None }.into(), planned, Some(self.number));
+    }
+
+    fn stamp(&self, number: u32) -> Stamp {
+        Stamp { run: self.owner.run, gym: self.owner.gym, athlete: self.owner.athlete, number }
+    }
+
+    fn push(&mut self, kind: &'static str, command: Command, planned: Instant, number: Option<u32>) {
+        let has_signal = self.has_signal;
+        let Some(session) = self.sessions.last_mut() else { return };
+        session.commands += 1;
+        let id = session.outbox.push(command, now());
+        let to = session.to;
+        self.ledger().sent(to, number.filter(|_| has_signal).map(|number| (number, planned)));
+        let kind = if has_signal || number.is_none() { kind } else { "late_set" };
+        self.waiting.insert(id, Waiting { kind, planned: has_signal.then_some(planned), number });
+    }
+
+    /// Sends what may be under way.
+    async fn send(&mut self) -> Result<(), Closed> {
+        if !self.line.is_up() || self.hold_until.is_some() {
+            return Ok(());
+        }
+        for session in &mut self.sessions {
+            while let Some(frame) = session.outbox.send(self.line.req()) {
+                self.line.send(&ClientFrame::Command(frame)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, frame: ServerFrame) {
+        match frame {
+            ServerFrame::Reply(reply) => self.hear_reply(&reply),
+            // A phone that follows nothing is told of nothing.
+            ServerFrame::Snapshot(SnapshotFrame { to, .. })
+            | ServerFrame::Events(EventsFrame { to, .. })
+            | ServerFrame::Tiles(TilesFrame { to, .. }) => self.ledger().unasked(to),
+            ServerFrame::Welcome(_)
+            | ServerFrame::Signal(_)
+            | ServerFrame::Revoked(_)
+            | ServerFrame::GoAway(_)
+            | ServerFrame::Pong(_) => {}
+        }
+    }
+
+    fn hear_reply(&mut self, reply: &Reply) {
+        let heard =
+            self.sessions.iter_mut().find_map(|session| Some((session.to, session.outbox.reply(reply)?)));
+        let Some((to, heard)) = heard else { return };
+        match heard {
+            Heard::Answered(Answered { command, outcome }) => {
+                let Some(waiting) = self.waiting.remove(&command) else { return };
+                match outcome {
+                    Ok(version) => self.acknowledged(to, &waiting, version),
+                    Err(fault) => self.tally.failed(waiting.kind, fault.code.as_str()),
+                }
+            }
+            Heard::Again => {
+                let fault = reply.error.as_ref();
+                self.tally.failed("refused_for_now", fault.map_or("none", |fault| fault.code.as_str()));
+                let asked = fault.and_then(|fault| fault.retry_after_ms);
+                let pause = asked.map_or(RETRY, |ms| Duration::from_millis(ms.0.into()));
+                self.hold_until = Some(Instant::now() + pause);
+            }
+        }
+    }
+
+    fn acknowledged(&self, to: Address, waiting: &Waiting, version: Version) {
+        let mut ledger = self.ledger();
+        ledger.acknowledged(to, waiting.number, version);
+        if waiting.kind == "start" {
+            // Who follows a session that is not there is refused; so they are told now.
+            for (reader, orders) in &self.owner.followers {
+                ledger.follow(to, *reader);
+                // One who has hung up is missed when the ledger is settled.
+                let _ = orders.send((ReaderOrder::Follow(to), Instant::now()));
+            }
+        }
+        drop(ledger);
+        if let Some(planned) = waiting.planned.or(self.back_at) {
+            self.tally.done(waiting.kind, planned);
+        }
+    }
+
+    fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

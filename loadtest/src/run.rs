@@ -1,0 +1,324 @@
+//! `spotter-load run`: a scenario against a server, from its people to its verdict.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use spotter_protocol::Address;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::athlete::now;
+use crate::host;
+use crate::idle::ensure_files;
+use crate::leave::{leave, summary};
+use crate::ledger::Ledger;
+use crate::line::Line;
+use crate::pacer::follow;
+use crate::phone::{Owner, Phone, ReaderOrders};
+use crate::postgres::Postgres;
+use crate::reader::Reader;
+use crate::reconcile::{ask_across, reconcile};
+use crate::results::{self, Generator, Results, Verdict};
+use crate::sampler::sample;
+use crate::scenario::Scenario;
+use crate::schedule::{Deed, PhoneOrder, plan};
+use crate::tally::Tally;
+use crate::target::{NoTarget, Running, Target};
+
+/// How long everybody may take to come.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Run a scenario and judge it
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  spotter-load run smoke --self-contained
+  spotter-load run gym-evening --self-contained --postgres postgres://spotter@127.0.0.1:5432
+  spotter-load run evening.toml --target ws://127.0.0.1:8080 --people people.csv --metrics http://127.0.0.1:8081/metrics
+
+Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late,
+98 something was lost, doubled, reordered or leaked, 99 a threshold was missed.")]
+pub(crate) struct Run {
+    /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, or a file
+    scenario: String,
+    /// Start a server for the run, fill it and end it
+    #[arg(long, required_unless_present = "target", conflicts_with = "target")]
+    self_contained: bool,
+    /// The program of that server; by default the one beside this program
+    #[arg(long, value_parser = crate::program, requires = "self_contained")]
+    server: Option<PathBuf>,
+    /// Let that server use this PostgreSQL, as a user who may make databases: postgres://user@host:port
+    #[arg(long, requires = "self_contained")]
+    postgres: Option<String>,
+    /// A server that runs already: ws://host:port
+    #[arg(long, requires = "people")]
+    target: Option<String>,
+    /// Who uses it, a line each: gym,e-mail,password. Gyms are named lt-…; each coach is linked with each athlete
+    #[arg(long, requires = "target")]
+    people: Option<PathBuf>,
+    /// Where that server says how it is: http://host:port/metrics
+    #[arg(long, requires = "target")]
+    metrics: Option<String>,
+    /// Load this host although it is not this machine: it is yours
+    #[arg(long, value_name = "HOST", requires = "target")]
+    i_own: Option<String>,
+    /// Another seed than the scenario's
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where results.json, intervals.csv, junit.xml and delays.hgrm are written; by default load-SCENARIO
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// Why there was no run.
+#[derive(Debug)]
+pub(crate) enum NotRun {
+    /// It was called wrongly: exit code 2.
+    Called(anyhow::Error),
+    /// The target is not there: exit code 3.
+    Unreachable(anyhow::Error),
+    /// It failed: exit code 1.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for NotRun {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Runs a scenario, prints the summary and leaves the files.
+///
+/// # Errors
+/// See [`NotRun`].
+pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
+    let mut scenario = Scenario::find(&run.scenario).map_err(NotRun::Called)?;
+    scenario.seed = run.seed.unwrap_or(scenario.seed);
+    let folder = run.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    ensure_files((scenario.athletes() + scenario.readers()) as usize).map_err(NotRun::Called)?;
+    let target = target(run, &scenario).await?;
+    eprintln!("{}: {}", scenario.name, scenario.about);
+    let driven = drive(&scenario, &target, &folder.join("delays.hgrm")).await;
+    if let Some(server) = target.server {
+        server.end().await?;
+    }
+    let mut results = driven?;
+    results.thresholds =
+        scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
+    results.verdict = verdict(&results, scenario.lag_max_ms);
+    leave(&results, &folder)?;
+    print!("{}", summary(&results)?);
+    println!("\n{}", folder.join("results.json").display());
+    Ok(results.verdict)
+}
+
+async fn target(run: &Run, scenario: &Scenario) -> Result<Target, NotRun> {
+    let (Some(url), Some(people)) = (&run.target, &run.people) else {
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.join("spotter"));
+        let program = run.server.clone().or_else(beside).filter(|program| program.is_file());
+        let program = program
+            .ok_or_else(|| NotRun::Called(anyhow!("no server beside this program: name it with --server")))?;
+        let postgres = run
+            .postgres
+            .as_deref()
+            .map(|url| Postgres { url: url.trim_end_matches('/').to_owned(), postmaster: None });
+        return Ok(Target::start(program, postgres, scenario).await?);
+    };
+    let running = Running { url, allowed: run.i_own.as_deref(), metrics: run.metrics.as_deref(), people };
+    Target::join(&running, scenario).await.map_err(|error| match error {
+        NoTarget::Unreachable(error) => NotRun::Unreachable(error),
+        NoTarget::Refused(error) => NotRun::Called(error),
+    })
+}
+
+/// Lets everybody come, follows the plan, waits until all is answered and seen, and reads what is stored.
+async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> anyhow::Result<Results> {
+    let run = rand::random::<u32>();
+    let tally = Arc::new(Tally::default());
+    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let (end, ended) = watch::channel(false);
+    let (ready, mut all_ready) = mpsc::channel::<()>(1);
+    let people = People { scenario, target, tally: &tally, ledger: &ledger, run };
+    let mut readers = JoinSet::new();
+    let reader_orders = people.seat(&mut readers, &ended, &ready);
+    let mut phones = JoinSet::new();
+    let phone_orders = people.train(&mut phones, &reader_orders, &ready);
+    drop(ready);
+    let came = tokio::time::timeout(READY_WITHIN, all_ready.recv()).await;
+    came.map_err(|_| anyhow!("not everybody came within {READY_WITHIN:?}"))?;
+    // What it took to come is not part of the run.
+    tally.second();
+
+    let (started_at, begun) = (now(), Instant::now());
+    let (stop, stopped) = watch::channel(false);
+    let following = follow(plan(scenario), scenario.length(), move |deed, planned| {
+        // One who has hung up failed; the ledger says so.
+        let _ = match deed {
+            Deed::Phone(phone, order) => phone_orders[phone].send((order, planned)).is_ok(),
+            Deed::Reader(reader, order) => reader_orders[reader].1.send((order, planned)).is_ok(),
+        };
+    });
+    let until = async {
+        let followed = following.await;
+        while phones.join_next().await.is_some() {}
+        // Receivers that are gone were told enough.
+        let _ = end.send(true);
+        while readers.join_next().await.is_some() {}
+        let _ = stop.send(true);
+        followed
+    };
+    let sampling =
+        sample(Arc::clone(&tally), target.server.as_ref(), target.metrics.as_deref(), log, begun, stopped);
+    let (followed, intervals) = tokio::join!(until, sampling);
+    followed?;
+    let (intervals, seconds) = (intervals?, begun.elapsed().as_secs_f64());
+    reconcile(target, &ledger, run).await;
+    ask_across(target, &ledger, run).await?;
+    let ledger = std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner)).settle();
+    let version = intervals.iter().rev().find_map(|interval| host::server_version(interval.server.as_ref()?));
+    Ok(Results {
+        schema: results::SCHEMA,
+        run: results::Run {
+            name: scenario.name.clone(),
+            scenario: scenario.text.clone(),
+            seed: scenario.seed,
+            started_at: started_at.0,
+            seconds,
+            target: target.name.clone(),
+            database: target.database.map(str::to_owned),
+            server_version: version,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        host: host::host(),
+        stages: stages(scenario),
+        operations: tally.operations()?,
+        intervals,
+        faults: Vec::new(),
+        ledger,
+        generator: Generator { lag: tally.lag(), cpu_s: host::own_cpu_s(), rss_kib: host::own_rss_kib() },
+        thresholds: Vec::new(),
+        verdict: Verdict::Passed,
+    })
+}
+
+/// Everybody of the run.
+struct People<'a> {
+    scenario: &'a Scenario,
+    target: &'a Target,
+    tally: &'a Arc<Tally>,
+    ledger: &'a Arc<Mutex<Ledger>>,
+    run: u32,
+}
+
+impl People<'_> {
+    fn line(&self, token: &str) -> Line {
+        Line::new(Arc::from(self.target.socket.as_str()), token.to_owned(), Arc::clone(self.tally))
+    }
+
+    /// Starts the readers: second devices of all athletes, then coaches. Answers each one's number in the ledger.
+    fn seat(
+        &self,
+        readers: &mut JoinSet<()>,
+        ended: &watch::Receiver<bool>,
+        ready: &mpsc::Sender<()>,
+    ) -> Vec<(usize, ReaderOrders)> {
+        let mut seats = Vec::new();
+        let mut book = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        for (gym, people) in self.target.gyms.iter().enumerate() {
+            for person in people.athletes.iter().chain(&people.coaches) {
+                book.person(person.user, gym as u16);
+            }
+        }
+        let gyms = || self.target.gyms.iter().zip(0_u16..);
+        let devices = gyms().flat_map(|(gym, number)| {
+            gym.athletes.iter().map(move |person| (number, person, None::<Address>))
+        });
+        let devices = devices.filter(|_| self.scenario.gym.second_devices);
+        let coaches = gyms().flat_map(|(gym, number)| {
+            gym.coaches.iter().map(move |person| (number, person, Some(Address::room(person.user))))
+        });
+        for (gym, person, room) in devices.chain(coaches) {
+            let (orders, told) = mpsc::unbounded_channel();
+            let reader = Reader {
+                number: book.reader(gym, room.is_some()),
+                run: self.run,
+                line: self.line(&person.token),
+                ledger: Arc::clone(self.ledger),
+                tally: Arc::clone(self.tally),
+                followed: room.into_iter().map(|room| (room, None)).collect::<BTreeMap<_, _>>(),
+            };
+            seats.push((reader.number, orders));
+            readers.spawn(reader.run(told, ended.clone(), ready.clone()));
+        }
+        seats
+    }
+
+    /// Starts the phones of all athletes.
+    fn train(
+        &self,
+        phones: &mut JoinSet<()>,
+        readers: &[(usize, ReaderOrders)],
+        ready: &mpsc::Sender<()>,
+    ) -> Vec<mpsc::UnboundedSender<(PhoneOrder, Instant)>> {
+        let people = self.scenario.gym;
+        let (athletes, coaches) = (people.athletes as usize, people.coaches as usize);
+        let devices = if people.second_devices { self.scenario.athletes() as usize } else { 0 };
+        let mut all = Vec::new();
+        for (gym, gym_people) in self.target.gyms.iter().enumerate() {
+            for (place, person) in gym_people.athletes.iter().enumerate() {
+                let athlete = gym * athletes + place;
+                let device = (devices > 0).then(|| readers[athlete].clone());
+                let watching = if place < people.coach_follows as usize { coaches } else { 0 };
+                let first_coach = devices + gym * coaches;
+                let watching = &readers[first_coach..first_coach + watching];
+                let owner = Owner {
+                    user: person.user,
+                    run: self.run,
+                    gym: gym as u16,
+                    athlete: athlete as u32,
+                    note_bytes: self.scenario.mix.note_bytes,
+                    followers: device.into_iter().chain(watching.iter().cloned()).collect(),
+                };
+                let (orders, told) = mpsc::unbounded_channel();
+                let phone = Phone::new(
+                    owner,
+                    self.line(&person.token),
+                    Arc::clone(self.ledger),
+                    Arc::clone(self.tally),
+                );
+                phones.spawn(phone.run(told, ready.clone()));
+                all.push(orders);
+            }
+        }
+        all
+    }
+}
+
+fn stages(scenario: &Scenario) -> Vec<results::Stage> {
+    let mut from = 0.0;
+    let stage = |stage: &crate::scenario::Stage| {
+        let to = from + f64::from(stage.seconds);
+        let stage = results::Stage { name: stage.name.clone(), from, to };
+        from = to;
+        stage
+    };
+    scenario.stages.iter().map(stage).collect()
+}
+
+/// What is broken stays broken however late the generator was; a late generator says nothing about delays.
+fn verdict(results: &Results, lag_max_ms: u32) -> Verdict {
+    let ledger = &results.ledger;
+    if ledger.lost + ledger.doubled + ledger.reordered + ledger.leaked > 0 {
+        Verdict::Broken
+    } else if results.generator.lag.p99 > u64::from(lag_max_ms) * 1_000 {
+        Verdict::Invalid
+    } else if results.thresholds.iter().any(|threshold| !threshold.met) {
+        Verdict::Failed
+    } else {
+        Verdict::Passed
+    }
+}

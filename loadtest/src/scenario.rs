@@ -1,0 +1,269 @@
+//! What a run does: people, and stages one after another. A TOML file, or a scenario that comes with the harness.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use serde::Deserialize;
+
+use crate::threshold::Threshold;
+
+/// Those that come with the harness, by name.
+const PRESETS: &[(&str, &str)] = &[
+    ("smoke", include_str!("../scenarios/smoke.toml")),
+    ("gym-evening", include_str!("../scenarios/gym-evening.toml")),
+    ("coach-wall-fanout", include_str!("../scenarios/coach-wall-fanout.toml")),
+    ("reconnect-storm", include_str!("../scenarios/reconnect-storm.toml")),
+    ("slow-readers", include_str!("../scenarios/slow-readers.toml")),
+    ("offline-sync-burst", include_str!("../scenarios/offline-sync-burst.toml")),
+    ("idle", include_str!("../scenarios/idle.toml")),
+];
+
+/// The longest run, in seconds.
+const SECONDS_MAX: u32 = 3_600;
+/// The most operations a second.
+const RATE_MAX: f64 = 20_000.0;
+/// The most operations of a run: its plan is in memory.
+const OPERATIONS_MAX: f64 = 5_000_000.0;
+/// The most athletes of a gym.
+const ATHLETES_MAX: u32 = 5_000;
+/// The most gyms.
+const GYMS_MAX: u16 = 16;
+/// The most sessions one coach follows: a server lets a connection follow 512 entities, and sessions are replaced.
+const FOLLOWED_MAX: u32 = 200;
+
+/// A scenario.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    /// What it is for, in a sentence.
+    pub(crate) about: String,
+    /// The same seed makes the same plan.
+    #[serde(default = "one")]
+    pub(crate) seed: u64,
+    /// At least two: nothing may pass from one to another.
+    pub(crate) gyms: u16,
+    /// The people of each gym.
+    pub(crate) gym: People,
+    #[serde(default)]
+    pub(crate) mix: Mix,
+    pub(crate) stages: Vec<Stage>,
+    /// How late the generator itself may be, as a 99th percentile: above it, delays say nothing about the server.
+    #[serde(default = "ten")]
+    pub(crate) lag_max_ms: u32,
+    #[serde(default)]
+    pub(crate) thresholds: Vec<Threshold>,
+    /// As it was read.
+    #[serde(skip)]
+    pub(crate) text: String,
+}
+
+/// Who is in a gym.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct People {
+    pub(crate) athletes: u32,
+    /// Each follows the room of all athletes.
+    pub(crate) coaches: u32,
+    /// Sessions that each coach follows besides: of the first athletes.
+    #[serde(default)]
+    pub(crate) coach_follows: u32,
+    /// Whether a second device of each athlete follows what the first one logs.
+    #[serde(default = "yes")]
+    pub(crate) second_devices: bool,
+}
+
+/// What athletes send, by weight.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Mix {
+    pub(crate) set: u32,
+    pub(crate) rest: u32,
+    pub(crate) note: u32,
+    /// Length of a note.
+    pub(crate) note_bytes: usize,
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self { set: 1, rest: 0, note: 0, note_bytes: 80 }
+    }
+}
+
+/// A part of the run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stage {
+    pub(crate) name: String,
+    pub(crate) seconds: u32,
+    /// Operations that arrive, of all athletes together.
+    #[serde(default)]
+    pub(crate) per_second: Rate,
+    /// Connections that are cut without goodbye and come back.
+    #[serde(default)]
+    pub(crate) cuts_per_second: f64,
+    /// The share of all connections that is cut when the stage begins, at once.
+    #[serde(default)]
+    pub(crate) cut: f64,
+    /// The share of athletes that have no signal during the stage, and go on logging.
+    #[serde(default)]
+    pub(crate) without_signal: f64,
+    /// The share of readers that read slowly during the stage.
+    #[serde(default)]
+    pub(crate) slow: f64,
+    /// How long a slow reader waits after each frame, in milliseconds.
+    #[serde(default = "half_a_second")]
+    pub(crate) slow_ms: u32,
+}
+
+/// A rate that holds, or one that changes evenly.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Rate {
+    Steady(f64),
+    Changing { from: f64, to: f64 },
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self::Steady(0.0)
+    }
+}
+
+impl Rate {
+    /// The rate after `share` of the stage.
+    pub(crate) fn after(self, share: f64) -> f64 {
+        match self {
+            Self::Steady(rate) => rate,
+            Self::Changing { from, to } => from + (to - from) * share,
+        }
+    }
+
+    pub(crate) const fn most(self) -> f64 {
+        match self {
+            Self::Steady(rate) => rate,
+            Self::Changing { from, to } => from.max(to),
+        }
+    }
+}
+
+const fn one() -> u64 {
+    1
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn ten() -> u32 {
+    10
+}
+
+const fn half_a_second() -> u32 {
+    500
+}
+
+impl Scenario {
+    /// The one that comes with the harness under that name, or the one in that file.
+    ///
+    /// # Errors
+    /// When there is neither, or when it asks for what no run does.
+    pub(crate) fn find(name: &str) -> anyhow::Result<Self> {
+        let preset = PRESETS.iter().find(|(preset, _)| *preset == name);
+        let text = match preset {
+            Some((_, text)) => (*text).to_owned(),
+            None => std::fs::read_to_string(name).with_context(|| {
+                let names: Vec<_> = PRESETS.iter().map(|(name, _)| *name).collect();
+                format!("{name} is neither a file nor one of {}", names.join(", "))
+            })?,
+        };
+        Self::read(text).with_context(|| format!("in scenario {name}"))
+    }
+
+    fn read(text: String) -> anyhow::Result<Self> {
+        let mut scenario: Self = toml::from_str(&text)?;
+        scenario.check()?;
+        scenario.text = text;
+        Ok(scenario)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let People { athletes, coach_follows, .. } = self.gym;
+        ensure!((2..=GYMS_MAX).contains(&self.gyms), "gyms: 2 to {GYMS_MAX}");
+        ensure!((1..=ATHLETES_MAX).contains(&athletes), "gym.athletes: 1 to {ATHLETES_MAX}");
+        ensure!(self.gym.coaches <= athletes, "gym.coaches: at most as many as athletes");
+        ensure!(
+            coach_follows <= athletes.min(FOLLOWED_MAX),
+            "gym.coach_follows: at most {FOLLOWED_MAX}, and athletes"
+        );
+        ensure!(self.mix.set > 0, "mix.set: more than 0");
+        ensure!((1..=1_000).contains(&self.mix.note_bytes), "mix.note_bytes: 1 to 1000");
+        ensure!(!self.stages.is_empty(), "stages: at least one");
+        let seconds = self.stages.iter().fold(0_u32, |sum, stage| sum.saturating_add(stage.seconds));
+        ensure!((1..=SECONDS_MAX).contains(&seconds), "stages: 1 to {SECONDS_MAX} seconds together");
+        let operations = self.stages.iter().map(|stage| stage.per_second.most() * f64::from(stage.seconds));
+        ensure!(
+            operations.sum::<f64>() <= OPERATIONS_MAX,
+            "stages: at most {OPERATIONS_MAX} operations together"
+        );
+        for stage in &self.stages {
+            let name = &stage.name;
+            ensure!(stage.seconds > 0, "stage {name}: seconds: more than 0");
+            let rates = [stage.per_second.after(0.0), stage.per_second.after(1.0), stage.cuts_per_second];
+            ensure!(
+                rates.iter().all(|rate| (0.0..=RATE_MAX).contains(rate)),
+                "stage {name}: rates: 0 to {RATE_MAX}"
+            );
+            let shares = [stage.cut, stage.without_signal, stage.slow];
+            ensure!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "stage {name}: shares: 0 to 1");
+            ensure!((1..=10_000).contains(&stage.slow_ms), "stage {name}: slow_ms: 1 to 10000");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn length(&self) -> Duration {
+        Duration::from_secs(self.stages.iter().map(|stage| u64::from(stage.seconds)).sum())
+    }
+
+    /// Athletes of all gyms.
+    pub(crate) fn athletes(&self) -> u32 {
+        self.gym.athletes * u32::from(self.gyms)
+    }
+
+    /// Connections that read what others write: second devices of all athletes, then coaches.
+    pub(crate) fn readers(&self) -> u32 {
+        let devices = if self.gym.second_devices { self.gym.athletes } else { 0 };
+        (devices + self.gym.coaches) * u32::from(self.gyms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_that_comes_along_can_be_read_and_bears_its_name() {
+        for (name, _) in PRESETS {
+            assert_eq!(&Scenario::find(name).unwrap().name, name);
+        }
+    }
+
+    #[test]
+    fn a_scenario_of_one_gym_cannot_show_a_leak_and_is_refused() {
+        let (_, smoke) = PRESETS[0];
+        let error = Scenario::read(smoke.replace("gyms = 2", "gyms = 1")).unwrap_err();
+        assert_eq!(error.to_string(), "gyms: 2 to 16");
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused() {
+        let (_, smoke) = PRESETS[0];
+        assert!(Scenario::read(smoke.replace("gyms = 2", "gyms = 2\nsede = 7")).is_err());
+    }
+
+    #[test]
+    fn a_rate_changes_evenly() {
+        let rate = Rate::Changing { from: 10.0, to: 30.0 };
+        assert!((rate.after(0.5) - 20.0).abs() < 1e-9);
+    }
+}
