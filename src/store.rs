@@ -175,7 +175,7 @@ impl Store {
     /// When the file does not answer.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
         match &self.kept {
-            Kept::File(file) => file.checkpoint().await.map_err(unavailable),
+            Kept::File(file) => file.checkpoint().await.map_err(failed),
             Kept::Server { .. } => Ok(()),
         }
     }
@@ -209,9 +209,10 @@ impl Store {
     }
 }
 
-/// What the store says when the database does not answer.
-fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
-    StoreError::Unavailable(error.into())
+/// What the store says when the database does not answer, or answers with what this build cannot read.
+fn failed(error: sqlx::Error) -> StoreError {
+    let is_unreadable = matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_));
+    if is_unreadable { StoreError::Unreadable(error.into()) } else { StoreError::Unavailable(error.into()) }
 }
 
 #[async_trait]
@@ -222,9 +223,9 @@ impl Journal for Store {
 
     async fn commit(&self, node: Uuid, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
         match &self.kept {
-            Kept::File(file) => file.commit(node, batch).await.map_err(unavailable),
+            Kept::File(file) => file.commit(node, batch).await.map_err(failed),
             Kept::Server { connections, tenure: Some(tenure) } => {
-                connections.commit(tenure, node, batch).await.map_err(unavailable)
+                connections.commit(tenure, node, batch).await.map_err(failed)
             }
             Kept::Server { tenure: None, .. } => Ok(vec![Outcome::Fenced; batch.len()]),
         }
@@ -232,9 +233,9 @@ impl Journal for Store {
 
     async fn save(&self, node: Uuid, snapshots: &[SnapshotWrite]) -> Result<(), StoreError> {
         match &self.kept {
-            Kept::File(file) => file.save(node, snapshots).await.map_err(unavailable),
+            Kept::File(file) => file.save(node, snapshots).await.map_err(failed),
             Kept::Server { connections, tenure: Some(tenure) } => {
-                connections.save(tenure, node, snapshots).await.map_err(unavailable)
+                connections.save(tenure, node, snapshots).await.map_err(failed)
             }
             Kept::Server { tenure: None, .. } => Ok(()),
         }
@@ -245,7 +246,7 @@ impl Journal for Store {
         gym: GymId,
         addresses: &[Address],
     ) -> Result<Vec<(Address, Stored)>, StoreError> {
-        read::load_all(&self.reads, gym, addresses).await.map_err(unavailable)
+        read::load_all(&self.reads, gym, addresses).await.map_err(failed)
     }
 
     async fn events(
@@ -255,11 +256,11 @@ impl Journal for Store {
         since: Version,
         limit: u32,
     ) -> Result<Option<Vec<EventRow>>, StoreError> {
-        read::events(&self.reads, gym, address, since, limit).await.map_err(unavailable)
+        read::events(&self.reads, gym, address, since, limit).await.map_err(failed)
     }
 
     async fn running(&self, gym: GymId, owners: &[UserId]) -> Result<Vec<(Address, Version)>, StoreError> {
-        read::running(&self.reads, gym, owners).await.map_err(unavailable)
+        read::running(&self.reads, gym, owners).await.map_err(failed)
     }
 
     async fn letters(
@@ -268,15 +269,15 @@ impl Journal for Store {
         recipient: UserId,
         limit: u32,
     ) -> Result<Vec<(LetterId, LetterRow)>, StoreError> {
-        letters::to(&self.reads, gym, recipient, limit).await.map_err(unavailable)
+        letters::to(&self.reads, gym, recipient, limit).await.map_err(failed)
     }
 
     async fn recipients(&self, after: UserId, limit: u32) -> Result<Vec<(GymId, UserId)>, StoreError> {
-        letters::recipients(&self.reads, after, limit).await.map_err(unavailable)
+        letters::recipients(&self.reads, after, limit).await.map_err(failed)
     }
 
     async fn reminders(&self, until: Timestamp, limit: u32) -> Result<Vec<Reminder>, StoreError> {
-        letters::reminders(&self.reads, until, limit).await.map_err(unavailable)
+        letters::reminders(&self.reads, until, limit).await.map_err(failed)
     }
 
     async fn begun_before(
@@ -285,7 +286,7 @@ impl Journal for Store {
         after: StreamId,
         limit: u32,
     ) -> Result<Vec<Resident>, StoreError> {
-        read::begun_before(&self.reads, boundary, after, limit).await.map_err(unavailable)
+        read::begun_before(&self.reads, boundary, after, limit).await.map_err(failed)
     }
 
     async fn version_of(
@@ -294,6 +295,6 @@ impl Journal for Store {
         address: Address,
         command: CommandId,
     ) -> Result<Option<Version>, StoreError> {
-        read::version_of(&self.reads, gym, address, command).await.map_err(unavailable)
+        read::version_of(&self.reads, gym, address, command).await.map_err(failed)
     }
 }

@@ -214,6 +214,33 @@ async fn the_journal_has_a_part_for_this_month_and_the_next() {
     connection.close().await.unwrap();
 }
 
+/// While nobody has counted the rows of a table PostgreSQL plans for few, and a connection keeps its plan.
+#[tokio::test]
+async fn entities_are_looked_up_by_key_before_anybody_has_counted_them() {
+    const ENTITIES: u128 = 600;
+    const TOGETHER: u128 = 64;
+    let url = Postgres::shared().new_database().await;
+    let (store, claim) = Store::open_serving(&store::server(&url), "here").await.unwrap();
+    let mut connection = connect(&url).await;
+    connection.execute("ALTER TABLE entities SET (autovacuum_enabled = off)").await.unwrap();
+    let appends: Vec<Append> = (0..ENTITIES).map(|n| an_append(&claim, n, 1)).collect();
+    store.commit(claim.node, &appends).await.unwrap();
+
+    let wanted: Vec<Address> = (ENTITIES - TOGETHER..ENTITIES).map(address).collect();
+    assert_eq!(store.load_all(GYM, &wanted).await.unwrap().len(), wanted.len());
+
+    // What a connection has counted is known once it is closed.
+    store.close().await;
+    let counted = "SELECT sum(idx_scan)::bigint, sum(idx_tup_read)::bigint FROM pg_stat_user_indexes
+         WHERE relname = 'entities'";
+    let (mut looks, mut read) = (0, 0);
+    while looks == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        (looks, read) = sqlx::query_as::<_, (i64, i64)>(counted).fetch_one(&mut connection).await.unwrap();
+    }
+    assert!(read <= 2 * wanted.len() as i64, "{read} rows were read to find {}", wanted.len());
+}
+
 fn address(of: u128) -> Address {
     Address::session(UserId(Uuid::from_u128(of)), SessionId(Uuid::from_u128(of)))
 }

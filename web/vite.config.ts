@@ -12,5 +12,10 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: { proxy: { '/api': server, '/v1': { target: server, ws: true } } },
-  test: { include: ['sdk/**/*.test.ts', 'src/**/*.test.ts'], environment: 'node' },
+  test: {
+    include: ['sdk/**/*.test.ts', 'src/**/*.test.ts'],
+    environment: 'node',
+    // Against tests that hang: a busy machine may be slow.
+    testTimeout: 60_000,
+  },
 });

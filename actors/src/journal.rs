@@ -226,6 +226,9 @@ pub enum StoreError {
     /// It is away or refuses work just now.
     #[error("the store is not available: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A stored row has not the form in which rows are written.
+    #[error("a stored row cannot be read: {0}")]
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What is stored cannot be read by this build.
     #[error(transparent)]
     Damaged(#[from] JournalError),

@@ -62,22 +62,31 @@ async fn run(journal: Arc<dyn Journal>, queue: Arc<Mutex<mpsc::Receiver<Wanted>>
     }
 }
 
+/// Reads entities of a gym. One that cannot be read keeps nobody else from waking: those it was to be read with are read
+/// in halves until it stands alone.
 async fn answer(journal: &dyn Journal, gym: GymId, wanted: Vec<Wanted>) {
     metrics::histogram!("spotter_entity_batch_loads").record(wanted.len() as f64);
-    let addresses: Vec<Address> = wanted.iter().map(|one| one.address).collect();
-    match journal.load_all(gym, &addresses).await {
-        Ok(found) => {
-            // In the order asked for, without those that are not there.
-            let mut found = found.into_iter().peekable();
-            for one in wanted {
-                let stored = found.next_if(|(address, _)| *address == one.address);
-                let _ = one.found.send(Ok(stored.map(|(_, stored)| stored)));
+    let mut waiting = vec![wanted];
+    while let Some(mut part) = waiting.pop() {
+        let addresses: Vec<Address> = part.iter().map(|one| one.address).collect();
+        match journal.load_all(gym, &addresses).await {
+            Ok(found) => {
+                // In the order asked for, without those that are not there.
+                let mut found = found.into_iter().peekable();
+                for one in part {
+                    let stored = found.next_if(|(address, _)| *address == one.address);
+                    let _ = one.found.send(Ok(stored.map(|(_, stored)| stored)));
+                }
             }
-        }
-        Err(error) => {
-            let why = error.to_string();
-            for one in wanted {
-                let _ = one.found.send(Err(StoreError::Unavailable(why.clone().into())));
+            Err(StoreError::Unreadable(_)) if part.len() > 1 => {
+                let second = part.split_off(part.len() / 2);
+                waiting.extend([second, part]);
+            }
+            Err(error) => {
+                let why = error.to_string();
+                for one in part {
+                    let _ = one.found.send(Err(StoreError::Unavailable(why.clone().into())));
+                }
             }
         }
     }

@@ -57,6 +57,8 @@ struct Tables {
     reminders: BTreeMap<Address, (GymId, Timestamp)>,
     dead_letters: BTreeMap<DeadLetterId, DeadLetter>,
     faults: VecDeque<CommitFault>,
+    /// Entities that cannot be read.
+    spoiled: BTreeSet<Address>,
     refused: BTreeSet<CommandId>,
     witness: Option<Arc<dyn Witness>>,
     workouts: Vec<(GymId, Workout)>,
@@ -288,6 +290,9 @@ impl Journal for SimulatedJournal {
         addresses: &[Address],
     ) -> Result<Vec<(Address, Stored)>, StoreError> {
         let stored = self.stored();
+        if let Some(spoiled) = addresses.iter().find(|address| stored.spoiled.contains(address)) {
+            return Err(StoreError::Unreadable(format!("{spoiled} was spoiled on demand").into()));
+        }
         Ok(addresses.iter().filter_map(|address| Some((*address, stored.load(gym, *address)?))).collect())
     }
 

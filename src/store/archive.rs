@@ -5,7 +5,7 @@ use serde::Serialize;
 use spotter_actors::{Claim, StoreError};
 use spotter_protocol::StreamId;
 
-use super::{Kept, Month, Store, unavailable};
+use super::{Kept, Month, Store, failed};
 use crate::db::{Row, query};
 use crate::digest::hex;
 
@@ -90,13 +90,13 @@ impl Store {
             Kept::Server { connections, .. } => connections.months_before(boundary).await,
         };
         let mut old = Vec::new();
-        for month in months.map_err(unavailable)? {
+        for month in months.map_err(failed)? {
             let residents =
                 query("SELECT count(*) AS residents FROM entities WHERE stream >= $1 AND stream < $2");
             let streams = month.streams();
             let residents = residents.bind(streams.start.0).bind(streams.end.0);
-            let row = residents.fetch_one(&self.db.reader).await.map_err(unavailable)?;
-            let residents = row.get::<i64>("residents").map_err(unavailable)?.unsigned_abs();
+            let row = residents.fetch_one(&self.db.reader).await.map_err(failed)?;
+            let residents = row.get::<i64>("residents").map_err(failed)?.unsigned_abs();
             old.push(OldMonth { month, residents });
         }
         Ok(old)
@@ -121,8 +121,8 @@ impl Store {
              FROM journal WHERE stream >= $1 AND stream < $3 AND (stream, version) > ($1, $2) ORDER BY stream, version LIMIT $4",
         );
         let rows = rows.bind(stream.0).bind(version).bind(streams.end.0).bind(limit);
-        let rows = rows.fetch_all(&self.db.reader).await.map_err(unavailable)?;
-        rows.iter().map(KeptRow::read).collect::<sqlx::Result<_>>().map_err(unavailable)
+        let rows = rows.fetch_all(&self.db.reader).await.map_err(failed)?;
+        rows.iter().map(KeptRow::read).collect::<sqlx::Result<_>>().map_err(failed)
     }
 
     /// Takes a month away in which no entity is, or a part of it, as the holder of `claim`: of all shards, since
@@ -132,9 +132,9 @@ impl Store {
     /// When the store does not answer: whether something was taken away is unknown.
     pub async fn take_away(&self, claim: &Claim, month: Month) -> Result<TakenAway, StoreError> {
         match &self.kept {
-            Kept::File(file) => file.take_away(claim, month).await.map_err(unavailable),
+            Kept::File(file) => file.take_away(claim, month).await.map_err(failed),
             Kept::Server { connections, tenure: Some(tenure) } => {
-                connections.take_away(tenure, claim, month).await.map_err(unavailable)
+                connections.take_away(tenure, claim, month).await.map_err(failed)
             }
             Kept::Server { tenure: None, .. } => Ok(TakenAway::Fenced),
         }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use spotter_actors::{DEAD_LETTERS_MAX, DeadLetter, DeadLetterId, DeadLetters, StoreError};
 use spotter_protocol::{CommandId, GymId, Timestamp, UserId};
 
-use super::{Store, unavailable};
+use super::{Store, failed};
 use crate::db::{Row, parsed, query};
 
 macro_rules! select_letters {
@@ -43,25 +43,25 @@ impl DeadLetters for Store {
         .bind(DEAD_LETTERS_MAX)
         .execute(&self.db.writer)
         .await;
-        kept.map(|kept| kept == 1).map_err(unavailable)
+        kept.map(|kept| kept == 1).map_err(failed)
     }
 
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>, StoreError> {
         let every = query(select_letters!("ORDER BY given_up_at DESC, id"));
         let rows = every.fetch_all(&self.db.reader).await;
         let letters: sqlx::Result<_> = rows.and_then(|rows| rows.iter().map(letter).collect());
-        letters.map_err(unavailable)
+        letters.map_err(failed)
     }
 
     async fn dead_letter(&self, id: DeadLetterId) -> Result<Option<DeadLetter>, StoreError> {
         let one = query(select_letters!("WHERE id = $1")).bind(id.0);
         let row = one.fetch_optional(&self.db.reader).await;
-        row.and_then(|row| row.as_ref().map(letter).transpose()).map_err(unavailable)
+        row.and_then(|row| row.as_ref().map(letter).transpose()).map_err(failed)
     }
 
     async fn discard(&self, id: DeadLetterId) -> Result<bool, StoreError> {
         let deleted = query("DELETE FROM dead_letters WHERE id = $1").bind(id.0);
-        Ok(deleted.execute(&self.db.writer).await.map_err(unavailable)? == 1)
+        Ok(deleted.execute(&self.db.writer).await.map_err(failed)? == 1)
     }
 }
 

@@ -9,7 +9,7 @@ use spotter_protocol::{
 };
 use spotter_rules::{Brief, Needs};
 
-use super::{Store, unavailable};
+use super::{Store, failed};
 use crate::db::{Pool, json_list, parsed, query, query_each};
 
 /// Athletes on one roster, as many as a list on the wire holds with room to spare; of more, those who joined the
@@ -34,7 +34,7 @@ impl Library for Store {
         exercises.sort_unstable();
         exercises.dedup();
         let before = needs.before.unwrap_or(at);
-        let bests = bests(&self.reads, gym, address, &exercises, before).await.map_err(unavailable)?;
+        let bests = bests(&self.reads, gym, address, &exercises, before).await.map_err(failed)?;
         let roster = if needs.roster { self.roster(gym, address.owner).await? } else { Vec::new() };
         Ok(Brief { workout, bests, roster })
     }
@@ -45,17 +45,17 @@ impl Library for Store {
         } else {
             linked_athletes(&self.reads, gym, owner).await
         };
-        roster.map_err(unavailable)
+        roster.map_err(failed)
     }
 }
 
 async fn workout(reader: &Pool, gym: GymId, wanted: WorkoutRef) -> Result<Option<Workout>, StoreError> {
     let body = query("SELECT body FROM workouts WHERE gym = $1 AND id = $2 AND revision = $3");
     let body = body.bind(gym.0).bind(wanted.id.0).bind(wanted.revision);
-    let body = body.fetch_optional(reader).await.map_err(unavailable)?;
+    let body = body.fetch_optional(reader).await.map_err(failed)?;
     let Some(row) = body else { return Ok(None) };
-    let body: String = row.get("body").map_err(unavailable)?;
-    serde_json::from_str(&body).map(Some).map_err(unavailable)
+    let body: String = row.get("body").map_err(failed)?;
+    serde_json::from_str(&body).map(Some).map_err(|error| StoreError::Unreadable(error.into()))
 }
 
 /// The owner's bests in `exercises` over the sets of other sessions performed before `before`, in the order

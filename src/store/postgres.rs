@@ -49,7 +49,8 @@ const LIMITS: [(&str, &str); 4] = [
     ("tcp_user_timeout", "5s"),
 ];
 /// Entities are only ever looked up by key; with statistics that are still those of an empty table the server would
-/// read all of a large one.
+/// read all of a large one. What is given has to be the outer side as well, so what is looked up stands in a subquery
+/// that is joined laterally, with `OFFSET 0`, where it matters: such a subquery is looked into for each row given.
 const BY_KEY: [(&str, &str); 5] = [
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),

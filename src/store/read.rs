@@ -40,11 +40,12 @@ pub(super) async fn load_all(
         "SELECT wanted.place - 1 AS place, entities.stream, entities.first_version,
              snapshots.version, snapshots.schema, snapshots.body, reminders.at
          FROM json_array_elements($1::json) WITH ORDINALITY AS wanted (value, place)
-         JOIN entities ON entities.owner = (wanted.value ->> 0)::uuid AND entities.kind = wanted.value ->> 1
-             AND entities.id = (wanted.value ->> 2)::uuid AND entities.gym = $2
+         CROSS JOIN LATERAL (SELECT * FROM entities WHERE entities.owner = (wanted.value ->> 0)::uuid
+             AND entities.kind = wanted.value ->> 1 AND entities.id = (wanted.value ->> 2)::uuid OFFSET 0) AS entities
          LEFT JOIN snapshots ON snapshots.stream = entities.stream
          LEFT JOIN reminders ON reminders.owner = entities.owner AND reminders.kind = entities.kind
              AND reminders.id = entities.id
+         WHERE entities.gym = $2
          ORDER BY wanted.place",
     );
     let entities = entities.bind(json_list(wanted)).bind(gym.0).fetch_all(reader).await?;
@@ -75,8 +76,8 @@ pub(super) async fn load_all(
             "SELECT wanted.place - 1 AS place, ",
             event_columns!(),
             " FROM json_array_elements($1::json) WITH ORDINALITY AS wanted (value, place)
-             JOIN journal ON journal.stream = (wanted.value ->> 0)::uuid
-                 AND journal.version > (wanted.value ->> 1)::bigint
+             CROSS JOIN LATERAL (SELECT * FROM journal WHERE journal.stream = (wanted.value ->> 0)::uuid
+                 AND journal.version > (wanted.value ->> 1)::bigint OFFSET 0) AS journal
              WHERE journal.kind <> 'moved' ORDER BY wanted.place, journal.version",
         ),
     );
@@ -124,11 +125,13 @@ pub(super) async fn running(
          ORDER BY sessions.started_at DESC, sessions.owner, sessions.session",
         "SELECT sessions.owner, sessions.session,
              (SELECT max(version) FROM journal WHERE journal.stream = entities.stream) AS head
-         FROM sessions
-         JOIN entities ON entities.owner = sessions.owner AND entities.kind = 'session'
-             AND entities.id = sessions.session AND entities.gym = sessions.gym
-         WHERE sessions.owner IN (SELECT value::uuid FROM json_array_elements_text($1::json) AS owners (value))
-             AND sessions.phase IN ('live', 'paused') AND sessions.gym = $2
+         FROM (SELECT DISTINCT value FROM json_array_elements_text($1::json) AS given (value)) AS owners
+         CROSS JOIN LATERAL (SELECT * FROM sessions WHERE sessions.owner = owners.value::uuid
+             AND sessions.phase IN ('live', 'paused') OFFSET 0) AS sessions
+         CROSS JOIN LATERAL (SELECT * FROM entities WHERE entities.owner = sessions.owner
+             AND entities.kind = 'session' AND entities.id = sessions.session AND entities.gym = sessions.gym
+             OFFSET 0) AS entities
+         WHERE sessions.gym = $2
          ORDER BY sessions.started_at DESC, sessions.owner, sessions.session",
     );
     let owners = owners.iter().map(|owner| owner.0.simple().to_string().into());

@@ -95,7 +95,7 @@ async fn keep<S: Kind>(shared: &Shared, home: Home) -> Result<Fate, StoreError> 
     };
     let entity = match rebuild::<S>(&*shared.journal, gym, address, &stored).await {
         Ok(entity) => entity,
-        Err(StoreError::Damaged(error)) => return stuck(&error),
+        Err(error @ (StoreError::Damaged(_) | StoreError::Unreadable(_))) => return stuck(&error),
         Err(error) => return Err(error),
     };
     let (rebased, append) = match home.leave(&entity, StreamId::kept(Uuid::new_v4()), shared.clock.now()) {

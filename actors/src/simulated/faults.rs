@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use spotter_protocol::Address;
 use uuid::Uuid;
 
 use super::{SimulatedJournal, Tables};
@@ -27,6 +28,11 @@ impl SimulatedJournal {
     /// Lets the next commit without a fault of its own suffer `fault`; later ones come after it.
     pub fn inject(&self, fault: CommitFault) {
         self.stored().faults.push_back(fault);
+    }
+
+    /// From now on the entity at `address` cannot be read, alone or with others.
+    pub fn spoil(&self, address: Address) {
+        self.stored().spoiled.insert(address);
     }
 
     /// Takes back every fault that no commit has suffered yet.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spotter_protocol::{Address, CommandFrame, Note, NoteText, SessionId, UserId, Version};
+use spotter_protocol::{Address, CommandFrame, ErrorCode, Note, NoteText, SessionId, UserId, Version};
 use uuid::Uuid;
 
 use crate::house::{House, a_start, command_to};
@@ -50,6 +50,24 @@ async fn a_crowd_goes_to_rest_and_wakes_again_while_it_does() {
         let versions: Vec<u64> =
             house.journaled(session(k)).await.iter().map(|(version, _)| *version).collect();
         assert_eq!(versions, [1, 2, 3]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_read_keeps_nobody_from_waking() {
+    const TOGETHER: u128 = 100;
+    const SPOILED: u128 = 41;
+    let house = House::open(IDLE).await;
+    send_all(&house, (0..TOGETHER).map(|k| command_to(session(k), 1, a_start()))).await;
+    tokio::time::sleep(2 * IDLE).await;
+    house.journal.spoil(session(SPOILED));
+
+    let answers: Vec<_> = (0..TOGETHER).map(|k| house.dispatch(note(k, 2))).collect();
+
+    for (k, answer) in (0..).zip(answers) {
+        let done = answer.await.unwrap().map(|done| done.version).map_err(|fault| fault.code);
+        let expected = if k == SPOILED { Err(ErrorCode::Unavailable) } else { Ok(Version(2)) };
+        assert_eq!(done, expected, "session {k}");
     }
 }
 

@@ -71,7 +71,8 @@ pub(super) fn journal(statement: &mut Statement, events: &[Placed<'_>]) -> sqlx:
     })?;
     let joining: Vec<_> = events.iter().filter_map(|placed| Some((placed.stream, placed.earlier?))).collect();
     let text = "SELECT 1 FROM {rows}
-         JOIN journal AS before ON before.stream = given.stream AND before.version = given.earlier";
+         CROSS JOIN LATERAL (SELECT FROM journal AS before
+             WHERE before.stream = given.stream AND before.version = given.earlier OFFSET 0) AS before";
     statement.section("joining", &joining, true, text, |columns| {
         columns.add("stream", |(stream, _)| stream.0)?;
         columns.add("earlier", |(_, earlier)| columns::version(*earlier))
