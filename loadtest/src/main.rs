@@ -1,21 +1,30 @@
 //! `spotter-load`: measures a server of Spotter from outside, as its users meet it. It starts the server
 //! itself, on loopback, and knows nothing of it but its command line and its protocol.
 //!
-//! Exit codes: 0 it ran (missed aims stand in the table), 1 it failed, 2 it was called wrongly, 97 the load
-//! was not what it should have been, 98 the server lost, doubled or reordered something.
+//! Exit codes: 0 it ran (missed aims stand in the table), 1 it failed, 2 it was called wrongly, 3 the target does
+//! not answer, 97 the load was not what it should have been, 98 the server lost, doubled or reordered something,
+//! 99 a regression.
 
 mod athlete;
+mod compare;
+mod doctor;
+#[cfg(test)]
+mod example;
 mod figures;
+mod html;
 mod idle;
 mod latency;
 mod memory;
 mod pacer;
 mod postgres;
 mod report;
+mod results;
+mod saved;
 mod server;
 mod sessions;
 mod start;
 mod throughput;
+mod units;
 mod wake;
 mod wall;
 
@@ -44,6 +53,15 @@ enum Command {
         after_help = "Example:\n  spotter-load bench --server target/release/spotter --out docs/benchmarks.md"
     )]
     Bench(Bench),
+    /// Say whether a run is better or worse than another of the same scenario
+    #[command(after_help = compare::HOW)]
+    Compare(compare::Compare),
+    /// Write a run as one page of HTML that needs nothing else
+    #[command(after_help = "Example:\n  spotter-load report results.json --out report.html")]
+    Report(html::Report),
+    /// Say what this machine lets a generator do, and what to do about it
+    #[command(after_help = "Example:\n  spotter-load doctor --target ws://127.0.0.1:8080")]
+    Doctor(doctor::Doctor),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -89,7 +107,12 @@ fn program(path: &str) -> Result<PathBuf, String> {
 }
 
 fn main() -> ExitCode {
-    let Command::Bench(bench) = Cli::parse().command;
+    let bench = match Cli::parse().command {
+        Command::Bench(bench) => bench,
+        Command::Compare(asked) => return ended(compare::compare(&asked)),
+        Command::Report(asked) => return ended(html::report(&asked).map(|()| ExitCode::SUCCESS)),
+        Command::Doctor(asked) => return doctor::doctor(&asked),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -107,6 +130,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// How a command ends that reads files: the wrong ones are a wrong call.
+fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
 }
 
 /// Measures until done or told to stop; either way the server it started ends with it.
