@@ -1,15 +1,21 @@
 //! `spotter-load`: measures a server of Spotter from outside, as its users meet it. It knows nothing of it but its
 //! command line and its protocol.
 //!
-//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it.
+//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it; `compare` and `report` read what
+//! runs leave behind.
 //!
 //! Exit codes: 0 it ran (missed aims of `bench` stand in the table), 1 it failed, 2 it was called wrongly, 3 the target
 //! cannot be reached, 97 the load was not what it should have been, 98 the server lost, doubled, reordered or leaked
-//! something, 99 a threshold was missed.
+//! something, 99 a threshold was missed, or a regression.
 
 mod athlete;
+mod compare;
+mod doctor;
+#[cfg(test)]
+mod example;
 mod figures;
 mod host;
+mod html;
 mod idle;
 mod latency;
 mod leave;
@@ -25,6 +31,7 @@ mod report;
 mod results;
 mod run;
 mod sampler;
+mod saved;
 mod scenario;
 mod schedule;
 mod server;
@@ -34,6 +41,7 @@ mod tally;
 mod target;
 mod threshold;
 mod throughput;
+mod units;
 mod wake;
 mod wall;
 
@@ -63,6 +71,15 @@ enum Command {
     )]
     Bench(Bench),
     Run(run::Run),
+    /// Say whether a run is better or worse than another of the same scenario
+    #[command(after_help = compare::HOW)]
+    Compare(compare::Compare),
+    /// Write a run as one page of HTML that needs nothing else
+    #[command(after_help = "Example:\n  spotter-load report results.json --out report.html")]
+    Report(html::Report),
+    /// Say what this machine lets a generator do, and what to do about it
+    #[command(after_help = "Example:\n  spotter-load doctor --target ws://127.0.0.1:8080")]
+    Doctor(doctor::Doctor),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -108,23 +125,37 @@ fn program(path: &str) -> Result<PathBuf, String> {
 }
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    match Cli::parse().command {
+        Command::Bench(bench) => live(bench_code(&bench)),
+        Command::Run(run) => live(run_code(&run)),
+        Command::Compare(asked) => ended(compare::compare(&asked)),
+        Command::Report(asked) => ended(html::report(&asked).map(|()| ExitCode::SUCCESS)),
+        Command::Doctor(asked) => doctor::doctor(&asked),
+    }
+}
+
+/// Does something with a server until it is done or told to stop; either way the server it started ends with it.
+fn live(doing: impl Future<Output = ExitCode>) -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return failed(&error.into(), ExitCode::FAILURE),
     };
-    let code = runtime.block_on(async {
-        match &command {
-            Command::Bench(bench) => told_to_stop(bench_code(bench)).await,
-            Command::Run(run) => told_to_stop(run_code(run)).await,
-        }
-    });
+    let code = runtime.block_on(told_to_stop(doing));
     // Whoever was told to stop does not wait for the plan to end.
     runtime.shutdown_background();
     code
+}
+
+async fn told_to_stop(doing: impl Future<Output = ExitCode>) -> ExitCode {
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => return failed(&error.into(), ExitCode::FAILURE),
+    };
+    tokio::select! {
+        code = doing => code,
+        _ = tokio::signal::ctrl_c() => failed(&anyhow!("interrupted"), ExitCode::FAILURE),
+        _ = terminate.recv() => failed(&anyhow!("told to stop"), ExitCode::FAILURE),
+    }
 }
 
 async fn bench_code(bench: &Bench) -> ExitCode {
@@ -149,20 +180,12 @@ async fn run_code(run: &run::Run) -> ExitCode {
     }
 }
 
+/// How a command ends that reads files: the wrong ones are a wrong call.
+fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| failed(&error, ExitCode::from(2)))
+}
+
 fn failed(error: &anyhow::Error, code: ExitCode) -> ExitCode {
     eprintln!("error: {error:#}");
     code
-}
-
-/// Goes on until done or told to stop; either way the server it started ends with it.
-async fn told_to_stop(doing: impl Future<Output = ExitCode>) -> ExitCode {
-    let mut terminate = match signal(SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(error) => return failed(&error.into(), ExitCode::FAILURE),
-    };
-    tokio::select! {
-        code = doing => code,
-        _ = tokio::signal::ctrl_c() => failed(&anyhow!("interrupted"), ExitCode::FAILURE),
-        _ = terminate.recv() => failed(&anyhow!("told to stop"), ExitCode::FAILURE),
-    }
 }
