@@ -36,6 +36,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 #[command(after_help = "\
 Examples:
   spotter-load run smoke --self-contained
+  spotter-load run gym-evening --self-contained --postgres
   spotter-load run gym-evening --self-contained --postgres postgres://spotter@127.0.0.1:5432
   spotter-load run evening.toml --target ws://127.0.0.1:8080 --people people.csv --metrics http://127.0.0.1:8081/metrics
 
@@ -50,9 +51,10 @@ pub(crate) struct Run {
     /// The program of that server; by default the one beside this program
     #[arg(long, value_parser = crate::program, requires = "self_contained")]
     server: Option<PathBuf>,
-    /// Let that server use this PostgreSQL, as a user who may make databases: postgres://user@host:port
-    #[arg(long, requires = "self_contained")]
-    postgres: Option<String>,
+    /// Let that server use a PostgreSQL: this one, as a user who may make databases (postgres://user@host:port), or
+    /// without an address one that is found on this machine and started for the run
+    #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = postgres_url, requires = "self_contained")]
+    postgres: Option<Option<String>>,
     /// A server that runs already: ws://host:port
     #[arg(long, requires = "people")]
     target: Option<String>,
@@ -116,16 +118,22 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     Ok(results.verdict)
 }
 
+fn postgres_url(url: &str) -> Result<String, String> {
+    let is_one = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    is_one.then(|| url.to_owned()).ok_or_else(|| "an address begins with postgres://".to_owned())
+}
+
 async fn target(run: &Run, scenario: &Scenario) -> Result<Target, NotRun> {
     let (Some(url), Some(people)) = (&run.target, &run.people) else {
         let beside = || Some(std::env::current_exe().ok()?.parent()?.join("spotter"));
         let program = run.server.clone().or_else(beside).filter(|program| program.is_file());
         let program = program
             .ok_or_else(|| NotRun::Called(anyhow!("no server beside this program: name it with --server")))?;
-        let postgres = run
-            .postgres
-            .as_deref()
-            .map(|url| Postgres { url: url.trim_end_matches('/').to_owned(), postmaster: None });
+        let postgres = match &run.postgres {
+            Some(Some(url)) => Some(Postgres::running(url, None)),
+            Some(None) => Some(Postgres::start().await?),
+            None => None,
+        };
         return Ok(Target::start(program, postgres, scenario).await?);
     };
     let running = Running { url, allowed: run.i_own.as_deref(), metrics: run.metrics.as_deref(), people };

@@ -160,7 +160,7 @@ impl Server {
     pub(crate) async fn end(mut self) -> anyhow::Result<()> {
         self.stop().await?;
         match (&self.postgres, &self.database) {
-            (Some(postgres), Some(database)) => postgres.drop_database(database).await,
+            (Some(postgres), Some(database)) => postgres.leave(database).await,
             (Some(_) | None, Some(_) | None) => Ok(()),
         }
     }
@@ -228,6 +228,6 @@ async fn is_ready(port: u16) -> bool {
 }
 
 /// A port nobody listens on. It is taken a moment later; another process may be quicker, once in a blue moon.
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
