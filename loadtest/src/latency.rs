@@ -27,7 +27,7 @@ type Received = Vec<(Version, Instant)>;
 
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let (athletes, rate, seconds) = if plan.quick { (50, 200, 3) } else { (1_000, 2_000, 30) };
-    let mut server = Server::prepare(plan).await?;
+    let server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
     let (mut senders, mut writers, mut watchers) = (Vec::new(), JoinSet::new(), JoinSet::new());

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
-use private::Private;
+pub(crate) use private::{Ending, Private};
 
 /// A server on which databases may be made.
 #[derive(Clone, Debug)]
@@ -39,14 +39,14 @@ impl Postgres {
     }
 
     /// The server itself, when it was started here.
-    fn private(&self) -> Option<&Private> {
+    pub(crate) fn private(&self) -> Option<&Private> {
         self.private.as_deref()
     }
 
     /// Removes a database that was made here, or ends the whole server when that was started here.
     pub(crate) async fn leave(&self, database: &str) -> anyhow::Result<()> {
         match &self.private {
-            Some(private) => private.end().await,
+            Some(private) => private.end(Ending::Fast).await,
             None => self.drop_database(database).await,
         }
     }

@@ -59,6 +59,15 @@ struct Keeper {
     postmaster: u32,
 }
 
+/// How it is ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    /// It ends its connections, then writes everything out.
+    Fast,
+    /// It ends at once; the next start replays the log.
+    Immediate,
+}
+
 impl Private {
     /// Makes and starts a server.
     ///
@@ -96,10 +105,23 @@ impl Private {
         self.keeper().as_ref().map(|keeper| keeper.postmaster)
     }
 
+    /// Ends it in the way named and starts it again.
+    ///
+    /// # Errors
+    /// When it does not start again.
+    pub(crate) async fn restart(&self, ending: Ending) -> anyhow::Result<()> {
+        self.end(ending).await?;
+        self.run().await
+    }
+
     /// Ends it. It does not run afterwards.
-    pub(super) async fn end(&self) -> anyhow::Result<()> {
+    pub(super) async fn end(&self, ending: Ending) -> anyhow::Result<()> {
         let Some(mut keeper) = self.keeper().take() else { return Ok(()) };
-        keeper.orders.write_all(b"INT\n").await?;
+        let signal: &[u8] = match ending {
+            Ending::Fast => b"INT\n",
+            Ending::Immediate => b"QUIT\n",
+        };
+        keeper.orders.write_all(signal).await?;
         keeper.shell.wait().await?;
         Ok(())
     }
