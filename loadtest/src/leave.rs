@@ -70,8 +70,8 @@ fn junit(results: &Results) -> String {
         tests.push((threshold.what.clone(), missed));
     }
     for fault in &results.faults {
-        let not_well = fault.consistent_after.is_none().then(|| "not before the end of the run".to_owned());
-        tests.push((format!("all is well after {} at {:.1} s", fault.what, fault.at), not_well));
+        let never = fault.consistent_after.is_none().then(|| "not before the end of the run".to_owned());
+        tests.push((format!("all is consistent after {} at {:.1} s", fault.what, fault.at), never));
     }
     let failures = tests.iter().filter(|(_, failure)| failure.is_some()).count();
     let suite = escaped(&results.run.name);
@@ -132,9 +132,11 @@ pub(crate) fn summary(results: &Results) -> anyhow::Result<String> {
     for fault in &results.faults {
         match fault.consistent_after {
             Some(after) => {
-                writeln!(page, "fault at {:.1} s: {}: all well after {after:.2} s", fault.at, fault.what)?
+                writeln!(page, "fault at {:.1} s: {}: consistent after {after:.2} s", fault.at, fault.what)?
             }
-            None => writeln!(page, "fault at {:.1} s: {}: NOT WELL before the end", fault.at, fault.what)?,
+            None => {
+                writeln!(page, "fault at {:.1} s: {}: NOT CONSISTENT before the end", fault.at, fault.what)?
+            }
         }
     }
     let generator = &results.generator;
