@@ -124,7 +124,13 @@ impl Phone {
             tokio::select! {
                 order = orders.recv(), if until.is_none() => match order {
                     Some((order, planned)) => self.take(order, planned).await,
-                    None => until = Some(Instant::now() + DRAINED_WITHIN),
+                    None => {
+                        until = Some(Instant::now() + DRAINED_WITHIN);
+                        // The longest wait before connecting again is longer than the run waits.
+                        if self.has_signal {
+                            self.line.signal();
+                        }
+                    }
                 },
                 frame = self.line.next() => match frame {
                     Ok(frame) => self.hear(frame),
