@@ -49,14 +49,11 @@ impl Pool {
             // The moment is that of the first question.
             Self::Sqlite(pool) => pool.begin().await.map(Transaction::Sqlite),
             Self::Postgres(pool) => {
-                let mut transaction =
-                    pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-                sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
-                // What is read is worked on between two questions.
-                sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '5min'")
-                    .execute(&mut *transaction)
-                    .await?;
-                Ok(Transaction::Postgres(transaction))
+                // What is read is worked on between two questions. One message: the server ends a transaction that
+                // waits for its own limits to be lifted as it ends any other.
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; \
+                     SET LOCAL idle_in_transaction_session_timeout = '5min'";
+                pool.begin_with(begin).await.map(Transaction::Postgres)
             }
         }
     }
