@@ -60,7 +60,7 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
 }
 
 /// Checks that this process may open that many sockets.
-fn ensure_files(sockets: usize) -> anyhow::Result<()> {
+pub(crate) fn ensure_files(sockets: usize) -> anyhow::Result<()> {
     let limits = std::fs::read_to_string("/proc/self/limits")?;
     let line = limits.lines().find(|line| line.starts_with("Max open files"));
     let soft =

@@ -8,16 +8,19 @@ mod athlete;
 mod figures;
 mod idle;
 mod latency;
+mod line;
 mod memory;
 mod pacer;
 mod postgres;
 mod report;
 mod server;
 mod sessions;
+mod socketio;
 mod start;
 mod throughput;
 mod wake;
 mod wall;
+mod yardsticks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +31,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use postgres::Postgres;
 use report::{Measurement, Verdict};
+use server::Kind;
+use yardsticks::Yardsticks;
 
 /// Load harness for Spotter.
 #[derive(Debug, Parser)]
@@ -44,6 +49,12 @@ enum Command {
         after_help = "Example:\n  spotter-load bench --server target/release/spotter --out docs/benchmarks.md"
     )]
     Bench(Bench),
+    /// Measure Spotter beside servers that do the same work without the engine
+    #[command(
+        after_help = "Example:\n  spotter-load yardsticks --server target/release/spotter --postgres postgres://spotter@127.0.0.1:5432 \
+                      --postmaster 4321 --bare target/bare/release/bare --socketio loadtest/yardsticks/socketio"
+    )]
+    Yardsticks(Yardsticks),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -71,6 +82,8 @@ struct Bench {
 /// What is measured, and on what.
 #[derive(Clone, Debug)]
 struct Plan {
+    kind: Kind,
+    /// Its program, or its folder.
     server: PathBuf,
     quick: bool,
     /// The server that keeps the journal; SQLite where there is none.
@@ -89,7 +102,7 @@ fn program(path: &str) -> Result<PathBuf, String> {
 }
 
 fn main() -> ExitCode {
-    let Command::Bench(bench) = Cli::parse().command;
+    let command = Cli::parse().command;
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -97,7 +110,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(&bench)) {
+    match runtime.block_on(run(&command)) {
         Ok(Verdict::Ran) => ExitCode::SUCCESS,
         Ok(Verdict::Invalid) => ExitCode::from(97),
         Ok(Verdict::Broken) => ExitCode::from(98),
@@ -110,10 +123,16 @@ fn main() -> ExitCode {
 }
 
 /// Measures until done or told to stop; either way the server it started ends with it.
-async fn run(bench: &Bench) -> anyhow::Result<Verdict> {
+async fn run(command: &Command) -> anyhow::Result<Verdict> {
     let mut terminate = signal(SignalKind::terminate())?;
+    let measuring = async {
+        match command {
+            Command::Bench(bench) => report::bench(bench).await,
+            Command::Yardsticks(asked) => yardsticks::compare(asked).await,
+        }
+    };
     tokio::select! {
-        verdict = report::bench(bench) => verdict,
+        verdict = measuring => verdict,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
         _ = terminate.recv() => bail!("told to stop"),
     }
