@@ -155,7 +155,7 @@ pub(crate) fn summary(results: &Results) -> anyhow::Result<String> {
         Verdict::Passed => "PASSED",
         Verdict::Invalid => "INVALID: the generator was late itself; its figures say nothing of the server",
         Verdict::Broken => "BROKEN: something was lost, doubled, reordered or leaked",
-        Verdict::Failed => "FAILED: a threshold was missed, or a fault was not got over",
+        Verdict::Failed => "FAILED: a threshold was missed, or not all was consistent after a fault",
     };
     writeln!(page, "{verdict}")?;
     Ok(page)
