@@ -59,9 +59,11 @@ pub(crate) enum What {
     CrashPostgres,
 }
 
-/// What a run can break: sockets and readers are its own.
+/// What a run can break besides its own sockets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reach {
+    /// It has readers.
+    pub(crate) readers: bool,
     /// It started the server.
     pub(crate) server: bool,
     /// It started PostgreSQL.
@@ -115,7 +117,8 @@ impl What {
     /// Why it cannot be broken.
     fn ensure_within(self, reach: Reach) -> anyhow::Result<()> {
         match self {
-            Self::CutSockets | Self::FreezeReaders => {}
+            Self::CutSockets => {}
+            Self::FreezeReaders => ensure!(reach.readers, "{}: the scenario has none", self.name()),
             Self::PauseServer | Self::KillServer | Self::RestartServer => {
                 ensure!(
                     reach.server,
@@ -167,13 +170,14 @@ pub(crate) fn plan(scenario: &Scenario, reach: Reach, chaos: bool) -> anyhow::Re
     }
     faults.sort_by(|one, other| one.at.total_cmp(&other.at));
     let (phones, readers) = (scenario.athletes() as usize, scenario.readers() as usize);
+    let mut hit = |count: usize, share: f64| some(count, share.max(1.0 / count as f64), &mut chance);
     let planned = |fault: Fault| {
         let hit = match fault.what {
-            What::CutSockets => some(phones + readers, fault.share.unwrap_or(1.0), &mut chance),
-            What::FreezeReaders => some(readers, fault.share.unwrap_or(0.3), &mut chance)
-                .into_iter()
-                .map(|reader| phones + reader)
-                .collect(),
+            What::CutSockets => hit(phones + readers, fault.share.unwrap_or(1.0)),
+            What::FreezeReaders => {
+                let hit = hit(readers, fault.share.unwrap_or(0.3));
+                hit.into_iter().map(|reader| phones + reader).collect()
+            }
             What::PauseServer
             | What::KillServer
             | What::RestartServer
@@ -205,8 +209,9 @@ fn by_chance(seconds: f64, reach: Reach, chance: &mut Xoshiro256PlusPlus) -> Vec
 mod tests {
     use super::*;
 
-    const ALL: Reach = Reach { server: true, postgres: true };
-    const SOCKETS: Reach = Reach { server: false, postgres: false };
+    const ALL: Reach = Reach { readers: true, server: true, postgres: true };
+    const SERVER: Reach = Reach { postgres: false, ..ALL };
+    const SOCKETS: Reach = Reach { server: false, ..SERVER };
 
     fn smoke(seed: u64) -> Scenario {
         Scenario { seed, ..Scenario::find("smoke").unwrap() }
@@ -238,15 +243,15 @@ mod tests {
             }
             assert!(all[6].at + all[6].length < smoke(seed).length());
         }
-        let server_only = Reach { server: true, postgres: false };
-        assert_eq!(kinds(&plan(&smoke(1), server_only, true).unwrap()), What::ALL[..5]);
+        assert_eq!(kinds(&plan(&smoke(1), SERVER, true).unwrap()), What::ALL[..5]);
         assert_eq!(kinds(&plan(&smoke(1), SOCKETS, true).unwrap()), What::ALL[..2]);
     }
 
     #[test]
     fn a_fault_of_connections_hits_its_share_of_them() {
         let fault = |what, share| Fault { at: 1.0, what, share: Some(share), seconds: None };
-        let faults = vec![fault(What::CutSockets, 0.5), fault(What::FreezeReaders, 1.0)];
+        let faults = [(What::CutSockets, 0.5), (What::FreezeReaders, 1.0), (What::CutSockets, 0.001)];
+        let faults = faults.map(|(what, share)| fault(what, share)).to_vec();
         let scenario = Scenario { faults, ..smoke(1) };
         let (phones, all) =
             (scenario.athletes() as usize, (scenario.athletes() + scenario.readers()) as usize);
@@ -257,6 +262,7 @@ mod tests {
         let mut readers = plan[1].hit.clone();
         readers.sort_unstable();
         assert_eq!(readers, (phones..all).collect::<Vec<_>>());
+        assert_eq!(plan[2].hit.len(), 1, "at least one");
     }
 
     #[test]
@@ -266,8 +272,8 @@ mod tests {
             plan(&Scenario { faults, ..smoke(1) }, reach, false).unwrap_err().to_string()
         };
         assert!(refused(What::KillServer, SOCKETS).ends_with("--self-contained"));
-        let server_only = Reach { server: true, postgres: false };
-        assert!(refused(What::CrashPostgres, server_only).contains("--postgres, without an address"));
+        assert!(refused(What::CrashPostgres, SERVER).contains("--postgres, without an address"));
+        assert!(refused(What::FreezeReaders, Reach { readers: false, ..ALL }).contains("has none"));
     }
 
     #[test]

@@ -105,7 +105,11 @@ impl From<anyhow::Error> for NotRun {
 pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     let mut scenario = Scenario::find(&run.scenario).map_err(NotRun::Called)?;
     scenario.seed = run.seed.unwrap_or(scenario.seed);
-    let reach = Reach { server: run.self_contained, postgres: matches!(run.postgres, Some(None)) };
+    let reach = Reach {
+        readers: scenario.readers() > 0,
+        server: run.self_contained,
+        postgres: matches!(run.postgres, Some(None)),
+    };
     let faults = fault::plan(&scenario, reach, run.chaos).map_err(NotRun::Called)?;
     if run.chaos {
         scenario.thresholds.clear();
