@@ -13,6 +13,7 @@ mod compare;
 mod doctor;
 #[cfg(test)]
 mod example;
+mod fault;
 mod figures;
 mod host;
 mod html;
