@@ -218,7 +218,7 @@ impl Default for Config {
                 heartbeat_ms: 25_000,
             },
             engine: Engine { idle_s: 300, tick_ms: 100, drain_s: 5, snapshot_every: 100, rotate_every: 1000 },
-            postgres: Postgres { lanes: 2, readers: 8, migrate: false, allow_unsafe: false },
+            postgres: Postgres { lanes: 1, readers: 8, migrate: false, allow_unsafe: false },
             archive: Archive { keep_months: 0, to: PathBuf::new(), drop: false },
         }
     }

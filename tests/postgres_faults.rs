@@ -177,6 +177,8 @@ impl Room {
         let folder = tempfile::tempdir().unwrap();
         let settings = [
             ("SPOTTER_DATABASE", through_it.as_str()),
+            // What goes wrong on one lane must not reach the other.
+            ("SPOTTER_POSTGRES__LANES", "2"),
             ("SPOTTER_SOCKET__COMMANDS_PER_S", "10000"),
             ("SPOTTER_SOCKET__COMMANDS_BURST", "10000"),
             ("SPOTTER_LOG__FILTER", "off"),
