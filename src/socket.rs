@@ -88,9 +88,10 @@ async fn upgrade(State(edge): State<Arc<Edge>>, headers: HeaderMap, upgrade: Web
     let chosen = upgrade.selected_protocol().and_then(|chosen| chosen.to_str().ok()).map(str::to_owned);
     let codec = Codec::ALL.into_iter().find(|codec| chosen.as_deref() == Some(codec.subprotocol()));
     let codec = codec.unwrap_or(Codec::MsgPack);
-    upgrade.on_upgrade(move |socket| {
+    upgrade.on_upgrade(move |mut socket| {
         let tasks = edge.tasks.clone();
-        tasks.track_future(connection::serve(socket, edge, codec))
+        // What an `async fn` takes by value is in its future twice.
+        tasks.track_future(async move { connection::serve(&mut socket, edge, codec).await })
     })
 }
 

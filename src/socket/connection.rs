@@ -85,17 +85,13 @@ struct Followed {
     wanted: Option<View>,
 }
 
-/// Serves one socket until it is closed.
-pub(super) async fn serve(mut socket: WebSocket, edge: Arc<Edge>, codec: Codec) {
-    let connected = match tokio::time::timeout(HELLO_TIMEOUT, receive_hello(&mut socket, codec)).await {
-        Ok(Ok(hello)) => Box::pin(welcome(hello, &edge, codec)).await,
-        Ok(Err(code)) => Err(code),
-        Err(_) => Err(CloseCode::Policy),
-    };
-    let code = match connected {
-        Ok(connection) => {
+/// Serves one socket until it is closed. What is boxed here and below is not kept by a connection at rest, which keeps
+/// the room that its largest step needs.
+pub(super) async fn serve(socket: &mut WebSocket, edge: Arc<Edge>, codec: Codec) {
+    let code = match Box::pin(admit(socket, &edge, codec)).await {
+        Ok(mut connection) => {
             metrics::gauge!("spotter_ws_connections").increment(1);
-            let code = connection.run(&mut socket).await;
+            let code = connection.run(socket).await;
             metrics::gauge!("spotter_ws_connections").decrement(1);
             code
         }
@@ -105,8 +101,14 @@ pub(super) async fn serve(mut socket: WebSocket, edge: Arc<Edge>, codec: Codec) 
         metrics::counter!("spotter_ws_closes_total", "code" => code.number().to_string()).increment(1);
         let frame = CloseFrame { code: code.number(), reason: Utf8Bytes::from_static(code.reason()) };
         // The peer may be gone already.
-        let _ = tokio::time::timeout(FLUSH_TIMEOUT, socket.send(Message::Close(Some(frame)))).await;
+        let _ = Box::pin(tokio::time::timeout(FLUSH_TIMEOUT, socket.send(Message::Close(Some(frame))))).await;
     }
+}
+
+/// Waits for the hello, and welcomes who says it in time.
+async fn admit(socket: &mut WebSocket, edge: &Arc<Edge>, codec: Codec) -> Result<Box<Connection>, CloseCode> {
+    let hello = tokio::time::timeout(HELLO_TIMEOUT, receive_hello(socket, codec)).await;
+    welcome(hello.unwrap_or(Err(CloseCode::Policy))?, edge, codec).await.map(Box::new)
 }
 
 async fn receive_hello(socket: &mut WebSocket, codec: Codec) -> Result<Hello, CloseCode> {
@@ -194,7 +196,7 @@ async fn stands(edge: &Edge, caller: &Caller) -> Result<(), CloseCode> {
 
 impl Connection {
     /// Reads, writes and keeps time until the socket ends; answers the code to close it with.
-    async fn run(mut self, socket: &mut WebSocket) -> Option<CloseCode> {
+    async fn run(&mut self, socket: &mut WebSocket) -> Option<CloseCode> {
         let queue = Arc::clone(&self.queue);
         let judge = self.registered.judge();
         let mut tick = pin!(tokio::time::sleep(TICK));
@@ -207,7 +209,6 @@ impl Connection {
                         self.heard = Instant::now();
                         self.pinged = false;
                         match data_of(message, queue.codec()) {
-                            // Boxed, because an idle connection keeps the room its largest request needs.
                             Ok(Some(bytes)) => Box::pin(self.take(&bytes)).await,
                             Ok(None) => Ok(()),
                             Err(code) => Err(Some(code)),
@@ -218,7 +219,7 @@ impl Connection {
                 },
                 () = &mut tick => {
                     tick.as_mut().reset(Instant::now() + TICK);
-                    self.keep_time(socket).await
+                    Box::pin(self.keep_time(socket)).await
                 }
             };
             if let Err(code) = next {
