@@ -1,6 +1,8 @@
 //! What a connection costs that does nothing.
 
-use anyhow::ensure;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
 
 use crate::Plan;
 use crate::athlete::Athlete;
@@ -8,9 +10,19 @@ use crate::figures::Findings;
 use crate::memory::{held, settle};
 use crate::server::Server;
 
+/// The most connections; as many as a process may have with the usual limit of 20,000 files.
+const CONNECTIONS_MAX: usize = 19_000;
+/// Files that a process has open besides its connections.
+const OTHER_FILES: usize = 200;
+/// How long the server's processor time is watched while nobody does anything: each connection is looked after twice.
+const WATCHED: Duration = Duration::from_secs(10);
+
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
-    let (few, many) = if plan.quick { (50, 200) } else { (1_000, 5_000) };
-    ensure_files(many)?;
+    let (few, many) = match plan.quick {
+        true => (50, 200),
+        false => (1_000, CONNECTIONS_MAX.min(files()?.saturating_sub(OTHER_FILES + 1))),
+    };
+    ensure_files(many.max(few))?;
     let server = Server::prepare(plan).await?;
     let (people, _) = server.populate(many).await?;
     server.start().await?;
@@ -36,6 +48,9 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
         }
     }
     let after = held(&server, &mut connected).await?;
+    let (used, begun) = (server.cpu_s()?, Instant::now());
+    tokio::time::sleep(WATCHED).await;
+    let busy = (server.cpu_s()? - used) * 1e6 / begun.elapsed().as_secs_f64() / many as f64;
     // Nobody read these sockets meanwhile; one the server has closed for that would cost nothing.
     let mut lost = 0;
     for athlete in &mut connected {
@@ -47,12 +62,15 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let mut findings = Findings::of(format!(
         "{many} athletes connect, say hello and follow a session of their own that is at rest; resident memory of the \
          server before ({:.1} MiB) and after ({:.1} MiB). The slope is from {few} to {many} connections, without what \
-         the first ones warm up. Each reading is of a server that has held the same for two seconds. Each connection answers a ping afterwards. Kernel memory of sockets is not in it.",
+         the first ones warm up. Each reading is of a server that has held the same for two seconds. Then nobody does anything for {} s, in which its processor time is read. Each \
+         connection answers a ping afterwards. Kernel memory of sockets is not in it.",
         before / 1024.0,
-        after / 1024.0
+        after / 1024.0,
+        WATCHED.as_secs()
     ));
-    findings.at_most(&format!("RSS per idle subscribed connection, {many}"), 8.0, per_connection, "KiB", "");
+    findings.at_most(&format!("RSS per idle subscribed connection, {many}"), 6.0, per_connection, "KiB", "");
     findings.plain(&format!("the same, slope {few} → {many}"), slope, "KiB", "");
+    findings.at_most("server CPU per idle connection and second", 2.0, busy, "µs", "");
     if lost > 0 {
         findings.invalid = Some(format!("{lost} of {many} connections were closed when memory was read"));
     }
@@ -61,14 +79,19 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
 
 /// Checks that this process may open that many sockets.
 pub(crate) fn ensure_files(sockets: usize) -> anyhow::Result<()> {
-    let limits = std::fs::read_to_string("/proc/self/limits")?;
-    let line = limits.lines().find(|line| line.starts_with("Max open files"));
-    let soft =
-        line.and_then(|line| line.split_whitespace().nth(3)).and_then(|soft| soft.parse::<usize>().ok());
     ensure!(
-        soft.is_none_or(|soft| soft > sockets + 200),
+        files()? > sockets + OTHER_FILES,
         "{sockets} sockets are more than this shell lets a process open: run `ulimit -n {}` first",
         2 * sockets
     );
     Ok(())
+}
+
+/// How many files this process may have open; a server that it starts has the same limit.
+fn files() -> anyhow::Result<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits")?;
+    let line =
+        limits.lines().find(|line| line.starts_with("Max open files")).context("no limit of open files")?;
+    let soft = line.split_whitespace().nth(3).context("no limit of open files")?;
+    Ok(soft.parse().unwrap_or(usize::MAX))
 }
