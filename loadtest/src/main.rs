@@ -1,7 +1,8 @@
 //! `spotter-load`: measures a server of Spotter from outside, as its users meet it. It knows nothing of it but its
 //! command line and its protocol.
 //!
-//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it; `compare` and `report` read what
+//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it, `capacity`
+//! looks for the largest rate at which it passes; `compare` and `report` read what
 //! runs leave behind.
 //!
 //! Exit codes: 0 it ran (missed aims of `bench` stand in the table), 1 it failed, 2 it was called wrongly, 3 the target
@@ -9,6 +10,7 @@
 //! something, 99 a threshold was missed, or a regression.
 
 mod athlete;
+mod capacity;
 mod compare;
 mod doctor;
 #[cfg(test)]
@@ -37,6 +39,7 @@ mod schedule;
 mod server;
 mod sessions;
 mod start;
+mod steady;
 mod tally;
 mod target;
 mod threshold;
@@ -71,6 +74,9 @@ enum Command {
     )]
     Bench(Bench),
     Run(run::Run),
+    /// Find the largest rate at which a server meets the thresholds of a scenario
+    #[command(after_help = capacity::HOW)]
+    Capacity(capacity::Capacity),
     /// Say whether a run is better or worse than another of the same scenario
     #[command(after_help = compare::HOW)]
     Compare(compare::Compare),
@@ -127,7 +133,8 @@ fn program(path: &str) -> Result<PathBuf, String> {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Bench(bench) => live(bench_code(&bench)),
-        Command::Run(run) => live(run_code(&run)),
+        Command::Run(asked) => live(judged(run::run(&asked))),
+        Command::Capacity(asked) => live(judged(capacity::capacity(&asked))),
         Command::Compare(asked) => ended(compare::compare(&asked)),
         Command::Report(asked) => ended(html::report(&asked).map(|()| ExitCode::SUCCESS)),
         Command::Doctor(asked) => doctor::doctor(&asked),
@@ -168,8 +175,8 @@ async fn bench_code(bench: &Bench) -> ExitCode {
     }
 }
 
-async fn run_code(run: &run::Run) -> ExitCode {
-    match run::run(run).await {
+async fn judged(run: impl Future<Output = Result<results::Verdict, run::NotRun>>) -> ExitCode {
+    match run.await {
         Ok(results::Verdict::Passed) => ExitCode::SUCCESS,
         Ok(results::Verdict::Invalid) => ExitCode::from(97),
         Ok(results::Verdict::Broken) => ExitCode::from(98),

@@ -1,7 +1,7 @@
 //! `spotter-load run`: a scenario against a server, from its people to its verdict.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use crate::reconcile::{ask_across, reconcile};
 use crate::results::{self, Generator, Results, Verdict};
 use crate::sampler::sample;
 use crate::scenario::Scenario;
-use crate::schedule::{Deed, PhoneOrder, plan};
+use crate::schedule::{Deed, Due, PhoneOrder, plan};
 use crate::tally::Tally;
 use crate::target::{NoTarget, Running, Target};
 
@@ -44,6 +44,19 @@ Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the gen
 pub(crate) struct Run {
     /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, or a file
     scenario: String,
+    #[command(flatten)]
+    place: Place,
+    /// Another seed than the scenario's
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where results.json, intervals.csv, junit.xml and delays.hgrm are written; by default load-SCENARIO
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// Which server is loaded.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Place {
     /// Start a server for the run, fill it and end it
     #[arg(long, required_unless_present = "target", conflicts_with = "target")]
     self_contained: bool,
@@ -65,12 +78,6 @@ pub(crate) struct Run {
     /// Load this host although it is not this machine: it is yours
     #[arg(long, value_name = "HOST", requires = "target")]
     i_own: Option<String>,
-    /// Another seed than the scenario's
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Where results.json, intervals.csv, junit.xml and delays.hgrm are written; by default load-SCENARIO
-    #[arg(long)]
-    out: Option<PathBuf>,
 }
 
 /// Why there was no run.
@@ -98,45 +105,72 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     let mut scenario = Scenario::find(&run.scenario).map_err(NotRun::Called)?;
     scenario.seed = run.seed.unwrap_or(scenario.seed);
     let folder = run.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    ensure_files((scenario.athletes() + scenario.readers()) as usize).map_err(NotRun::Called)?;
-    let target = target(run, &scenario).await?;
+    let target = run.place.open(&scenario, &folder).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
-    let driven = drive(&scenario, &target, &folder.join("delays.hgrm")).await;
-    if let Some(server) = target.server {
-        server.end().await?;
-    }
-    let mut results = driven?;
-    results.thresholds =
-        scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
-    results.verdict = verdict(&results, scenario.lag_max_ms);
+    let driven = drive(&scenario, Course::of(&scenario), &target, &folder).await;
+    target.close().await?;
+    let results = driven?;
     leave(&results, &folder)?;
     print!("{}", summary(&results)?);
     println!("\n{}", folder.join("results.json").display());
     Ok(results.verdict)
 }
 
-async fn target(run: &Run, scenario: &Scenario) -> Result<Target, NotRun> {
-    let (Some(url), Some(people)) = (&run.target, &run.people) else {
+impl Place {
+    /// The server with the scenario's people, and the folder of what will be left.
+    ///
+    /// # Errors
+    /// See [`NotRun`].
+    pub(crate) async fn open(&self, scenario: &Scenario, folder: &Path) -> Result<Target, NotRun> {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        ensure_files((scenario.athletes() + scenario.readers()) as usize).map_err(NotRun::Called)?;
+        target(self, scenario).await
+    }
+}
+
+/// What is done in a run.
+pub(crate) struct Course {
+    pub(crate) plan: Box<dyn Iterator<Item = Due> + Send>,
+    pub(crate) length: Duration,
+}
+
+impl Course {
+    /// What a scenario says.
+    pub(crate) fn of(scenario: &Scenario) -> Self {
+        Self { plan: Box::new(plan(scenario).into_iter()), length: scenario.length() }
+    }
+}
+
+async fn target(place: &Place, scenario: &Scenario) -> Result<Target, NotRun> {
+    let (Some(url), Some(people)) = (&place.target, &place.people) else {
         let beside = || Some(std::env::current_exe().ok()?.parent()?.join("spotter"));
-        let program = run.server.clone().or_else(beside).filter(|program| program.is_file());
+        let program = place.server.clone().or_else(beside).filter(|program| program.is_file());
         let program = program
             .ok_or_else(|| NotRun::Called(anyhow!("no server beside this program: name it with --server")))?;
-        let postgres = run
+        let postgres = place
             .postgres
             .as_deref()
             .map(|url| Postgres { url: url.trim_end_matches('/').to_owned(), postmaster: None });
         return Ok(Target::start(program, postgres, scenario).await?);
     };
-    let running = Running { url, allowed: run.i_own.as_deref(), metrics: run.metrics.as_deref(), people };
+    let running = Running { url, allowed: place.i_own.as_deref(), metrics: place.metrics.as_deref(), people };
     Target::join(&running, scenario).await.map_err(|error| match error {
         NoTarget::Unreachable(error) => NotRun::Unreachable(error),
         NoTarget::Refused(error) => NotRun::Called(error),
     })
 }
 
-/// Lets everybody come, follows the plan, waits until all is answered and seen, and reads what is stored.
-async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> anyhow::Result<Results> {
+/// Lets everybody come, follows the plan, waits until all is answered and seen, reads what is stored, and judges.
+///
+/// # Errors
+/// When not everybody comes, or the log cannot be written.
+pub(crate) async fn drive(
+    scenario: &Scenario,
+    course: Course,
+    target: &Target,
+    folder: &Path,
+) -> anyhow::Result<Results> {
+    let log = &folder.join("delays.hgrm");
     let run = rand::random::<u32>();
     let tally = Arc::new(Tally::default());
     let ledger = Arc::new(Mutex::new(Ledger::default()));
@@ -153,9 +187,9 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
     // What it took to come is not part of the run.
     tally.second();
 
-    let (started_at, begun) = (now(), Instant::now());
+    let (started_at, begun, cpu_s) = (now(), Instant::now(), host::own_cpu_s());
     let (stop, stopped) = watch::channel(false);
-    let following = follow(plan(scenario), scenario.length(), move |deed, planned| {
+    let following = follow(course.plan, course.length, move |deed, planned| {
         // One who has hung up failed; the ledger says so.
         let _ = match deed {
             Deed::Phone(phone, order) => phone_orders[phone].send((order, planned)).is_ok(),
@@ -180,7 +214,7 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
     ask_across(target, &ledger, run).await?;
     let ledger = std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner)).settle();
     let version = intervals.iter().rev().find_map(|interval| host::server_version(interval.server.as_ref()?));
-    Ok(Results {
+    let mut results = Results {
         schema: results::SCHEMA,
         run: results::Run {
             name: scenario.name.clone(),
@@ -199,10 +233,18 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
         intervals,
         faults: Vec::new(),
         ledger,
-        generator: Generator { lag: tally.lag(), cpu_s: host::own_cpu_s(), rss_kib: host::own_rss_kib() },
+        generator: Generator {
+            lag: tally.lag(),
+            cpu_s: host::own_cpu_s() - cpu_s,
+            rss_kib: host::own_rss_kib(),
+        },
         thresholds: Vec::new(),
         verdict: Verdict::Passed,
-    })
+    };
+    results.thresholds =
+        scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
+    results.verdict = verdict(&results, scenario.lag_max_ms);
+    Ok(results)
 }
 
 /// Everybody of the run.
@@ -310,7 +352,7 @@ fn stages(scenario: &Scenario) -> Vec<results::Stage> {
 }
 
 /// What is broken stays broken however late the generator was; a late generator says nothing about delays.
-fn verdict(results: &Results, lag_max_ms: u32) -> Verdict {
+pub(crate) fn verdict(results: &Results, lag_max_ms: u32) -> Verdict {
     let ledger = &results.ledger;
     if ledger.lost + ledger.doubled + ledger.reordered + ledger.leaked > 0 {
         Verdict::Broken

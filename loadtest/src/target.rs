@@ -150,6 +150,17 @@ impl Target {
         })
     }
 
+    /// Ends the server, if it was started for the run.
+    ///
+    /// # Errors
+    /// When it does not end well.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        match self.server {
+            Some(server) => server.end().await,
+            None => Ok(()),
+        }
+    }
+
     /// An athlete by gym, and by number of all athletes of the run.
     pub(crate) fn athlete(&self, gym: u16, athlete: u32) -> &Person {
         let athletes = &self.gyms[usize::from(gym)].athletes;

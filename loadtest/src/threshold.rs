@@ -90,6 +90,11 @@ impl Threshold {
         Ok((Figure::Delay(kind, delay), &TIMES))
     }
 
+    /// Whether it asks for a number of operations, which depends on how long a run is.
+    pub(crate) const fn is_count(&self) -> bool {
+        matches!(self.of, Figure::Count(_))
+    }
+
     /// What came of it. One of a kind that never happened is not met.
     pub(crate) fn judge(&self, operations: &BTreeMap<String, Operation>) -> results::Threshold {
         let measured = self.measure(operations).map(|value| value / self.unit.size);
