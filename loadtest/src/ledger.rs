@@ -37,9 +37,12 @@ pub(crate) struct Ledger {
 #[derive(Debug)]
 struct Reader {
     gym: u16,
-    /// The newest tile of each athlete, of a reader of a room: the session and version it shows, and its sets.
-    tiles: Option<BTreeMap<UserId, (SessionId, Version, u16)>>,
+    /// The newest tile of each athlete, of a reader of a room.
+    tiles: Option<BTreeMap<UserId, Option<Shown>>>,
 }
+
+/// What a tile shows: a session at a version, and how many of its sets are done. Nothing where none runs.
+type Shown = (SessionId, Version, u16);
 
 /// One session.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ struct Stream {
     athlete: u32,
     /// Its place among all sessions of the run, in the order in which they began.
     place: usize,
+    /// Its end was acknowledged.
+    is_finished: bool,
     /// Commands sent.
     sent: u64,
     /// Versions that were acknowledged.
@@ -95,6 +100,7 @@ impl Ledger {
             gym,
             athlete,
             place: self.streams.len(),
+            is_finished: false,
             sent: 0,
             versions: Marks::default(),
             numbers: Marks::default(),
@@ -132,6 +138,13 @@ impl Ledger {
             self.example(format!("two commands of {to} were acknowledged at version {}", version.0));
         } else if let Some(number) = number {
             stream.numbers.note(number.into());
+        }
+    }
+
+    /// The end of a session was acknowledged: a tile need not show it any more.
+    pub(crate) fn finished(&mut self, to: Address) {
+        if let Some(stream) = self.streams.get_mut(&to) {
+            stream.is_finished = true;
         }
     }
 
@@ -200,20 +213,15 @@ impl Ledger {
 
     /// A tile of `athlete` came to `reader`; `newest` is the session and version it shows, and how many sets. Answers when the newest of its
     /// sets was due, where that is known.
-    pub(crate) fn tile(
-        &mut self,
-        reader: usize,
-        athlete: UserId,
-        newest: Option<(SessionId, Version, u16)>,
-    ) -> Option<Instant> {
+    pub(crate) fn tile(&mut self, reader: usize, athlete: UserId, newest: Option<Shown>) -> Option<Instant> {
         let Reader { gym, tiles } = &mut self.readers[reader];
         let gym = *gym;
         if self.people.get(&athlete) != Some(&gym) {
             self.wrong(Wrong::Leaked, format!("reader {reader} of gym {gym} was shown a tile of {athlete}"));
             return None;
         }
+        let before = tiles.as_mut()?.insert(athlete, newest).flatten();
         let (session, version, done) = newest?;
-        let before = tiles.as_mut()?.insert(athlete, (session, version, done));
         let to = Address::session(athlete, session);
         if let Some((_, held, counted)) = before.filter(|(same, ..)| *same == session) {
             if held > version {
@@ -249,10 +257,10 @@ impl Ledger {
                 *last = (to, stream);
             }
         }
-        let shown = |to: &Address, stream: &Stream| {
-            tiles
-                .get(&to.owner)
-                .is_some_and(|(session, v, _)| session.0 == to.id && v.0 >= stream.versions.high())
+        let shown = |to: &Address, stream: &Stream| match tiles.get(&to.owner) {
+            Some(Some((session, v, _))) => session.0 == to.id && v.0 >= stream.versions.high(),
+            Some(None) => stream.is_finished,
+            None => false,
         };
         newest.into_values().filter(|(to, stream)| !shown(to, stream)).map(|(to, _)| *to).collect()
     }
@@ -262,13 +270,13 @@ impl Ledger {
         self.streams.iter().map(|(to, stream)| (*to, stream.gym, stream.athlete)).collect()
     }
 
-    /// What the server has stored of a session, read anew.
-    pub(crate) fn stored(&mut self, to: Address, version: Version, sets: &[Set]) {
+    /// What the server has stored of a session, read anew; `own` are events that it made by itself.
+    pub(crate) fn stored(&mut self, to: Address, version: Version, sets: &[Set], own: u64) {
         let Some(stream) = self.streams.get(&to) else { return };
         let stored = Marks::of(sets.iter().filter_map(Set::number));
         let numbers = stream.numbers.without(&stored);
         let lost = numbers.max(stream.versions.count().saturating_sub(version.0));
-        let doubled = version.0.saturating_sub(stream.sent);
+        let doubled = version.0.saturating_sub(stream.sent + own);
         let strange = stream.strange(sets);
         if lost > 0 {
             self.found.lost += lost;

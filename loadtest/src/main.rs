@@ -1,9 +1,8 @@
 //! `spotter-load`: measures a server of Spotter from outside, as its users meet it. It knows nothing of it but its
 //! command line and its protocol.
 //!
-//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it, `capacity`
-//! looks for the largest rate at which it passes; `compare` and `report` read what
-//! runs leave behind.
+//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it, `capacity` looks for
+//! the largest rate at which it passes, `replay` plays real logs; `compare` and `report` read what runs leave behind.
 //!
 //! Exit codes: 0 it ran (missed aims of `bench` stand in the table), 1 it failed, 2 it was called wrongly, 3 the target
 //! cannot be reached, 97 the load was not what it should have been, 98 the server lost, doubled, reordered or leaked
@@ -23,12 +22,14 @@ mod latency;
 mod leave;
 mod ledger;
 mod line;
+mod logbook;
 mod memory;
 mod pacer;
 mod phone;
 mod postgres;
 mod reader;
 mod reconcile;
+mod replay;
 mod report;
 mod results;
 mod run;
@@ -77,6 +78,9 @@ enum Command {
     /// Find the largest rate at which a server meets the thresholds of a scenario
     #[command(after_help = capacity::HOW)]
     Capacity(capacity::Capacity),
+    /// Play real training logs as live sessions in several gyms
+    #[command(after_help = replay::HOW)]
+    Replay(replay::Replay),
     /// Say whether a run is better or worse than another of the same scenario
     #[command(after_help = compare::HOW)]
     Compare(compare::Compare),
@@ -135,6 +139,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => live(bench_code(&bench)),
         Command::Run(asked) => live(judged(run::run(&asked))),
         Command::Capacity(asked) => live(judged(capacity::capacity(&asked))),
+        Command::Replay(asked) => live(judged(replay::replay(&asked))),
         Command::Compare(asked) => ended(compare::compare(&asked)),
         Command::Report(asked) => ended(html::report(&asked).map(|()| ExitCode::SUCCESS)),
         Command::Doctor(asked) => doctor::doctor(&asked),

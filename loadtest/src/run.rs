@@ -132,12 +132,14 @@ impl Place {
 pub(crate) struct Course {
     pub(crate) plan: Box<dyn Iterator<Item = Due> + Send>,
     pub(crate) length: Duration,
+    /// Whether phones begin a session as they come; else the plan says when.
+    pub(crate) opens: bool,
 }
 
 impl Course {
     /// What a scenario says.
     pub(crate) fn of(scenario: &Scenario) -> Self {
-        Self { plan: Box::new(plan(scenario).into_iter()), length: scenario.length() }
+        Self { plan: Box::new(plan(scenario).into_iter()), length: scenario.length(), opens: true }
     }
 }
 
@@ -176,7 +178,7 @@ pub(crate) async fn drive(
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let (end, ended) = watch::channel(false);
     let (ready, mut all_ready) = mpsc::channel::<()>(1);
-    let people = People { scenario, target, tally: &tally, ledger: &ledger, run };
+    let people = People { scenario, opens: course.opens, target, tally: &tally, ledger: &ledger, run };
     let mut readers = JoinSet::new();
     let reader_orders = people.seat(&mut readers, &ended, &ready);
     let mut phones = JoinSet::new();
@@ -250,6 +252,7 @@ pub(crate) async fn drive(
 /// Everybody of the run.
 struct People<'a> {
     scenario: &'a Scenario,
+    opens: bool,
     target: &'a Target,
     tally: &'a Arc<Tally>,
     ledger: &'a Arc<Mutex<Ledger>>,
@@ -323,6 +326,7 @@ impl People<'_> {
                     gym: gym as u16,
                     athlete: athlete as u32,
                     note_bytes: self.scenario.mix.note_bytes,
+                    opens: self.opens,
                     followers: device.into_iter().chain(watching.iter().cloned()).collect(),
                 };
                 let (orders, told) = mpsc::unbounded_channel();

@@ -137,16 +137,17 @@ fn two_commands_at_one_version_are_one_too_few() {
 
 #[test]
 fn what_is_stored_must_be_what_was_acknowledged() {
-    let stored = |version, numbers: &[u32]| {
+    let stored = |version, numbers: &[u32], own| {
         let mut fixture = Fixture::new().hear(&[1, 2, 3, 4]);
         let sets: Vec<_> = numbers.iter().map(|number| fixture.set(*number)).collect();
-        fixture.ledger.stored(fixture.sessions[0], Version(version), &sets);
+        fixture.ledger.stored(fixture.sessions[0], Version(version), &sets, own);
         fixture.settled()
     };
-    assert_eq!(stored(4, &[1, 2, 3]), [0, 0, 0, 0]);
-    assert_eq!(stored(4, &[1, 3]), [1, 0, 0, 0], "a set is missing");
-    assert_eq!(stored(2, &[1]), [2, 0, 0, 0], "the end is missing");
-    assert_eq!(stored(5, &[1, 2, 3]), [0, 1, 0, 0], "an event more than commands");
+    assert_eq!(stored(4, &[1, 2, 3], 0), [0, 0, 0, 0]);
+    assert_eq!(stored(4, &[1, 3], 0), [1, 0, 0, 0], "a set is missing");
+    assert_eq!(stored(2, &[1], 0), [2, 0, 0, 0], "the end is missing");
+    assert_eq!(stored(5, &[1, 2, 3], 0), [0, 1, 0, 0], "an event more than commands");
+    assert_eq!(stored(5, &[1, 2, 3], 1), [0, 0, 0, 0], "a record that the server announced");
 }
 
 #[test]
@@ -163,4 +164,19 @@ fn a_wall_has_to_come_to_the_newest_version_and_never_goes_back() {
 
     fixture.ledger.tile(coach, athlete, Some((session, Version(3), 2)));
     assert_eq!(fixture.settled(), [1, 0, 1, 0], "reordered, and the newest is not what it shows");
+}
+
+#[test]
+fn a_wall_shows_no_session_that_has_ended() {
+    let mut fixture = Fixture::new().hear(&[1, 2, 3, 4]);
+    let coach = fixture.ledger.reader(0, true);
+    let (athlete, session) = (fixture.athletes[0], SessionId(fixture.sessions[0].id));
+    fixture.ledger.tile(coach, athlete, Some((session, Version(3), 2)));
+    fixture.ledger.tile(coach, athlete, None);
+    assert!(!fixture.ledger.is_whole(coach), "it still runs");
+
+    fixture.ledger.finished(fixture.sessions[0]);
+
+    assert!(fixture.ledger.is_whole(coach));
+    assert_eq!(fixture.settled(), [0, 0, 0, 0]);
 }
