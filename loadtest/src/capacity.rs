@@ -70,7 +70,7 @@ pub(crate) async fn capacity(asked: &Capacity) -> Result<Verdict, NotRun> {
     }
     let folder = asked.out.clone().unwrap_or_else(|| PathBuf::from(format!("capacity-{}", scenario.name)));
     let longest = scenario.steady(asked.most.into(), asked.step);
-    let target = asked.place.open(&longest, &folder).await?;
+    let target = asked.place.open(&longest, &folder, None).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
     let searched = search(asked, &scenario, &target, &folder).await;
     target.close().await?;

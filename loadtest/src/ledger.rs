@@ -5,6 +5,7 @@
 //! order cost no more than one.
 
 mod marks;
+mod over;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,8 @@ pub(crate) struct Ledger {
     /// The gym of each person.
     people: BTreeMap<UserId, u16>,
     streams: BTreeMap<Address, Stream>,
+    /// Sessions that have begun.
+    begun: usize,
     found: results::Ledger,
 }
 
@@ -53,6 +56,8 @@ struct Stream {
     place: usize,
     /// Its end was acknowledged.
     is_finished: bool,
+    /// Since when nothing more is sent to it.
+    closed_at: Option<Instant>,
     /// Commands sent.
     sent: u64,
     /// Versions that were acknowledged.
@@ -99,14 +104,16 @@ impl Ledger {
         let stream = Stream {
             gym,
             athlete,
-            place: self.streams.len(),
+            place: self.begun,
             is_finished: false,
+            closed_at: None,
             sent: 0,
             versions: Marks::default(),
             numbers: Marks::default(),
             planned: VecDeque::new(),
             copies: BTreeMap::new(),
         };
+        self.begun += 1;
         self.streams.insert(to, stream);
     }
 

@@ -2,7 +2,7 @@
 //! command line and its protocol.
 //!
 //! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it, `capacity` looks for
-//! the largest rate at which it passes, `replay` plays real logs; `compare` and `report` read what runs leave behind.
+//! the largest rate at which it passes, `soak` drives it for long, `replay` plays real logs; `compare` and `report` read what runs leave behind.
 //!
 //! Exit codes: 0 it ran (missed aims of `bench` stand in the table), 1 it failed, 2 it was called wrongly, 3 the target
 //! cannot be reached, 97 the load was not what it should have been, 98 the server lost, doubled, reordered or leaked
@@ -39,6 +39,7 @@ mod scenario;
 mod schedule;
 mod server;
 mod sessions;
+mod soak;
 mod socketio;
 mod start;
 mod steady;
@@ -88,6 +89,9 @@ enum Command {
     /// Find the largest rate at which a server meets the thresholds of a scenario
     #[command(after_help = capacity::HOW)]
     Capacity(capacity::Capacity),
+    /// Do what a scenario does for long, and judge what grows
+    #[command(after_help = soak::HOW)]
+    Soak(soak::Soak),
     /// Play real training logs as live sessions in several gyms
     #[command(after_help = replay::HOW)]
     Replay(replay::Replay),
@@ -152,6 +156,7 @@ fn main() -> ExitCode {
         Command::Yardsticks(asked) => live(yardsticks_code(&asked)),
         Command::Run(asked) => live(judged(run::run(&asked))),
         Command::Capacity(asked) => live(judged(capacity::capacity(&asked))),
+        Command::Soak(asked) => live(judged(soak::soak(&asked))),
         Command::Replay(asked) => live(judged(replay::replay(&asked))),
         Command::Compare(asked) => ended(compare::compare(&asked)),
         Command::Report(asked) => ended(html::report(&asked).map(|()| ExitCode::SUCCESS)),

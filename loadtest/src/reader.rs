@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use spotter_client::Closed;
 use spotter_protocol::{
     Address, ClientFrame, EntityView, Event, EventsFrame, Reply, ServerFrame, SessionEvent, SetId, SetStatus,
-    Shown, SnapshotFrame, Subscribe, TilesFrame, Version,
+    Shown, SnapshotFrame, Subscribe, TilesFrame, Unsubscribe, Version,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -42,6 +42,8 @@ struct State {
     resuming: Option<Instant>,
     /// The wait after each frame.
     slowly: Option<Duration>,
+    /// What is followed until all of it has come.
+    leaving: Vec<Address>,
 }
 
 impl Reader {
@@ -88,6 +90,10 @@ impl Reader {
                     self.subscribe(to, given, state).await;
                 }
             }
+            ReaderOrder::Leave(to) => {
+                state.leaving.push(to);
+                self.leave(state).await;
+            }
             ReaderOrder::Cut => {
                 state.asking.clear();
                 self.line.cut(true);
@@ -114,6 +120,18 @@ impl Reader {
         let subscribe = Subscribe { req, to, since, view: None };
         if let Err(closed) = self.line.send(&ClientFrame::Subscribe(subscribe)).await {
             self.lose(&closed, state);
+        }
+    }
+
+    /// Follows no more what is over and has come: a server lets a connection follow only so many.
+    async fn leave(&mut self, state: &mut State) {
+        let has_all = |to: &mut Address| self.ledger().has_all(*to, self.number);
+        for to in state.leaving.extract_if(.., has_all).collect::<Vec<_>>() {
+            self.followed.remove(&to);
+            let unsubscribe = Unsubscribe { req: self.line.req(), to };
+            if let Err(closed) = self.line.send(&ClientFrame::Unsubscribe(unsubscribe)).await {
+                self.lose(&closed, state);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //! ask for what is another's.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use spotter_client::Socket;
@@ -19,6 +19,8 @@ use crate::target::Target;
 
 /// How long one session may take.
 const READ_WITHIN: Duration = Duration::from_secs(20);
+/// How often sessions are read that are over.
+const TEND_EVERY: Duration = Duration::from_secs(5);
 /// Connections at once.
 const AT_ONCE: usize = 16;
 /// Sessions of each gym that somebody of another gym asks for.
@@ -27,6 +29,37 @@ const ASKED_FOR: usize = 5;
 /// Reads every session of the ledger anew, each over a connection of its own.
 pub(crate) async fn reconcile(target: &Target, ledger: &Arc<Mutex<Ledger>>, run: u32) {
     let sessions = lock(ledger).sessions();
+    read(sessions, target, ledger, run, false).await;
+}
+
+/// Does something; with `tends`, reads sessions that are over meanwhile, and lets the ledger forget them.
+pub(crate) async fn tended<T>(
+    tends: bool,
+    target: &Target,
+    ledger: &Arc<Mutex<Ledger>>,
+    run: u32,
+    doing: impl Future<Output = T>,
+) -> T {
+    let tending = async {
+        loop {
+            tokio::time::sleep(TEND_EVERY).await;
+            let over = lock(ledger).over(Instant::now());
+            read(over, target, ledger, run, true).await;
+        }
+    };
+    tokio::select! {
+        done = doing => done,
+        never = tending, if tends => never,
+    }
+}
+
+async fn read(
+    sessions: Vec<(Address, u16, u32)>,
+    target: &Target,
+    ledger: &Arc<Mutex<Ledger>>,
+    run: u32,
+    forgets: bool,
+) {
     let mut reading = JoinSet::new();
     for (to, gym, athlete) in sessions {
         if reading.len() == AT_ONCE {
@@ -35,10 +68,15 @@ pub(crate) async fn reconcile(target: &Target, ledger: &Arc<Mutex<Ledger>>, run:
         let (url, ledger) = (target.socket.clone(), Arc::clone(ledger));
         let token = target.athlete(gym, athlete).token.clone();
         reading.spawn(async move {
-            match stored(&url, &token, to, run).await {
-                Ok(Some(Stored { version, sets, own })) => lock(&ledger).stored(to, version, &sets, own),
-                Ok(None) => lock(&ledger).not_stored(to, "not found"),
-                Err(error) => lock(&ledger).not_stored(to, &format!("{error:#}")),
+            let stored = stored(&url, &token, to, run).await;
+            let mut ledger = lock(&ledger);
+            match stored {
+                Ok(Some(Stored { version, sets, own })) => ledger.stored(to, version, &sets, own),
+                Ok(None) => ledger.not_stored(to, "not found"),
+                Err(error) => ledger.not_stored(to, &format!("{error:#}")),
+            }
+            if forgets {
+                ledger.forget(to);
             }
         });
     }

@@ -91,12 +91,12 @@ pub(crate) async fn replay(asked: &Replay) -> Result<Verdict, NotRun> {
     let scenario = Scenario::read(scenario(name, asked, athletes, length)).map_err(NotRun::Called)?;
     let all: usize = logs.iter().map(Vec::len).sum();
     let folder = asked.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{name}")));
-    let target = asked.place.open(&scenario, &folder).await?;
+    let target = asked.place.open(&scenario, &folder, None).await?;
     eprintln!(
         "{name}: {played} of {all} workouts in each of {} gyms, at {} times their speed",
         asked.gyms, asked.speed
     );
-    let course = Course { plan: Box::new(plan.into_iter()), length, opens: false };
+    let course = Course { plan: Box::new(plan.into_iter()), length, opens: false, tends: false };
     let driven = drive(&scenario, course, &target, &folder).await;
     target.close().await?;
     let results = driven?;

@@ -20,7 +20,7 @@ use crate::pacer::follow;
 use crate::phone::{Owner, Phone, ReaderOrders};
 use crate::postgres::Postgres;
 use crate::reader::Reader;
-use crate::reconcile::{ask_across, reconcile};
+use crate::reconcile::{ask_across, reconcile, tended};
 use crate::results::{self, Generator, Results, Verdict};
 use crate::sampler::sample;
 use crate::scenario::Scenario;
@@ -105,7 +105,7 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     let mut scenario = Scenario::find(&run.scenario).map_err(NotRun::Called)?;
     scenario.seed = run.seed.unwrap_or(scenario.seed);
     let folder = run.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
-    let target = run.place.open(&scenario, &folder).await?;
+    let target = run.place.open(&scenario, &folder, None).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
     let driven = drive(&scenario, Course::of(&scenario), &target, &folder).await;
     target.close().await?;
@@ -117,14 +117,20 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
 }
 
 impl Place {
-    /// The server with the scenario's people, and the folder of what will be left.
+    /// The server with the scenario's people, and the folder of what will be left. A server that is started lets sessions
+    /// rest after that time, or not at all.
     ///
     /// # Errors
     /// See [`NotRun`].
-    pub(crate) async fn open(&self, scenario: &Scenario, folder: &Path) -> Result<Target, NotRun> {
+    pub(crate) async fn open(
+        &self,
+        scenario: &Scenario,
+        folder: &Path,
+        rests_after: Option<Duration>,
+    ) -> Result<Target, NotRun> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         ensure_files((scenario.athletes() + scenario.readers()) as usize).map_err(NotRun::Called)?;
-        target(self, scenario).await
+        target(self, scenario, rests_after).await
     }
 }
 
@@ -134,16 +140,23 @@ pub(crate) struct Course {
     pub(crate) length: Duration,
     /// Whether phones begin a session as they come; else the plan says when.
     pub(crate) opens: bool,
+    /// Whether sessions that are over are read again and forgotten under way; else all are read in the end.
+    pub(crate) tends: bool,
 }
 
 impl Course {
     /// What a scenario says.
     pub(crate) fn of(scenario: &Scenario) -> Self {
-        Self { plan: Box::new(plan(scenario).into_iter()), length: scenario.length(), opens: true }
+        Self {
+            plan: Box::new(plan(scenario).into_iter()),
+            length: scenario.length(),
+            opens: true,
+            tends: false,
+        }
     }
 }
 
-async fn target(place: &Place, scenario: &Scenario) -> Result<Target, NotRun> {
+async fn target(place: &Place, scenario: &Scenario, rests_after: Option<Duration>) -> Result<Target, NotRun> {
     let (Some(url), Some(people)) = (&place.target, &place.people) else {
         let beside = || Some(std::env::current_exe().ok()?.parent()?.join("spotter"));
         let program = place.server.clone().or_else(beside).filter(|program| program.is_file());
@@ -153,7 +166,7 @@ async fn target(place: &Place, scenario: &Scenario) -> Result<Target, NotRun> {
             .postgres
             .as_deref()
             .map(|url| Postgres { url: url.trim_end_matches('/').to_owned(), postmaster: None });
-        return Ok(Target::start(program, postgres, scenario).await?);
+        return Ok(Target::start(program, postgres, scenario, rests_after).await?);
     };
     let running = Running { url, allowed: place.i_own.as_deref(), metrics: place.metrics.as_deref(), people };
     Target::join(&running, scenario).await.map_err(|error| match error {
@@ -198,6 +211,7 @@ pub(crate) async fn drive(
             Deed::Reader(reader, order) => reader_orders[reader].1.send((order, planned)).is_ok(),
         };
     });
+    let following = tended(course.tends, target, &ledger, run, following);
     let until = async {
         let followed = following.await;
         while phones.join_next().await.is_some() {}

@@ -95,6 +95,11 @@ impl Threshold {
         matches!(self.of, Figure::Count(_))
     }
 
+    /// Whether it bounds the errors of all operations.
+    pub(crate) const fn is_errors(&self) -> bool {
+        matches!(self.of, Figure::Errors(None))
+    }
+
     /// What came of it. One of a kind that never happened is not met.
     pub(crate) fn judge(&self, operations: &BTreeMap<String, Operation>) -> results::Threshold {
         let measured = self.measure(operations).map(|value| value / self.unit.size);

@@ -180,3 +180,28 @@ fn a_wall_shows_no_session_that_has_ended() {
     assert!(fixture.ledger.is_whole(coach));
     assert_eq!(fixture.settled(), [0, 0, 0, 0]);
 }
+
+#[test]
+fn a_session_that_is_over_and_has_come_to_everybody_is_forgotten_and_counted() {
+    let mut fixture = Fixture::new().hear(&[1, 2, 3]);
+    let (session, later) = (fixture.sessions[0], Instant::now() + std::time::Duration::from_secs(60));
+    assert!(fixture.ledger.over(later).is_empty(), "it goes on");
+    fixture.ledger.close(session);
+    assert!(fixture.ledger.over(later).is_empty() && !fixture.ledger.has_all(session, 0), "one is missing");
+
+    let mut fixture = fixture.hear(&[4]);
+
+    assert!(fixture.ledger.has_all(session, 0));
+    assert!(fixture.ledger.over(Instant::now()).is_empty(), "something may be under way");
+    assert_eq!(fixture.ledger.over(later), [(session, 0, 0)]);
+    fixture.ledger.forget(session);
+    let found = fixture.ledger.settle();
+    assert_eq!((found.acknowledged, found.delivered, found.lost), (4, 4, 0));
+}
+
+#[test]
+fn what_comes_of_a_forgotten_session_is_caught() {
+    let mut fixture = Fixture::new().hear(&[1, 2, 3, 4]);
+    fixture.ledger.forget(fixture.sessions[0]);
+    assert_eq!(fixture.hear(&[4]).settled(), [0, 0, 0, 1]);
+}
