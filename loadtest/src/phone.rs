@@ -193,19 +193,10 @@ impl Phone {
         self.plan(planned);
     }
 
-    /// Lets go of sessions in which all is answered.
-    fn close_answered(&mut self) {
+    fn open_session(&mut self, title: Title, planned: Instant) {
         for session in self.sessions.extract_if(.., |session| session.outbox.is_empty()) {
             self.ledger.lock().unwrap_or_else(PoisonError::into_inner).close(session.to);
-            for (_, orders) in &self.owner.followers {
-                // One who has hung up follows nothing.
-                let _ = orders.send((ReaderOrder::Leave(session.to), Instant::now()));
-            }
         }
-    }
-
-    fn open_session(&mut self, title: Title, planned: Instant) {
-        self.close_answered();
         // A set that was planned and left is not planned again elsewhere.
         self.number = self.number.next_multiple_of(SETS);
         let to = Address::session(self.owner.user, SessionId(Uuid::now_v7()));

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use spotter_client::Closed;
 use spotter_protocol::{
-    Address, ClientFrame, EntityView, Event, EventsFrame, Reply, ServerFrame, SessionEvent, SetId, SetStatus,
-    Shown, SnapshotFrame, Subscribe, TilesFrame, Unsubscribe, Version,
+    Address, ClientFrame, EntityKind, EntityView, Event, EventsFrame, Reply, ServerFrame, SessionEvent,
+    SetId, SetStatus, Shown, SnapshotFrame, Subscribe, TilesFrame, Unsubscribe, UserId, Version,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -18,6 +18,8 @@ use crate::tally::Tally;
 
 /// How long a reader waits at the end for what it has not.
 const WHOLE_WITHIN: Duration = Duration::from_secs(10);
+/// Sessions of one athlete that are followed at once: the newest, and one that may still get late sets.
+const SESSIONS_KEPT: usize = 2;
 /// How often it looks then.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -42,8 +44,6 @@ struct State {
     resuming: Option<Instant>,
     /// The wait after each frame.
     slowly: Option<Duration>,
-    /// What is followed until all of it has come.
-    leaving: Vec<Address>,
 }
 
 impl Reader {
@@ -88,11 +88,8 @@ impl Reader {
                 self.followed.insert(to, None);
                 if self.line.is_up() {
                     self.subscribe(to, given, state).await;
+                    self.leave_old(to.owner, state).await;
                 }
-            }
-            ReaderOrder::Leave(to) => {
-                state.leaving.push(to);
-                self.leave(state).await;
             }
             ReaderOrder::Cut => {
                 state.asking.clear();
@@ -123,15 +120,21 @@ impl Reader {
         }
     }
 
-    /// Follows no more what is over and has come: a server lets a connection follow only so many.
-    async fn leave(&mut self, state: &mut State) {
-        let has_all = |to: &mut Address| self.ledger().has_all(*to, self.number);
-        for to in state.leaving.extract_if(.., has_all).collect::<Vec<_>>() {
-            self.followed.remove(&to);
-            let unsubscribe = Unsubscribe { req: self.line.req(), to };
-            if let Err(closed) = self.line.send(&ClientFrame::Unsubscribe(unsubscribe)).await {
-                self.lose(&closed, state);
-            }
+    /// Follows the oldest session of somebody no more, when there are several later ones and all of it has come: a server
+    /// lets a connection follow only so many.
+    async fn leave_old(&mut self, owner: UserId, state: &mut State) {
+        let of_owner = |to: &&Address| to.kind == EntityKind::Session && to.owner == owner;
+        let sessions: Vec<_> = self.followed.keys().filter(of_owner).copied().collect();
+        let Some(oldest) = sessions.first().copied().filter(|_| sessions.len() > SESSIONS_KEPT) else {
+            return;
+        };
+        if !self.ledger().leave(oldest, self.number) {
+            return;
+        }
+        self.followed.remove(&oldest);
+        let unsubscribe = Unsubscribe { req: self.line.req(), to: oldest };
+        if let Err(closed) = self.line.send(&ClientFrame::Unsubscribe(unsubscribe)).await {
+            self.lose(&closed, state);
         }
     }
 

@@ -65,8 +65,6 @@ pub(crate) enum Act {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ReaderOrder {
     Follow(Address),
-    /// Follow it no more, once all of it has come.
-    Leave(Address),
     /// The connection breaks.
     Cut,
     /// Wait so long after each frame; not at all from now on.

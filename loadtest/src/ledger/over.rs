@@ -18,12 +18,6 @@ impl Ledger {
         }
     }
 
-    /// Whether all that was acknowledged of a session has come to `reader`.
-    pub(crate) fn has_all(&self, to: Address, reader: usize) -> bool {
-        let Some(stream) = self.streams.get(&to) else { return true };
-        stream.copies.get(&reader).is_none_or(|copy| copy.missing(stream) == 0)
-    }
-
     /// Sessions that are over and have come to everybody, with gym and athlete: to be read again and forgotten.
     pub(crate) fn over(&self, now: Instant) -> Vec<(Address, u16, u32)> {
         let is_over = |stream: &&super::Stream| {
@@ -37,7 +31,8 @@ impl Ledger {
     /// Forgets a session that is over. What comes of it from now on was sent to nobody.
     pub(crate) fn forget(&mut self, to: Address) {
         if let Some(stream) = self.streams.remove(&to) {
-            self.found.delivered += stream.versions.count() * stream.copies.len() as u64;
+            let copies = stream.copies.values().filter(|copy| !copy.is_left).count();
+            self.found.delivered += stream.versions.count() * copies as u64;
         }
     }
 }
