@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 
 use crate::leave::leave;
+use crate::place::Place;
 use crate::results::Verdict;
-use crate::run::{Course, NotRun, Place, drive};
+use crate::run::{Course, NotRun, drive};
 use crate::scenario::Scenario;
 use crate::target::Target;
 use found::{Found, Step, head};
@@ -73,13 +74,14 @@ pub(crate) async fn capacity(asked: &Capacity) -> Result<Verdict, NotRun> {
     let target = asked.place.open(&longest, &folder, None).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
     let searched = search(asked, &scenario, &target, &folder).await;
-    target.close().await?;
+    let ended = target.close().await;
     let found = searched?;
     let path = folder.join("capacity.json");
     let text = serde_json::to_string_pretty(&found).context("what was found cannot be written")?;
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     print!("{}", found.table());
     println!("\n{}", path.display());
+    ended?;
     Ok(found.verdict())
 }
 

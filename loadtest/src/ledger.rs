@@ -6,6 +6,7 @@
 
 mod marks;
 mod over;
+mod owed;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,8 @@ use spotter_protocol::{Address, SessionId, UserId, Version};
 
 use crate::results;
 use marks::{Mark, Marks};
+use owed::Presence;
+pub(crate) use owed::{Client, Owed};
 pub(crate) use stamp::Stamp;
 
 /// Examples that are kept of what is broken.
@@ -33,6 +36,7 @@ pub(crate) struct Ledger {
     streams: BTreeMap<Address, Stream>,
     /// Sessions that have begun.
     begun: usize,
+    presence: BTreeMap<Client, Presence>,
     found: results::Ledger,
 }
 
@@ -60,6 +64,8 @@ struct Stream {
     closed_at: Option<Instant>,
     /// Commands sent.
     sent: u64,
+    /// Commands acknowledged, or refused for good.
+    answered: u64,
     /// Versions that were acknowledged.
     versions: Marks,
     /// Numbers of sets that were acknowledged.
@@ -113,6 +119,7 @@ impl Ledger {
             is_finished: false,
             closed_at: None,
             sent: 0,
+            answered: 0,
             versions: Marks::default(),
             numbers: Marks::default(),
             planned: VecDeque::new(),
@@ -158,6 +165,7 @@ impl Ledger {
     /// A command was acknowledged at `version`.
     pub(crate) fn acknowledged(&mut self, to: Address, number: Option<u32>, version: Version) {
         let Some(stream) = self.streams.get_mut(&to) else { return };
+        stream.answered += 1;
         self.found.acknowledged += 1;
         if stream.versions.note(version.0) == Mark::Again {
             self.found.lost += 1;
@@ -171,6 +179,13 @@ impl Ledger {
     pub(crate) fn finished(&mut self, to: Address) {
         if let Some(stream) = self.streams.get_mut(&to) {
             stream.is_finished = true;
+        }
+    }
+
+    /// A command was refused for good.
+    pub(crate) fn refused(&mut self, to: Address) {
+        if let Some(stream) = self.streams.get_mut(&to) {
+            stream.answered += 1;
         }
     }
 

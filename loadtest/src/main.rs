@@ -14,6 +14,7 @@ mod compare;
 mod doctor;
 #[cfg(test)]
 mod example;
+mod fault;
 mod figures;
 mod host;
 mod html;
@@ -26,6 +27,7 @@ mod logbook;
 mod memory;
 mod pacer;
 mod phone;
+mod place;
 mod postgres;
 mod reader;
 mod reconcile;

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::athlete::{movement, now};
-use crate::ledger::{Ledger, Stamp};
+use crate::ledger::{Client, Ledger, Stamp};
 use crate::line::{Line, moment};
 use crate::schedule::{PhoneOrder, ReaderOrder, Task};
 use crate::tally::Tally;
@@ -61,6 +61,8 @@ pub(crate) struct Phone {
     /// Sets so far.
     number: u32,
     has_signal: bool,
+    /// Since when the connection stands, or stood.
+    opened_at: Option<Instant>,
     /// When the signal came back with commands waiting.
     back_at: Option<Instant>,
     /// No command is sent before: the server asked for a pause.
@@ -93,6 +95,7 @@ impl Phone {
             waiting: HashMap::new(),
             number: 0,
             has_signal: true,
+            opened_at: None,
             back_at: None,
             hold_until: None,
         }
@@ -121,7 +124,7 @@ impl Phone {
                     // Whoever waits for all phones hears that this one is ready.
                     started = None;
                 }
-                if until.is_some() {
+                if until.is_some() && (self.line.is_up() || !self.has_signal) {
                     break;
                 }
             }
@@ -129,7 +132,13 @@ impl Phone {
             tokio::select! {
                 order = orders.recv(), if until.is_none() => match order {
                     Some((order, planned)) => self.take(order, planned).await,
-                    None => until = Some(Instant::now() + DRAINED_WITHIN),
+                    None => {
+                        until = Some(Instant::now() + DRAINED_WITHIN);
+                        // The longest wait before connecting again is longer than the run waits.
+                        if self.has_signal {
+                            self.line.signal();
+                        }
+                    }
                 },
                 frame = self.line.next() => match frame {
                     Ok(frame) => self.hear(frame),
@@ -149,15 +158,19 @@ impl Phone {
 
     async fn open(&mut self) {
         // A refused attempt is counted where it is made, and made again.
-        if self.line.open().await.is_ok()
-            && let Some(lost_at) = self.line.back()
-        {
+        if self.line.open().await.is_err() {
+            return;
+        }
+        self.opened_at = Some(Instant::now());
+        self.ledger().came(self.client());
+        if let Some(lost_at) = self.line.back() {
             self.tally.done("resume", lost_at);
         }
     }
 
     fn lose(&mut self, closed: &Closed) {
         self.line.lose(closed);
+        self.ledger().left(self.client());
         self.sessions.iter_mut().for_each(|session| session.outbox.resend());
     }
 
@@ -168,11 +181,16 @@ impl Phone {
             PhoneOrder::Cut | PhoneOrder::Signal(false) => {
                 self.has_signal &= order == PhoneOrder::Cut;
                 self.line.cut(self.has_signal);
+                match self.has_signal {
+                    true => self.ledger().left(self.client()),
+                    false => self.ledger().lost_signal(self.client()),
+                }
                 self.sessions.iter_mut().for_each(|session| session.outbox.resend());
             }
             PhoneOrder::Signal(true) => {
                 self.has_signal = true;
                 self.line.signal();
+                self.ledger().left(self.client());
                 self.back_at = (!self.waiting.is_empty()).then(Instant::now);
             }
         }
@@ -180,7 +198,9 @@ impl Phone {
 
     /// Does what makes commands. How late they leave is the generator's own where nothing else was in the way.
     async fn act(&mut self, planned: Instant, doing: impl FnOnce(&mut Self)) {
-        let at_once = self.line.is_up() && self.hold_until.is_none() && self.waiting.is_empty();
+        // What was due before the connection stood had to wait for the server, not for this generator.
+        let is_ready = self.line.is_up() && self.opened_at.is_some_and(|opened_at| opened_at <= planned);
+        let at_once = is_ready && self.hold_until.is_none() && self.waiting.is_empty();
         doing(self);
         if at_once && self.send().await.is_ok() {
             self.tally.sent(planned);
@@ -306,7 +326,10 @@ impl Phone {
                 let Some(waiting) = self.waiting.remove(&command) else { return };
                 match outcome {
                     Ok(version) => self.acknowledged(to, &waiting, version),
-                    Err(fault) => self.tally.failed(waiting.kind, fault.code.as_str()),
+                    Err(fault) => {
+                        self.ledger().refused(to);
+                        self.tally.failed(waiting.kind, fault.code.as_str());
+                    }
                 }
             }
             Heard::Again => {
@@ -337,6 +360,10 @@ impl Phone {
         if let Some(planned) = waiting.planned.or(self.back_at) {
             self.tally.done(waiting.kind, planned);
         }
+    }
+
+    const fn client(&self) -> Client {
+        Client::Phone(self.owner.athlete as usize)
     }
 
     fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {

@@ -9,8 +9,9 @@ use anyhow::{Context, anyhow};
 
 use crate::leave::{leave, summary};
 use crate::logbook::{self, Workout};
+use crate::place::Place;
 use crate::results::Verdict;
-use crate::run::{Course, NotRun, Place, drive};
+use crate::run::{Course, NotRun, drive};
 use crate::scenario::Scenario;
 use timeline::{Pace, timeline};
 
@@ -96,13 +97,15 @@ pub(crate) async fn replay(asked: &Replay) -> Result<Verdict, NotRun> {
         "{name}: {played} of {all} workouts in each of {} gyms, at {} times their speed",
         asked.gyms, asked.speed
     );
-    let course = Course { plan: Box::new(plan.into_iter()), length, opens: false, tends: false };
+    let course =
+        Course { plan: Box::new(plan.into_iter()), length, faults: Vec::new(), opens: false, tends: false };
     let driven = drive(&scenario, course, &target, &folder).await;
-    target.close().await?;
+    let ended = target.close().await;
     let results = driven?;
     leave(&results, &folder)?;
     print!("{}", summary(&results)?);
     println!("\n{}", folder.join("results.json").display());
+    ended?;
     if results.ledger.acknowledged == 0 {
         return Err(NotRun::Failed(anyhow!("nothing of the log was played")));
     }

@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use spotter_protocol::Address;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::athlete::now;
+use crate::fault::{self, Breaker, Planned, Reach};
 use crate::host;
-use crate::idle::ensure_files;
 use crate::leave::{leave, summary};
 use crate::ledger::Ledger;
 use crate::line::Line;
 use crate::pacer::follow;
 use crate::phone::{Owner, Phone, ReaderOrders};
-use crate::postgres::Postgres;
+use crate::place::Place;
 use crate::reader::Reader;
 use crate::reconcile::{ask_across, reconcile, tended};
 use crate::results::{self, Generator, Results, Verdict};
@@ -26,7 +26,7 @@ use crate::sampler::sample;
 use crate::scenario::Scenario;
 use crate::schedule::{Deed, Due, PhoneOrder, plan};
 use crate::tally::Tally;
-use crate::target::{NoTarget, Running, Target};
+use crate::target::Target;
 
 /// How long everybody may take to come.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -36,48 +36,28 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 #[command(after_help = "\
 Examples:
   spotter-load run smoke --self-contained
+  spotter-load run gym-evening --self-contained --postgres
+  spotter-load run gym-evening --self-contained --postgres --chaos
   spotter-load run gym-evening --self-contained --postgres postgres://spotter@127.0.0.1:5432
   spotter-load run evening.toml --target ws://127.0.0.1:8080 --people people.csv --metrics http://127.0.0.1:8081/metrics
 
 Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late,
-98 something was lost, doubled, reordered or leaked, 99 a threshold was missed.")]
+98 something was lost, doubled, reordered or leaked, 99 a threshold was missed, or not all was consistent after a fault.")]
 pub(crate) struct Run {
-    /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, or a file
+    /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, rolling-restart, or a file
     scenario: String,
     #[command(flatten)]
     place: Place,
+    /// Break one thing after another besides: sockets and readers; with --self-contained the server, and a PostgreSQL
+    /// started for the run. Thresholds are not judged: a delay then holds what was broken
+    #[arg(long)]
+    chaos: bool,
     /// Another seed than the scenario's
     #[arg(long)]
     seed: Option<u64>,
     /// Where results.json, intervals.csv, junit.xml and delays.hgrm are written; by default load-SCENARIO
     #[arg(long)]
     out: Option<PathBuf>,
-}
-
-/// Which server is loaded.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Place {
-    /// Start a server for the run, fill it and end it
-    #[arg(long, required_unless_present = "target", conflicts_with = "target")]
-    self_contained: bool,
-    /// The program of that server; by default the one beside this program
-    #[arg(long, value_parser = crate::program, requires = "self_contained")]
-    server: Option<PathBuf>,
-    /// Let that server use this PostgreSQL, as a user who may make databases: postgres://user@host:port
-    #[arg(long, requires = "self_contained")]
-    postgres: Option<String>,
-    /// A server that runs already: ws://host:port
-    #[arg(long, requires = "people")]
-    target: Option<String>,
-    /// Who uses it, a line each: gym,e-mail,password. Gyms are named lt-…; each coach is linked with each athlete
-    #[arg(long, requires = "target")]
-    people: Option<PathBuf>,
-    /// Where that server says how it is: http://host:port/metrics
-    #[arg(long, requires = "target")]
-    metrics: Option<String>,
-    /// Load this host although it is not this machine: it is yours
-    #[arg(long, value_name = "HOST", requires = "target")]
-    i_own: Option<String>,
 }
 
 /// Why there was no run.
@@ -104,40 +84,33 @@ impl From<anyhow::Error> for NotRun {
 pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     let mut scenario = Scenario::find(&run.scenario).map_err(NotRun::Called)?;
     scenario.seed = run.seed.unwrap_or(scenario.seed);
+    let reach = Reach {
+        readers: scenario.readers() > 0,
+        server: run.place.self_contained,
+        postgres: matches!(run.place.postgres, Some(None)),
+    };
+    let faults = fault::plan(&scenario, reach, run.chaos).map_err(NotRun::Called)?;
+    if run.chaos {
+        scenario.thresholds.clear();
+    }
     let folder = run.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
     let target = run.place.open(&scenario, &folder, None).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
-    let driven = drive(&scenario, Course::of(&scenario), &target, &folder).await;
-    target.close().await?;
+    let driven = drive(&scenario, Course { faults, ..Course::of(&scenario) }, &target, &folder).await;
+    let ended = target.close().await;
     let results = driven?;
     leave(&results, &folder)?;
     print!("{}", summary(&results)?);
     println!("\n{}", folder.join("results.json").display());
+    ended?;
     Ok(results.verdict)
-}
-
-impl Place {
-    /// The server with the scenario's people, and the folder of what will be left. A server that is started lets sessions
-    /// rest after that time, or not at all.
-    ///
-    /// # Errors
-    /// See [`NotRun`].
-    pub(crate) async fn open(
-        &self,
-        scenario: &Scenario,
-        folder: &Path,
-        rests_after: Option<Duration>,
-    ) -> Result<Target, NotRun> {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        ensure_files((scenario.athletes() + scenario.readers()) as usize).map_err(NotRun::Called)?;
-        target(self, scenario, rests_after).await
-    }
 }
 
 /// What is done in a run.
 pub(crate) struct Course {
     pub(crate) plan: Box<dyn Iterator<Item = Due> + Send>,
     pub(crate) length: Duration,
+    pub(crate) faults: Vec<Planned>,
     /// Whether phones begin a session as they come; else the plan says when.
     pub(crate) opens: bool,
     /// Whether sessions that are over are read again and forgotten under way; else all are read in the end.
@@ -145,34 +118,16 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    /// What a scenario says.
+    /// What a scenario says, but for its faults.
     pub(crate) fn of(scenario: &Scenario) -> Self {
         Self {
             plan: Box::new(plan(scenario).into_iter()),
             length: scenario.length(),
+            faults: Vec::new(),
             opens: true,
             tends: false,
         }
     }
-}
-
-async fn target(place: &Place, scenario: &Scenario, rests_after: Option<Duration>) -> Result<Target, NotRun> {
-    let (Some(url), Some(people)) = (&place.target, &place.people) else {
-        let beside = || Some(std::env::current_exe().ok()?.parent()?.join("spotter"));
-        let program = place.server.clone().or_else(beside).filter(|program| program.is_file());
-        let program = program
-            .ok_or_else(|| NotRun::Called(anyhow!("no server beside this program: name it with --server")))?;
-        let postgres = place
-            .postgres
-            .as_deref()
-            .map(|url| Postgres { url: url.trim_end_matches('/').to_owned(), postmaster: None });
-        return Ok(Target::start(program, postgres, scenario, rests_after).await?);
-    };
-    let running = Running { url, allowed: place.i_own.as_deref(), metrics: place.metrics.as_deref(), people };
-    Target::join(&running, scenario).await.map_err(|error| match error {
-        NoTarget::Unreachable(error) => NotRun::Unreachable(error),
-        NoTarget::Refused(error) => NotRun::Called(error),
-    })
 }
 
 /// Lets everybody come, follows the plan, waits until all is answered and seen, reads what is stored, and judges.
@@ -204,6 +159,14 @@ pub(crate) async fn drive(
 
     let (started_at, begun, cpu_s) = (now(), Instant::now(), host::own_cpu_s());
     let (stop, stopped) = watch::channel(false);
+    let breaker = Breaker {
+        server: target.server.as_ref(),
+        phones: phone_orders.clone(),
+        readers: reader_orders.iter().map(|(_, orders)| orders.clone()).collect(),
+        ledger: &ledger,
+        tally: &tally,
+        stopped: stopped.clone(),
+    };
     let following = follow(course.plan, course.length, move |deed, planned| {
         // One who has hung up failed; the ledger says so.
         let _ = match deed {
@@ -213,22 +176,28 @@ pub(crate) async fn drive(
     });
     let following = tended(course.tends, target, &ledger, run, following);
     let until = async {
-        let followed = following.await;
+        let (followed, broken) = tokio::join!(following, breaker.follow(course.faults, begun));
         while phones.join_next().await.is_some() {}
         // Receivers that are gone were told enough.
         let _ = end.send(true);
         while readers.join_next().await.is_some() {}
         let _ = stop.send(true);
-        followed
+        let mut faults = broken.join_all().await;
+        faults.sort_by(|one, other| one.at.total_cmp(&other.at));
+        followed.map(|()| faults)
     };
     let sampling =
         sample(Arc::clone(&tally), target.server.as_ref(), target.metrics.as_deref(), log, begun, stopped);
     let (followed, intervals) = tokio::join!(until, sampling);
-    followed?;
+    let faults = followed?;
     let (intervals, seconds) = (intervals?, begun.elapsed().as_secs_f64());
     reconcile(target, &ledger, run).await;
-    ask_across(target, &ledger, run).await?;
+    let asked = ask_across(target, &ledger, run).await;
     let ledger = std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner)).settle();
+    // Of a server that is gone, the ledger says what is lost.
+    if ledger.lost == 0 {
+        asked?;
+    }
     let version = intervals.iter().rev().find_map(|interval| host::server_version(interval.server.as_ref()?));
     let mut results = Results {
         schema: results::SCHEMA,
@@ -247,7 +216,7 @@ pub(crate) async fn drive(
         stages: stages(scenario),
         operations: tally.operations()?,
         intervals,
-        faults: Vec::new(),
+        faults,
         ledger,
         generator: Generator {
             lag: tally.lag(),
@@ -376,7 +345,9 @@ pub(crate) fn verdict(results: &Results, lag_max_ms: u32) -> Verdict {
         Verdict::Broken
     } else if results.generator.lag.p99 > u64::from(lag_max_ms) * 1_000 {
         Verdict::Invalid
-    } else if results.thresholds.iter().any(|threshold| !threshold.met) {
+    } else if results.thresholds.iter().any(|threshold| !threshold.met)
+        || results.faults.iter().any(|fault| fault.consistent_after.is_none())
+    {
         Verdict::Failed
     } else {
         Verdict::Passed

@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::anyhow;
 
 use crate::leave::{leave, summary};
+use crate::place::Place;
 use crate::results::Verdict;
-use crate::run::{Course, NotRun, Place, drive, verdict};
+use crate::run::{Course, NotRun, drive, verdict};
 use crate::scenario::Scenario;
 use crate::schedule::{Due, plan};
 use crate::threshold::Threshold;
@@ -76,9 +77,15 @@ pub(crate) async fn soak(asked: &Soak) -> Result<Verdict, NotRun> {
     let length = scenario.length();
     let target = asked.place.open(&scenario, &folder, Some(rests_after(length))).await?;
     eprintln!("{} for {} min: {}", scenario.name, asked.minutes, scenario.about);
-    let course = Course { plan: Box::new(slices(&scenario, per_second)), length, opens: true, tends: true };
+    let course = Course {
+        plan: Box::new(slices(&scenario, per_second)),
+        length,
+        faults: Vec::new(),
+        opens: true,
+        tends: true,
+    };
     let driven = drive(&scenario, course, &target, &folder).await;
-    target.close().await?;
+    let ended = target.close().await;
     let mut results = driven?;
     let thirds = Thirds::read(&folder.join("delays.hgrm"), length.as_secs_f64())?;
     let limits = Limits { memory: asked.memory_growth, p99: asked.p99_growth };
@@ -87,6 +94,7 @@ pub(crate) async fn soak(asked: &Soak) -> Result<Verdict, NotRun> {
     leave(&results, &folder)?;
     print!("{}", summary(&results)?);
     println!("\n{}", folder.join("results.json").display());
+    ended?;
     Ok(results.verdict)
 }
 
