@@ -45,7 +45,7 @@ pub(super) enum Limit {
 /// A rate that was tried.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Step {
-    per_second: u32,
+    pub(super) per_second: u32,
     /// Where its run lies, beside `capacity.json`.
     folder: String,
     seconds: f64,
@@ -139,7 +139,7 @@ impl Found {
             server_version: last.run.server_version.clone(),
             version: last.run.version.clone(),
             seed: last.run.seed,
-            per_second: of(&steps, |verdict| verdict == Verdict::Passed).map(|step| step.per_second).max(),
+            per_second: met(&steps),
             limited_by: limit(&steps),
             steps,
         }
@@ -181,19 +181,20 @@ impl Found {
     }
 }
 
-fn of(steps: &[Step], is: impl Fn(Verdict) -> bool) -> impl Iterator<Item = &Step> {
-    steps.iter().filter(move |step| is(step.verdict))
+/// The largest rate that was met.
+fn met(steps: &[Step]) -> Option<u32> {
+    steps.iter().filter(|step| step.verdict == Verdict::Passed).map(|step| step.per_second).max()
 }
 
-/// A broken promise stands in the way wherever it was found; else the smallest rate that was not met.
+/// A broken promise stands in the way wherever it was found; else the smallest rate above the answer, and the newest run at
+/// it.
 fn limit(steps: &[Step]) -> Limit {
-    if let Some(step) = of(steps, |verdict| verdict == Verdict::Broken).next() {
+    if let Some(step) = steps.iter().find(|step| step.verdict == Verdict::Broken) {
         return Limit::Ledger { at: step.per_second, examples: step.examples.clone() };
     }
-    let Some(step) = of(steps, |verdict| verdict != Verdict::Passed).min_by_key(|step| step.per_second)
-    else {
-        return Limit::Bounds;
-    };
+    let answer = met(steps).unwrap_or(0);
+    let above = steps.iter().rev().filter(|step| step.per_second > answer);
+    let Some(step) = above.min_by_key(|step| step.per_second) else { return Limit::Bounds };
     let at = step.per_second;
     if step.verdict == Verdict::Invalid {
         Limit::Generator { at }
@@ -234,6 +235,12 @@ mod tests {
         assert!(
             found.table().contains("It carries 200 operations a second: at 300/s set.p99 < 10ms was 12ms")
         );
+    }
+
+    #[test]
+    fn a_rate_that_was_met_at_the_second_try_stands_in_nobodys_way() {
+        let found = found(&[(100, Verdict::Passed), (200, Verdict::Invalid), (200, Verdict::Passed)]);
+        assert_eq!((found.per_second, found.limited_by), (Some(200), Limit::Bounds));
     }
 
     #[test]
