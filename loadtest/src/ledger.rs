@@ -5,6 +5,7 @@
 //! order cost no more than one.
 
 mod marks;
+mod over;
 mod owed;
 mod stamp;
 #[cfg(test)]
@@ -33,6 +34,8 @@ pub(crate) struct Ledger {
     /// The gym of each person.
     people: BTreeMap<UserId, u16>,
     streams: BTreeMap<Address, Stream>,
+    /// Sessions that have begun.
+    begun: usize,
     presence: BTreeMap<Client, Presence>,
     found: results::Ledger,
 }
@@ -41,9 +44,12 @@ pub(crate) struct Ledger {
 #[derive(Debug)]
 struct Reader {
     gym: u16,
-    /// The newest tile of each athlete, of a reader of a room: the session and version it shows, and its sets.
-    tiles: Option<BTreeMap<UserId, (SessionId, Version, u16)>>,
+    /// The newest tile of each athlete, of a reader of a room.
+    tiles: Option<BTreeMap<UserId, Option<Shown>>>,
 }
+
+/// What a tile shows: a session at a version, and how many of its sets are done. Nothing where none runs.
+type Shown = (SessionId, Version, u16);
 
 /// One session.
 #[derive(Debug)]
@@ -52,6 +58,10 @@ struct Stream {
     athlete: u32,
     /// Its place among all sessions of the run, in the order in which they began.
     place: usize,
+    /// Its end was acknowledged.
+    is_finished: bool,
+    /// Since when nothing more is sent to it.
+    closed_at: Option<Instant>,
     /// Commands sent.
     sent: u64,
     /// Commands acknowledged, or refused for good.
@@ -70,11 +80,16 @@ struct Stream {
 struct Copied {
     versions: Marks,
     numbers: Marks,
+    /// The reader had all, and follows no more.
+    is_left: bool,
 }
 
 impl Copied {
     /// Acknowledged versions that never came; where none is missing, numbers of sets.
     fn missing(&self, stream: &Stream) -> u64 {
+        if self.is_left {
+            return 0;
+        }
         match stream.versions.without(&self.versions) {
             0 => stream.numbers.without(&self.numbers),
             missing => missing,
@@ -100,7 +115,9 @@ impl Ledger {
         let stream = Stream {
             gym,
             athlete,
-            place: self.streams.len(),
+            place: self.begun,
+            is_finished: false,
+            closed_at: None,
             sent: 0,
             answered: 0,
             versions: Marks::default(),
@@ -108,6 +125,7 @@ impl Ledger {
             planned: VecDeque::new(),
             copies: BTreeMap::new(),
         };
+        self.begun += 1;
         self.streams.insert(to, stream);
     }
 
@@ -116,6 +134,20 @@ impl Ledger {
         if let Some(stream) = self.streams.get_mut(&to) {
             stream.copies.insert(reader, Copied::default());
         }
+    }
+
+    /// `reader` would follow `to` no more, since it is over. Answers whether it may: it has to have all first.
+    pub(crate) fn leave(&mut self, to: Address, reader: usize) -> bool {
+        let Some(stream) = self.streams.get_mut(&to) else { return true };
+        let expected = stream.versions.count();
+        let Some(copy) = stream.copies.get(&reader).filter(|copy| copy.missing(stream) == 0) else {
+            return false;
+        };
+        if !copy.is_left {
+            self.found.delivered += expected;
+            stream.copies.insert(reader, Copied { is_left: true, ..Copied::default() });
+        }
+        true
     }
 
     /// A command leaves; `set` is the number of the set it logs and when that was due, if copies are to be measured by it.
@@ -143,6 +175,13 @@ impl Ledger {
         }
     }
 
+    /// The end of a session was acknowledged: a tile need not show it any more.
+    pub(crate) fn finished(&mut self, to: Address) {
+        if let Some(stream) = self.streams.get_mut(&to) {
+            stream.is_finished = true;
+        }
+    }
+
     /// A command was refused for good.
     pub(crate) fn refused(&mut self, to: Address) {
         if let Some(stream) = self.streams.get_mut(&to) {
@@ -166,6 +205,9 @@ impl Ledger {
         };
         let is_strange = stream.strange(&[set]);
         let copy = stream.copies.entry(reader).or_default();
+        if copy.is_left {
+            return None;
+        }
         let mark = copy.versions.note(v);
         let number = set.number().filter(|_| !is_strange);
         let wrong = match (mark, number.map(|number| copy.numbers.note(number))) {
@@ -200,8 +242,12 @@ impl Ledger {
         };
         let is_strange = stream.strange(sets);
         let numbers = Marks::of(sets.iter().filter_map(Set::number));
-        let before = stream.copies.insert(reader, Copied { versions: Marks::through(version.0), numbers });
-        let held = before.map_or(0, |copy| copy.versions.high());
+        let copy = stream.copies.entry(reader).or_default();
+        if copy.is_left {
+            return;
+        }
+        let held = copy.versions.high();
+        *copy = Copied { versions: Marks::through(version.0), numbers, ..Copied::default() };
         if version.0 < held {
             self.wrong(
                 Wrong::Reordered,
@@ -215,20 +261,15 @@ impl Ledger {
 
     /// A tile of `athlete` came to `reader`; `newest` is the session and version it shows, and how many sets. Answers when the newest of its
     /// sets was due, where that is known.
-    pub(crate) fn tile(
-        &mut self,
-        reader: usize,
-        athlete: UserId,
-        newest: Option<(SessionId, Version, u16)>,
-    ) -> Option<Instant> {
+    pub(crate) fn tile(&mut self, reader: usize, athlete: UserId, newest: Option<Shown>) -> Option<Instant> {
         let Reader { gym, tiles } = &mut self.readers[reader];
         let gym = *gym;
         if self.people.get(&athlete) != Some(&gym) {
             self.wrong(Wrong::Leaked, format!("reader {reader} of gym {gym} was shown a tile of {athlete}"));
             return None;
         }
+        let before = tiles.as_mut()?.insert(athlete, newest).flatten();
         let (session, version, done) = newest?;
-        let before = tiles.as_mut()?.insert(athlete, (session, version, done));
         let to = Address::session(athlete, session);
         if let Some((_, held, counted)) = before.filter(|(same, ..)| *same == session) {
             if held > version {
@@ -264,10 +305,10 @@ impl Ledger {
                 *last = (to, stream);
             }
         }
-        let shown = |to: &Address, stream: &Stream| {
-            tiles
-                .get(&to.owner)
-                .is_some_and(|(session, v, _)| session.0 == to.id && v.0 >= stream.versions.high())
+        let shown = |to: &Address, stream: &Stream| match tiles.get(&to.owner) {
+            Some(Some((session, v, _))) => session.0 == to.id && v.0 >= stream.versions.high(),
+            Some(None) => stream.is_finished,
+            None => false,
         };
         newest.into_values().filter(|(to, stream)| !shown(to, stream)).map(|(to, _)| *to).collect()
     }
@@ -277,13 +318,13 @@ impl Ledger {
         self.streams.iter().map(|(to, stream)| (*to, stream.gym, stream.athlete)).collect()
     }
 
-    /// What the server has stored of a session, read anew.
-    pub(crate) fn stored(&mut self, to: Address, version: Version, sets: &[Set]) {
+    /// What the server has stored of a session, read anew; `own` are events that it made by itself.
+    pub(crate) fn stored(&mut self, to: Address, version: Version, sets: &[Set], own: u64) {
         let Some(stream) = self.streams.get(&to) else { return };
         let stored = Marks::of(sets.iter().filter_map(Set::number));
         let numbers = stream.numbers.without(&stored);
         let lost = numbers.max(stream.versions.count().saturating_sub(version.0));
-        let doubled = version.0.saturating_sub(stream.sent);
+        let doubled = version.0.saturating_sub(stream.sent + own);
         let strange = stream.strange(sets);
         if lost > 0 {
             self.found.lost += lost;
@@ -318,7 +359,7 @@ impl Ledger {
     /// Counts what never came, and answers the whole.
     pub(crate) fn settle(mut self) -> results::Ledger {
         for (to, stream) in &self.streams {
-            for (reader, copy) in &stream.copies {
+            for (reader, copy) in stream.copies.iter().filter(|(_, copy)| !copy.is_left) {
                 let missing = copy.missing(stream);
                 self.found.delivered += stream.versions.count().saturating_sub(missing);
                 self.found.lost += missing;

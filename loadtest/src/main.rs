@@ -1,14 +1,15 @@
 //! `spotter-load`: measures a server of Spotter from outside, as its users meet it. It knows nothing of it but its
 //! command line and its protocol.
 //!
-//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it; `compare` and `report` read what
-//! runs leave behind.
+//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it, `capacity` looks for
+//! the largest rate at which it passes, `soak` drives it for long, `replay` plays real logs; `compare` and `report` read what runs leave behind.
 //!
 //! Exit codes: 0 it ran (missed aims of `bench` stand in the table), 1 it failed, 2 it was called wrongly, 3 the target
 //! cannot be reached, 97 the load was not what it should have been, 98 the server lost, doubled, reordered or leaked
 //! something, 99 a threshold was missed, or a regression.
 
 mod athlete;
+mod capacity;
 mod compare;
 mod doctor;
 #[cfg(test)]
@@ -22,12 +23,15 @@ mod latency;
 mod leave;
 mod ledger;
 mod line;
+mod logbook;
 mod memory;
 mod pacer;
 mod phone;
+mod place;
 mod postgres;
 mod reader;
 mod reconcile;
+mod replay;
 mod report;
 mod results;
 mod run;
@@ -37,8 +41,10 @@ mod scenario;
 mod schedule;
 mod server;
 mod sessions;
+mod soak;
 mod socketio;
 mod start;
+mod steady;
 mod tally;
 mod target;
 mod threshold;
@@ -82,6 +88,15 @@ enum Command {
     )]
     Yardsticks(yardsticks::Yardsticks),
     Run(run::Run),
+    /// Find the largest rate at which a server meets the thresholds of a scenario
+    #[command(after_help = capacity::HOW)]
+    Capacity(capacity::Capacity),
+    /// Do what a scenario does for long, and judge what grows
+    #[command(after_help = soak::HOW)]
+    Soak(soak::Soak),
+    /// Play real training logs as live sessions in several gyms
+    #[command(after_help = replay::HOW)]
+    Replay(replay::Replay),
     /// Say whether a run is better or worse than another of the same scenario
     #[command(after_help = compare::HOW)]
     Compare(compare::Compare),
@@ -141,7 +156,10 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Bench(bench) => live(bench_code(&bench)),
         Command::Yardsticks(asked) => live(yardsticks_code(&asked)),
-        Command::Run(run) => live(run_code(&run)),
+        Command::Run(asked) => live(judged(run::run(&asked))),
+        Command::Capacity(asked) => live(judged(capacity::capacity(&asked))),
+        Command::Soak(asked) => live(judged(soak::soak(&asked))),
+        Command::Replay(asked) => live(judged(replay::replay(&asked))),
         Command::Compare(asked) => ended(compare::compare(&asked)),
         Command::Report(asked) => ended(html::report(&asked).map(|()| ExitCode::SUCCESS)),
         Command::Doctor(asked) => doctor::doctor(&asked),
@@ -190,8 +208,8 @@ fn measured(verdict: anyhow::Result<Verdict>) -> ExitCode {
     }
 }
 
-async fn run_code(run: &run::Run) -> ExitCode {
-    match run::run(run).await {
+async fn judged(run: impl Future<Output = Result<results::Verdict, run::NotRun>>) -> ExitCode {
+    match run.await {
         Ok(results::Verdict::Passed) => ExitCode::SUCCESS,
         Ok(results::Verdict::Invalid) => ExitCode::from(97),
         Ok(results::Verdict::Broken) => ExitCode::from(98),

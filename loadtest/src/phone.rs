@@ -1,5 +1,7 @@
 //! An athlete's phone: it logs what is due, and sends it until it is answered, whatever becomes of the connection.
 
+mod play;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,8 +9,8 @@ use std::time::{Duration, Instant};
 use spotter_client::{Answered, Closed, Heard, Outbox};
 use spotter_protocol::{
     Actual, Add, Address, ClientFrame, Command, CommandId, Complete, EventsFrame, InstanceId, Load, LoadKind,
-    Millis, Name, Note, NoteText, PlannedExercise, PlannedSet, Reply, Reps, Rest, ServerFrame, SessionId,
-    SetType, SnapshotFrame, Start, Target, TilesFrame, Title, Unit, UserId, Version,
+    Millis, Name, Note, NoteText, PlannedExercise, PlannedSet, Reply, Reps, ServerFrame, SessionId, SetType,
+    SnapshotFrame, Start, Target, TilesFrame, Title, Unit, UserId, Version,
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -41,6 +43,8 @@ pub(crate) struct Owner {
     /// Of all athletes of the run.
     pub(crate) athlete: u32,
     pub(crate) note_bytes: usize,
+    /// Whether it begins a session as it comes; else its orders say when.
+    pub(crate) opens: bool,
     /// Readers that follow each session, by their numbers in the ledger.
     pub(crate) followers: Vec<(usize, ReaderOrders)>,
 }
@@ -105,7 +109,9 @@ impl Phone {
     ) {
         let mut started = Some(started);
         let mut until = None;
-        self.begin(Instant::now());
+        if self.owner.opens {
+            self.begin(Instant::now());
+        }
         loop {
             if let Err(closed) = self.send().await {
                 self.lose(&closed);
@@ -114,8 +120,10 @@ impl Phone {
                 if let Some(back_at) = self.back_at.take() {
                     self.tally.done("sync", back_at);
                 }
-                // Whoever waits for all phones hears that this one is ready.
-                started = None;
+                if self.line.is_up() {
+                    // Whoever waits for all phones hears that this one is ready.
+                    started = None;
+                }
                 if until.is_some() && (self.line.is_up() || !self.has_signal) {
                     break;
                 }
@@ -168,16 +176,8 @@ impl Phone {
 
     async fn take(&mut self, order: PhoneOrder, planned: Instant) {
         match order {
-            PhoneOrder::Log(task) => {
-                // What was due before the connection stood had to wait for the server, not for this generator.
-                let is_ready =
-                    self.line.is_up() && self.opened_at.is_some_and(|opened_at| opened_at <= planned);
-                let at_once = is_ready && self.hold_until.is_none() && self.waiting.is_empty();
-                self.log(task, planned);
-                if at_once && self.send().await.is_ok() {
-                    self.tally.sent(planned);
-                }
-            }
+            PhoneOrder::Log(task) => self.act(planned, |phone| phone.log(task, planned)).await,
+            PhoneOrder::Play(act) => self.act(planned, |phone| phone.play(act, planned)).await,
             PhoneOrder::Cut | PhoneOrder::Signal(false) => {
                 self.has_signal &= order == PhoneOrder::Cut;
                 self.line.cut(self.has_signal);
@@ -196,18 +196,34 @@ impl Phone {
         }
     }
 
+    /// Does what makes commands. How late they leave is the generator's own where nothing else was in the way.
+    async fn act(&mut self, planned: Instant, doing: impl FnOnce(&mut Self)) {
+        // What was due before the connection stood had to wait for the server, not for this generator.
+        let is_ready = self.line.is_up() && self.opened_at.is_some_and(|opened_at| opened_at <= planned);
+        let at_once = is_ready && self.hold_until.is_none() && self.waiting.is_empty();
+        doing(self);
+        if at_once && self.send().await.is_ok() {
+            self.tally.sent(planned);
+        }
+    }
+
     /// Begins another session, and plans its first exercise.
     fn begin(&mut self, planned: Instant) {
-        self.sessions.retain(|session| !session.outbox.is_empty());
+        self.open_session(Title::clipped("Load"), planned);
+        self.plan(planned);
+    }
+
+    fn open_session(&mut self, title: Title, planned: Instant) {
+        for session in self.sessions.extract_if(.., |session| session.outbox.is_empty()) {
+            self.ledger.lock().unwrap_or_else(PoisonError::into_inner).close(session.to);
+        }
         // A set that was planned and left is not planned again elsewhere.
         self.number = self.number.next_multiple_of(SETS);
         let to = Address::session(self.owner.user, SessionId(Uuid::now_v7()));
         let outbox = Outbox::new(self.line.client, to);
         self.sessions.push(Session { to, outbox, sets: 0, commands: 0 });
         self.ledger().open(to, self.owner.gym, self.owner.athlete);
-        let title = Some(Title::clipped("Load"));
-        self.push("start", Start { workout: None, title }.into(), planned, None);
-        self.plan(planned);
+        self.push("start", Start { workout: None, title: Some(title) }.into(), planned, None);
     }
 
     /// Plans the next exercise.
@@ -234,10 +250,7 @@ impl Phone {
         }
         match task {
             Task::Set => self.log_set(planned),
-            Task::Rest => {
-                let rest = Rest { after: None, start: now(), duration_ms: Millis(120_000) };
-                self.push("rest", rest.into(), planned, None);
-            }
+            Task::Rest => self.rest(Millis(120_000), planned),
             Task::Note => {
                 let text = "slow on the way up; ".repeat(self.owner.note_bytes / 20 + 1);
                 let text = NoteText::clipped(&text[..self.owner.note_bytes]);
@@ -339,6 +352,9 @@ impl Phone {
                 // One who has hung up is missed when the ledger is settled.
                 let _ = orders.send((ReaderOrder::Follow(to), Instant::now()));
             }
+        }
+        if waiting.kind == "finish" {
+            ledger.finished(to);
         }
         drop(ledger);
         if let Some(planned) = waiting.planned.or(self.back_at) {

@@ -1,11 +1,11 @@
 //! `spotter-load run`: a scenario against a server, from its people to its verdict.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use spotter_protocol::Address;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -13,21 +13,20 @@ use tokio::task::JoinSet;
 use crate::athlete::now;
 use crate::fault::{self, Breaker, Planned, Reach};
 use crate::host;
-use crate::idle::ensure_files;
 use crate::leave::{leave, summary};
 use crate::ledger::Ledger;
 use crate::line::Line;
 use crate::pacer::follow;
 use crate::phone::{Owner, Phone, ReaderOrders};
-use crate::postgres::Postgres;
+use crate::place::Place;
 use crate::reader::Reader;
-use crate::reconcile::{ask_across, reconcile};
+use crate::reconcile::{ask_across, reconcile, tended};
 use crate::results::{self, Generator, Results, Verdict};
 use crate::sampler::sample;
 use crate::scenario::Scenario;
-use crate::schedule::{Deed, PhoneOrder, plan};
+use crate::schedule::{Deed, Due, PhoneOrder, plan};
 use crate::tally::Tally;
-use crate::target::{NoTarget, Running, Target};
+use crate::target::Target;
 
 /// How long everybody may take to come.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -47,28 +46,8 @@ Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the gen
 pub(crate) struct Run {
     /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, rolling-restart, or a file
     scenario: String,
-    /// Start a server for the run, fill it and end it
-    #[arg(long, required_unless_present = "target", conflicts_with = "target")]
-    self_contained: bool,
-    /// The program of that server; by default the one beside this program
-    #[arg(long, value_parser = crate::program, requires = "self_contained")]
-    server: Option<PathBuf>,
-    /// Let that server use a PostgreSQL: this one, as a user who may make databases (postgres://user@host:port), or
-    /// without an address one that is found on this machine and started for the run
-    #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = postgres_url, requires = "self_contained")]
-    postgres: Option<Option<String>>,
-    /// A server that runs already: ws://host:port
-    #[arg(long, requires = "people")]
-    target: Option<String>,
-    /// Who uses it, a line each: gym,e-mail,password. Gyms are named lt-…; each coach is linked with each athlete
-    #[arg(long, requires = "target")]
-    people: Option<PathBuf>,
-    /// Where that server says how it is: http://host:port/metrics
-    #[arg(long, requires = "target")]
-    metrics: Option<String>,
-    /// Load this host although it is not this machine: it is yours
-    #[arg(long, value_name = "HOST", requires = "target")]
-    i_own: Option<String>,
+    #[command(flatten)]
+    place: Place,
     /// Break one thing after another besides: sockets and readers; with --self-contained the server, and a PostgreSQL
     /// started for the run. Thresholds are not judged: a delay then holds what was broken
     #[arg(long)]
@@ -107,27 +86,19 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     scenario.seed = run.seed.unwrap_or(scenario.seed);
     let reach = Reach {
         readers: scenario.readers() > 0,
-        server: run.self_contained,
-        postgres: matches!(run.postgres, Some(None)),
+        server: run.place.self_contained,
+        postgres: matches!(run.place.postgres, Some(None)),
     };
     let faults = fault::plan(&scenario, reach, run.chaos).map_err(NotRun::Called)?;
     if run.chaos {
         scenario.thresholds.clear();
     }
     let folder = run.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    ensure_files((scenario.athletes() + scenario.readers()) as usize).map_err(NotRun::Called)?;
-    let target = target(run, &scenario).await?;
+    let target = run.place.open(&scenario, &folder, None).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
-    let driven = drive(&scenario, faults, &target, &folder.join("delays.hgrm")).await;
-    let ended = match target.server {
-        Some(server) => server.end().await,
-        None => Ok(()),
-    };
-    let mut results = driven?;
-    results.thresholds =
-        scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
-    results.verdict = verdict(&results, scenario.lag_max_ms);
+    let driven = drive(&scenario, Course { faults, ..Course::of(&scenario) }, &target, &folder).await;
+    let ended = target.close().await;
+    let results = driven?;
     leave(&results, &folder)?;
     print!("{}", summary(&results)?);
     println!("\n{}", folder.join("results.json").display());
@@ -135,44 +106,47 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     Ok(results.verdict)
 }
 
-fn postgres_url(url: &str) -> Result<String, String> {
-    let is_one = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-    is_one.then(|| url.to_owned()).ok_or_else(|| "an address begins with postgres://".to_owned())
+/// What is done in a run.
+pub(crate) struct Course {
+    pub(crate) plan: Box<dyn Iterator<Item = Due> + Send>,
+    pub(crate) length: Duration,
+    pub(crate) faults: Vec<Planned>,
+    /// Whether phones begin a session as they come; else the plan says when.
+    pub(crate) opens: bool,
+    /// Whether sessions that are over are read again and forgotten under way; else all are read in the end.
+    pub(crate) tends: bool,
 }
 
-async fn target(run: &Run, scenario: &Scenario) -> Result<Target, NotRun> {
-    let (Some(url), Some(people)) = (&run.target, &run.people) else {
-        let beside = || Some(std::env::current_exe().ok()?.parent()?.join("spotter"));
-        let program = run.server.clone().or_else(beside).filter(|program| program.is_file());
-        let program = program
-            .ok_or_else(|| NotRun::Called(anyhow!("no server beside this program: name it with --server")))?;
-        let postgres = match &run.postgres {
-            Some(Some(url)) => Some(Postgres::running(url, None)),
-            Some(None) => Some(Postgres::start().await?),
-            None => None,
-        };
-        return Ok(Target::start(program, postgres, scenario).await?);
-    };
-    let running = Running { url, allowed: run.i_own.as_deref(), metrics: run.metrics.as_deref(), people };
-    Target::join(&running, scenario).await.map_err(|error| match error {
-        NoTarget::Unreachable(error) => NotRun::Unreachable(error),
-        NoTarget::Refused(error) => NotRun::Called(error),
-    })
+impl Course {
+    /// What a scenario says, but for its faults.
+    pub(crate) fn of(scenario: &Scenario) -> Self {
+        Self {
+            plan: Box::new(plan(scenario).into_iter()),
+            length: scenario.length(),
+            faults: Vec::new(),
+            opens: true,
+            tends: false,
+        }
+    }
 }
 
-/// Lets everybody come, follows the plan, waits until all is answered and seen, and reads what is stored.
-async fn drive(
+/// Lets everybody come, follows the plan, waits until all is answered and seen, reads what is stored, and judges.
+///
+/// # Errors
+/// When not everybody comes, or the log cannot be written.
+pub(crate) async fn drive(
     scenario: &Scenario,
-    faults: Vec<Planned>,
+    course: Course,
     target: &Target,
-    log: &std::path::Path,
+    folder: &Path,
 ) -> anyhow::Result<Results> {
+    let log = &folder.join("delays.hgrm");
     let run = rand::random::<u32>();
     let tally = Arc::new(Tally::default());
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let (end, ended) = watch::channel(false);
     let (ready, mut all_ready) = mpsc::channel::<()>(1);
-    let people = People { scenario, target, tally: &tally, ledger: &ledger, run };
+    let people = People { scenario, opens: course.opens, target, tally: &tally, ledger: &ledger, run };
     let mut readers = JoinSet::new();
     let reader_orders = people.seat(&mut readers, &ended, &ready);
     let mut phones = JoinSet::new();
@@ -183,7 +157,7 @@ async fn drive(
     // What it took to come is not part of the run.
     tally.second();
 
-    let (started_at, begun) = (now(), Instant::now());
+    let (started_at, begun, cpu_s) = (now(), Instant::now(), host::own_cpu_s());
     let (stop, stopped) = watch::channel(false);
     let breaker = Breaker {
         server: target.server.as_ref(),
@@ -193,15 +167,16 @@ async fn drive(
         tally: &tally,
         stopped: stopped.clone(),
     };
-    let following = follow(plan(scenario), scenario.length(), move |deed, planned| {
+    let following = follow(course.plan, course.length, move |deed, planned| {
         // One who has hung up failed; the ledger says so.
         let _ = match deed {
             Deed::Phone(phone, order) => phone_orders[phone].send((order, planned)).is_ok(),
             Deed::Reader(reader, order) => reader_orders[reader].1.send((order, planned)).is_ok(),
         };
     });
+    let following = tended(course.tends, target, &ledger, run, following);
     let until = async {
-        let (followed, broken) = tokio::join!(following, breaker.follow(faults, begun));
+        let (followed, broken) = tokio::join!(following, breaker.follow(course.faults, begun));
         while phones.join_next().await.is_some() {}
         // Receivers that are gone were told enough.
         let _ = end.send(true);
@@ -224,7 +199,7 @@ async fn drive(
         asked?;
     }
     let version = intervals.iter().rev().find_map(|interval| host::server_version(interval.server.as_ref()?));
-    Ok(Results {
+    let mut results = Results {
         schema: results::SCHEMA,
         run: results::Run {
             name: scenario.name.clone(),
@@ -243,15 +218,24 @@ async fn drive(
         intervals,
         faults,
         ledger,
-        generator: Generator { lag: tally.lag(), cpu_s: host::own_cpu_s(), rss_kib: host::own_rss_kib() },
+        generator: Generator {
+            lag: tally.lag(),
+            cpu_s: host::own_cpu_s() - cpu_s,
+            rss_kib: host::own_rss_kib(),
+        },
         thresholds: Vec::new(),
         verdict: Verdict::Passed,
-    })
+    };
+    results.thresholds =
+        scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
+    results.verdict = verdict(&results, scenario.lag_max_ms);
+    Ok(results)
 }
 
 /// Everybody of the run.
 struct People<'a> {
     scenario: &'a Scenario,
+    opens: bool,
     target: &'a Target,
     tally: &'a Arc<Tally>,
     ledger: &'a Arc<Mutex<Ledger>>,
@@ -325,6 +309,7 @@ impl People<'_> {
                     gym: gym as u16,
                     athlete: athlete as u32,
                     note_bytes: self.scenario.mix.note_bytes,
+                    opens: self.opens,
                     followers: device.into_iter().chain(watching.iter().cloned()).collect(),
                 };
                 let (orders, told) = mpsc::unbounded_channel();
@@ -354,7 +339,7 @@ fn stages(scenario: &Scenario) -> Vec<results::Stage> {
 }
 
 /// What is broken stays broken however late the generator was; a late generator says nothing about delays.
-fn verdict(results: &Results, lag_max_ms: u32) -> Verdict {
+pub(crate) fn verdict(results: &Results, lag_max_ms: u32) -> Verdict {
     let ledger = &results.ledger;
     if ledger.lost + ledger.doubled + ledger.reordered + ledger.leaked > 0 {
         Verdict::Broken

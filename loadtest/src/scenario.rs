@@ -185,7 +185,11 @@ impl Scenario {
         Self::read(text).with_context(|| format!("in scenario {name}"))
     }
 
-    fn read(text: String) -> anyhow::Result<Self> {
+    /// A scenario in TOML.
+    ///
+    /// # Errors
+    /// When it cannot be read, or asks for what no run does.
+    pub(crate) fn read(text: String) -> anyhow::Result<Self> {
         let mut scenario: Self = toml::from_str(&text)?;
         scenario.check()?;
         scenario.text = text;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
-use spotter_protocol::Address;
+use spotter_protocol::{Actual, Address, ExerciseId, Millis, Name, SetType, Title};
 
 use crate::scenario::{Mix, Scenario, Stage};
 
@@ -28,6 +28,7 @@ pub(crate) enum Deed {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum PhoneOrder {
     Log(Task),
+    Play(Act),
     /// The signal goes or comes.
     Signal(bool),
     /// The connection breaks.
@@ -40,6 +41,24 @@ pub(crate) enum Task {
     Set,
     Rest,
     Note,
+}
+
+/// What an athlete does in a workout of a log.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Act {
+    /// A session of that title begins.
+    Begin(Title),
+    /// An exercise is planned, a set of each type.
+    Exercise {
+        exercise: ExerciseId,
+        name: Name,
+        sets: Vec<SetType>,
+    },
+    /// The next planned set is done.
+    Set(Actual),
+    Rest(Millis),
+    /// The session ends.
+    Finish,
 }
 
 /// What a second device or a coach is told.

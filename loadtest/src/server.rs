@@ -58,6 +58,8 @@ pub(crate) struct Server {
     kind: Kind,
     program: PathBuf,
     folder: TempDir,
+    /// How long a session is kept in memory that nobody adds to.
+    pub(crate) rests_after: Duration,
     port: u16,
     admin_port: u16,
     child: Mutex<Option<Child>>,
@@ -125,6 +127,7 @@ impl Server {
             database,
             postgres: plan.postgres.clone(),
             folder: TempDir::new()?,
+            rests_after: Duration::from_secs(3_600),
             port: free_port()?,
             admin_port: free_port()?,
             child: Mutex::new(None),
@@ -339,7 +342,7 @@ impl Server {
             .env("SPOTTER_DATABASE", self.database.as_deref().unwrap_or_default())
             .env("SPOTTER_LOG__FILTER", "warn")
             .env("SPOTTER_AUTH__ACCESS_TTL_S", "3600")
-            .env("SPOTTER_ENGINE__IDLE_S", "3600")
+            .env("SPOTTER_ENGINE__IDLE_S", self.rests_after.as_secs().to_string())
             .env("SPOTTER_SOCKET__COMMANDS_PER_S", "10000")
             .env("SPOTTER_SOCKET__COMMANDS_BURST", "10000")
             .kill_on_drop(true);

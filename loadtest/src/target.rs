@@ -65,9 +65,11 @@ impl Target {
         program: PathBuf,
         postgres: Option<Postgres>,
         scenario: &Scenario,
+        rests_after: Option<Duration>,
     ) -> anyhow::Result<Self> {
         let plan = Plan { kind: Kind::Spotter, server: program, quick: false, postgres };
-        let server = Server::prepare(&plan).await?;
+        let mut server = Server::prepare(&plan).await?;
+        server.rests_after = rests_after.unwrap_or(server.rests_after);
         let mut gyms = Vec::new();
         for gym in 0..scenario.gyms {
             let (athletes, coaches) = (scenario.gym.athletes as usize, scenario.gym.coaches as usize);
@@ -148,6 +150,17 @@ impl Target {
             server: None,
             database: None,
         })
+    }
+
+    /// Ends the server, if it was started for the run.
+    ///
+    /// # Errors
+    /// When it does not end well.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        match self.server {
+            Some(server) => server.end().await,
+            None => Ok(()),
+        }
     }
 
     /// An athlete by gym, and by number of all athletes of the run.

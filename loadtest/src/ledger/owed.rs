@@ -114,11 +114,12 @@ impl Ledger {
             *due = Due::Copies(stream.versions.clone());
         }
         let Due::Copies(versions) = due else { return false };
-        stream.copies.values().all(|copy| versions.without(&copy.versions) == 0)
+        stream.copies.values().all(|copy| copy.is_left || versions.without(&copy.versions) == 0)
             && self.is_on_walls(to, stream, versions.high())
     }
 
-    /// Whether every wall of the gym shows that version, or a later session of the athlete.
+    /// Whether every wall of the gym shows that version, or a later session of the athlete; or no session, if it has
+    /// ended.
     fn is_on_walls(&self, to: &Address, stream: &Stream, version: u64) -> bool {
         let mut walls = self
             .readers
@@ -127,13 +128,15 @@ impl Ledger {
             .filter_map(|reader| reader.tiles.as_ref());
         walls.all(|tiles| {
             version == 0
-                || tiles.get(&to.owner).is_some_and(|(session, v, _)| {
-                    if session.0 == to.id {
-                        return v.0 >= version;
+                || match tiles.get(&to.owner) {
+                    Some(Some((session, v, _))) if session.0 == to.id => v.0 >= version,
+                    Some(Some((session, ..))) => {
+                        let shown = self.streams.get(&Address::session(to.owner, *session));
+                        shown.is_some_and(|shown| shown.place > stream.place)
                     }
-                    let shown = self.streams.get(&Address::session(to.owner, *session));
-                    shown.is_some_and(|shown| shown.place > stream.place)
-                })
+                    Some(None) => stream.is_finished,
+                    None => false,
+                }
         })
     }
 }

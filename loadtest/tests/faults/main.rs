@@ -70,12 +70,17 @@ async fn run_against(broken: Option<Broken>, scenario: &str) -> Outcome {
 }
 
 async fn load(folder: &Path, scenario: &str, target: &str, address: SocketAddr, more: &[&str]) -> Output {
+    let what = [&["run", "short.toml"], more].concat();
+    asked(folder, scenario, &what, target, address).await
+}
+
+async fn asked(folder: &Path, scenario: &str, what: &[&str], target: &str, address: SocketAddr) -> Output {
     std::fs::write(folder.join("short.toml"), scenario).unwrap();
     let people = ["lt-0", "lt-1"].map(|gym| format!("{gym},a0@{gym},secret\n{gym},a1@{gym},secret\n"));
     std::fs::write(folder.join("people.csv"), people.concat()).unwrap();
     let mut harness = Command::new(env!("CARGO_BIN_EXE_spotter-load"));
-    harness.current_dir(folder).args(["run", "short.toml", "--out", "out", "--people", "people.csv"]);
-    harness.args(["--target", target, "--metrics", &format!("http://{address}/metrics")]).args(more);
+    harness.current_dir(folder).args(what).args(["--out", "out", "--people", "people.csv"]);
+    harness.args(["--target", target, "--metrics", &format!("http://{address}/metrics")]);
     harness.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap()
 }
 
@@ -142,6 +147,71 @@ async fn a_target_that_is_not_there_or_not_ours_is_not_loaded() {
     assert_eq!(foreign.status.code(), Some(2));
     let said = String::from_utf8(foreign.stderr).unwrap();
     assert!(said.contains("--i-own gym.example"), "{said}");
+}
+
+/// A search from `from` to twice that against the server, and what it leaves.
+async fn searched(broken: Option<Broken>, threshold: &str, from: u32) -> (Option<i32>, Value, String) {
+    let address = fake::serve(broken).await;
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = SCENARIO.replace("set.count > 20", threshold);
+    let (most, from) = ((2 * from).to_string(), from.to_string());
+    let what = ["capacity", "short.toml", "--from", &from, "--most", &most, "--step", "2"];
+    let output = asked(folder.path(), &scenario, &what, &format!("ws://{address}"), address).await;
+    let found = std::fs::read(folder.path().join("out/capacity.json")).unwrap_or_default();
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
+    (output.status.code(), serde_json::from_slice(&found).unwrap_or_default(), said)
+}
+
+#[tokio::test]
+async fn a_server_that_meets_every_rate_carries_at_least_the_largest() {
+    let (code, found, said) = searched(None, "errors < 1%", 20).await;
+    assert_eq!((code, found["per_second"].as_u64()), (Some(0), Some(40)), "{said}");
+    assert_eq!(found["limited_by"]["what"], "bounds");
+    assert!(said.contains("at least 40 operations a second"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_that_meets_no_rate_has_failed() {
+    let (code, found, said) = searched(None, "set.p99 < 1us", 2).await;
+    assert_eq!((code, &found["per_second"]), (Some(99), &Value::Null), "{said}");
+    let tried = found["steps"].as_array().unwrap().iter().map(|step| step["per_second"].as_u64().unwrap());
+    assert_eq!(tried.collect::<Vec<_>>(), [2, 2, 1, 1], "one miss may be noise: {said}");
+    assert_eq!(found["limited_by"]["at"], 1);
+}
+
+#[tokio::test]
+async fn a_search_ends_where_a_promise_is_broken() {
+    let (code, found, said) = searched(Some(Broken::Doubled), "errors < 1%", 20).await;
+    assert_eq!((code, found["steps"].as_array().unwrap().len()), (Some(98), 1), "{said}");
+    assert_eq!(found["limited_by"]["what"], "ledger");
+}
+
+#[tokio::test]
+async fn a_search_without_an_objective_is_a_wrong_call() {
+    let (code, _, said) = searched(None, "set.count > 20", 20).await;
+    assert_eq!(code, Some(2), "{said}");
+}
+
+#[tokio::test]
+async fn a_real_log_is_played_in_two_gyms_and_nothing_of_it_is_lost() {
+    let address = fake::serve(None).await;
+    let folder = tempfile::tempdir().unwrap();
+    let log = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/hevy.csv");
+    let what = ["replay", log, "--athletes", "2", "--coaches", "0", "--speed", "3000", "--minutes", "1"];
+
+    let output = asked(folder.path(), "", &what, &format!("ws://{address}"), address).await;
+
+    let results = std::fs::read(folder.path().join("out/results.json")).unwrap();
+    let results: Value = serde_json::from_slice(&results).unwrap();
+    // A busy machine may make the generator late.
+    assert!(
+        [Some(0), Some(97)].contains(&output.status.code()),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    assert_eq!(results["operations"]["set"]["count"], 2 * 98, "every set of the log in each gym");
+    assert_eq!(results["operations"]["finish"]["count"], 2 * 4);
+    assert_eq!(results["ledger"]["acknowledged"], results["ledger"]["delivered"]);
 }
 
 /// No test of its own: runs that start a server start this one.
