@@ -8,15 +8,20 @@ mod marks;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod word;
+mod words;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use spotter_protocol::{Address, SessionId, UserId, Version};
+use spotter_protocol::{Address, EntityKind, SessionId, UserId, Version};
 
 use crate::results;
 use marks::{Mark, Marks};
 pub(crate) use stamp::Stamp;
+pub(crate) use word::Word;
+pub(crate) use words::Told;
+use words::{Chain, Pair, Words};
 
 /// Examples that are kept of what is broken.
 const EXAMPLES_MAX: usize = 20;
@@ -27,9 +32,14 @@ const PLANNED_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     readers: Vec<Reader>,
-    /// The gym of each person.
-    people: BTreeMap<UserId, u16>,
+    /// The gym and the number of each person.
+    people: BTreeMap<UserId, (u16, u32)>,
+    /// By their numbers.
+    users: Vec<UserId>,
     streams: BTreeMap<Address, Stream>,
+    chains: BTreeMap<Pair, Chain>,
+    /// Words that were said and not answered: until they are, nobody has all.
+    unanswered: u64,
     found: results::Ledger,
 }
 
@@ -41,10 +51,11 @@ struct Reader {
     tiles: Option<BTreeMap<UserId, (SessionId, Version, u16)>>,
 }
 
-/// One session.
+/// One session, or one inbox.
 #[derive(Debug)]
 struct Stream {
     gym: u16,
+    /// Of all athletes; of all people, if it is an inbox.
     athlete: u32,
     /// Its place among all sessions of the run, in the order in which they began.
     place: usize,
@@ -54,6 +65,10 @@ struct Stream {
     versions: Marks,
     /// Numbers of sets that were acknowledged.
     numbers: Marks,
+    /// Cues or messages that were acknowledged.
+    words: Words,
+    /// Messages that others sent.
+    received: u64,
     /// When the newest sets were due.
     planned: VecDeque<(u32, Instant)>,
     copies: BTreeMap<usize, Copied>,
@@ -64,22 +79,22 @@ struct Stream {
 struct Copied {
     versions: Marks,
     numbers: Marks,
+    words: Words,
 }
 
 impl Copied {
-    /// Acknowledged versions that never came; where none is missing, numbers of sets.
+    /// Acknowledged versions that never came, or sets and words, whichever are more: most are both.
     fn missing(&self, stream: &Stream) -> u64 {
-        match stream.versions.without(&self.versions) {
-            0 => stream.numbers.without(&self.numbers),
-            missing => missing,
-        }
+        let told = stream.numbers.without(&self.numbers) + stream.words.without(&self.words);
+        stream.versions.without(&self.versions).max(told)
     }
 }
 
 impl Ledger {
     /// Somebody of a gym.
     pub(crate) fn person(&mut self, user: UserId, gym: u16) {
-        self.people.insert(user, gym);
+        self.people.insert(user, (gym, self.users.len() as u32));
+        self.users.push(user);
     }
 
     /// A connection that will read: its number. With `room`, it must also come to see the newest tile of every
@@ -98,6 +113,8 @@ impl Ledger {
             sent: 0,
             versions: Marks::default(),
             numbers: Marks::default(),
+            words: Words::default(),
+            received: 0,
             planned: VecDeque::new(),
             copies: BTreeMap::new(),
         };
@@ -185,7 +202,9 @@ impl Ledger {
         };
         let is_strange = stream.strange(sets);
         let numbers = Marks::of(sets.iter().filter_map(Set::number));
-        let before = stream.copies.insert(reader, Copied { versions: Marks::through(version.0), numbers });
+        let before = stream
+            .copies
+            .insert(reader, Copied { versions: Marks::through(version.0), numbers, words: Words::default() });
         let held = before.map_or(0, |copy| copy.versions.high());
         if version.0 < held {
             self.wrong(
@@ -208,7 +227,7 @@ impl Ledger {
     ) -> Option<Instant> {
         let Reader { gym, tiles } = &mut self.readers[reader];
         let gym = *gym;
-        if self.people.get(&athlete) != Some(&gym) {
+        if self.people.get(&athlete).is_none_or(|(of, _)| *of != gym) {
             self.wrong(Wrong::Leaked, format!("reader {reader} of gym {gym} was shown a tile of {athlete}"));
             return None;
         }
@@ -233,7 +252,8 @@ impl Ledger {
     /// Whether all that was acknowledged has come to `reader`.
     pub(crate) fn is_whole(&self, reader: usize) -> bool {
         let copied = self.streams.values().filter_map(|stream| Some((stream, stream.copies.get(&reader)?)));
-        copied.map(|(stream, copy)| copy.missing(stream)).all(|missing| missing == 0)
+        self.unanswered == 0
+            && copied.map(|(stream, copy)| copy.missing(stream)).all(|missing| missing == 0)
             && self.stale_tiles(reader).is_empty()
     }
 
@@ -241,8 +261,10 @@ impl Ledger {
     fn stale_tiles(&self, reader: usize) -> Vec<Address> {
         let Reader { gym, tiles: Some(tiles) } = &self.readers[reader] else { return Vec::new() };
         let mut newest = BTreeMap::new();
+        let of_gym =
+            |(to, stream): &(&Address, &Stream)| to.kind == EntityKind::Session && stream.gym == *gym;
         for (to, stream) in
-            self.streams.iter().filter(|(_, stream)| stream.gym == *gym && stream.versions.high() > 0)
+            self.streams.iter().filter(of_gym).filter(|(_, stream)| stream.versions.high() > 0)
         {
             let last = newest.entry(to.owner).or_insert((to, stream));
             if stream.place > last.1.place {
@@ -259,7 +281,8 @@ impl Ledger {
 
     /// Every session, with its gym and athlete: what is to be read again at the end.
     pub(crate) fn sessions(&self) -> Vec<(Address, u16, u32)> {
-        self.streams.iter().map(|(to, stream)| (*to, stream.gym, stream.athlete)).collect()
+        let sessions = self.streams.iter().filter(|(to, _)| to.kind == EntityKind::Session);
+        sessions.map(|(to, stream)| (*to, stream.gym, stream.athlete)).collect()
     }
 
     /// What the server has stored of a session, read anew.
@@ -305,7 +328,7 @@ impl Ledger {
         for (to, stream) in &self.streams {
             for (reader, copy) in &stream.copies {
                 let missing = copy.missing(stream);
-                self.found.delivered += stream.versions.count().saturating_sub(missing);
+                self.found.delivered += (stream.versions.count() + stream.received).saturating_sub(missing);
                 self.found.lost += missing;
                 if missing > 0 && self.found.examples.len() < EXAMPLES_MAX {
                     self.found

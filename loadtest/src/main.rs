@@ -8,12 +8,16 @@
 //! cannot be reached, 97 the load was not what it should have been, 98 the server lost, doubled, reordered or leaked
 //! something, 99 a threshold was missed, or a regression.
 
+mod arrivals;
 mod athlete;
+mod away;
+mod coach;
 mod compare;
 mod doctor;
 #[cfg(test)]
 mod example;
 mod figures;
+mod history;
 mod host;
 mod html;
 mod idle;
@@ -25,6 +29,7 @@ mod memory;
 mod pacer;
 mod phone;
 mod postgres;
+mod rate;
 mod reader;
 mod reconcile;
 mod report;
@@ -37,10 +42,12 @@ mod schedule;
 mod server;
 mod sessions;
 mod start;
+mod talk;
 mod tally;
 mod target;
 mod threshold;
 mod throughput;
+mod tokens;
 mod units;
 mod wake;
 mod wall;

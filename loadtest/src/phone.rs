@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use spotter_client::{Answered, Closed, Heard, Outbox};
 use spotter_protocol::{
-    Actual, Add, Address, ClientFrame, Command, CommandId, Complete, EventsFrame, InstanceId, Load, LoadKind,
-    Millis, Name, Note, NoteText, PlannedExercise, PlannedSet, Reply, Reps, Rest, ServerFrame, SessionId,
-    SetType, SnapshotFrame, Start, Target, TilesFrame, Title, Unit, UserId, Version,
+    Actual, Add, Address, ClientFrame, Command, CommandId, Complete, EventsFrame, Finish, InstanceId, Load,
+    LoadKind, Millis, Name, Note, NoteText, PlannedExercise, PlannedSet, Reply, Reps, Rest, ServerFrame,
+    SessionId, SetType, SnapshotFrame, Start, Target, TilesFrame, Title, Unit, UserId, Version,
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -17,6 +17,7 @@ use crate::athlete::{movement, now};
 use crate::ledger::{Ledger, Stamp};
 use crate::line::{Line, moment};
 use crate::schedule::{PhoneOrder, ReaderOrder, Task};
+use crate::talk::Talk;
 use crate::tally::Tally;
 
 /// Sets of an exercise, planned with one command.
@@ -41,6 +42,8 @@ pub(crate) struct Owner {
     /// Of all athletes of the run.
     pub(crate) athlete: u32,
     pub(crate) note_bytes: usize,
+    /// Of the gym, in order.
+    pub(crate) coaches: Arc<[UserId]>,
     /// Readers that follow each session, by their numbers in the ledger.
     pub(crate) followers: Vec<(usize, ReaderOrders)>,
 }
@@ -54,9 +57,13 @@ pub(crate) struct Phone {
     /// The session under way, and those before it that still wait for answers.
     sessions: Vec<Session>,
     waiting: HashMap<CommandId, Waiting>,
+    /// Messages to coaches.
+    talk: Talk,
     /// Sets so far.
     number: u32,
     has_signal: bool,
+    /// Whether its owner has gone.
+    is_away: bool,
     /// When the signal came back with commands waiting.
     back_at: Option<Instant>,
     /// No command is sent before: the server asked for a pause.
@@ -80,7 +87,9 @@ struct Waiting {
 
 impl Phone {
     pub(crate) fn new(owner: Owner, line: Line, ledger: Arc<Mutex<Ledger>>, tally: Arc<Tally>) -> Self {
+        let talk = Talk::new(owner.user, owner.run, &line, Arc::clone(&ledger), Arc::clone(&tally));
         Self {
+            talk,
             owner,
             line,
             ledger,
@@ -89,6 +98,7 @@ impl Phone {
             waiting: HashMap::new(),
             number: 0,
             has_signal: true,
+            is_away: false,
             back_at: None,
             hold_until: None,
         }
@@ -107,7 +117,7 @@ impl Phone {
             if let Err(closed) = self.send().await {
                 self.lose(&closed);
             }
-            if self.waiting.is_empty() {
+            if self.waiting.is_empty() && self.talk.is_idle() {
                 if let Some(back_at) = self.back_at.take() {
                     self.tally.done("sync", back_at);
                 }
@@ -117,7 +127,7 @@ impl Phone {
                     break;
                 }
             }
-            let (due, held) = (self.line.due(), self.hold_until);
+            let (due, held, quiet) = (self.line.due(), self.hold_until, self.talk.held());
             tokio::select! {
                 order = orders.recv(), if until.is_none() => match order {
                     Some((order, planned)) => self.take(order, planned).await,
@@ -129,6 +139,7 @@ impl Phone {
                 },
                 () = moment(due) => self.open().await,
                 () = moment(held) => self.hold_until = None,
+                () = moment(quiet) => self.talk.release(),
                 () = moment(until) => break,
             }
         }
@@ -136,6 +147,7 @@ impl Phone {
         for waiting in self.waiting.values() {
             self.tally.failed(waiting.kind, "unanswered");
         }
+        self.talk.give_up();
         self.line.close().await;
     }
 
@@ -150,7 +162,12 @@ impl Phone {
 
     fn lose(&mut self, closed: &Closed) {
         self.line.lose(closed);
+        self.resend();
+    }
+
+    fn resend(&mut self) {
         self.sessions.iter_mut().for_each(|session| session.outbox.resend());
+        self.talk.resend();
     }
 
     async fn take(&mut self, order: PhoneOrder, planned: Instant) {
@@ -164,13 +181,27 @@ impl Phone {
             }
             PhoneOrder::Cut | PhoneOrder::Signal(false) => {
                 self.has_signal &= order == PhoneOrder::Cut;
-                self.line.cut(self.has_signal);
-                self.sessions.iter_mut().for_each(|session| session.outbox.resend());
+                self.line.cut(self.has_signal && !self.is_away);
+                self.resend();
             }
             PhoneOrder::Signal(true) => {
                 self.has_signal = true;
-                self.line.signal();
+                self.talk.signal();
+                if !self.is_away {
+                    self.line.signal();
+                }
                 self.back_at = (!self.waiting.is_empty()).then(Instant::now);
+            }
+            PhoneOrder::Here(false) => {
+                self.is_away = true;
+                self.line.leave().await;
+                self.resend();
+            }
+            PhoneOrder::Here(true) => {
+                self.is_away = false;
+                if self.has_signal {
+                    self.line.signal();
+                }
             }
         }
     }
@@ -222,6 +253,14 @@ impl Phone {
                 let text = NoteText::clipped(&text[..self.owner.note_bytes]);
                 self.push("note", Note { set: None, text }.into(), planned, None);
             }
+            Task::Message(coach) => {
+                let planned = self.has_signal.then_some(planned);
+                self.talk.message(self.owner.coaches[coach], planned);
+            }
+            Task::Finish => {
+                self.push("finish", Finish {}.into(), planned, None);
+                self.begin(planned);
+            }
         }
     }
 
@@ -265,7 +304,7 @@ impl Phone {
                 self.line.send(&ClientFrame::Command(frame)).await?;
             }
         }
-        Ok(())
+        self.talk.send(&mut self.line).await
     }
 
     fn hear(&mut self, frame: ServerFrame) {
@@ -286,7 +325,7 @@ impl Phone {
     fn hear_reply(&mut self, reply: &Reply) {
         let heard =
             self.sessions.iter_mut().find_map(|session| Some((session.to, session.outbox.reply(reply)?)));
-        let Some((to, heard)) = heard else { return };
+        let Some((to, heard)) = heard else { return self.talk.hear(reply, false) };
         match heard {
             Heard::Answered(Answered { command, outcome }) => {
                 let Some(waiting) = self.waiting.remove(&command) else { return };

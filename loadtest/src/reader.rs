@@ -6,20 +6,25 @@ use std::time::{Duration, Instant};
 
 use spotter_client::Closed;
 use spotter_protocol::{
-    Address, ClientFrame, EntityView, Event, EventsFrame, Reply, ServerFrame, SessionEvent, SetId, SetStatus,
-    Shown, SnapshotFrame, Subscribe, TilesFrame, Version,
+    Address, ClientFrame, ConversationView, EntityView, Event, EventsFrame, InboxEvent, Reply, ServerFrame,
+    SessionEvent, SetId, SetStatus, Shown, SnapshotFrame, Subscribe, TilesFrame, UserId, Version,
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::ledger::{Ledger, Set, Stamp};
+use crate::coach::{self, Coach};
+use crate::ledger::{Ledger, Set, Stamp, Told, Word};
 use crate::line::{Line, moment};
 use crate::schedule::ReaderOrder;
 use crate::tally::Tally;
 
 /// How long a reader waits at the end for what it has not.
 const WHOLE_WITHIN: Duration = Duration::from_secs(10);
+/// Messages of a conversation that a state shows.
+const SHOWN_MAX: usize = 50;
 /// How often it looks then.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long after the last order a coach goes on trying.
+const DRAINED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A reader.
 pub(crate) struct Reader {
@@ -31,6 +36,8 @@ pub(crate) struct Reader {
     pub(crate) tally: Arc<Tally>,
     /// What is followed, with the version held.
     pub(crate) followed: BTreeMap<Address, Option<Version>>,
+    /// Whose connection it is, if that is a coach's.
+    pub(crate) coach: Option<Coach>,
 }
 
 /// What changes while a reader runs.
@@ -42,22 +49,40 @@ struct State {
     resuming: Option<Instant>,
     /// The wait after each frame.
     slowly: Option<Duration>,
+    /// Nothing is read before.
+    pause: Option<Instant>,
+    /// Whether its owner has gone.
+    is_away: bool,
+    /// When its owner came back: what was due before is late for another reason than the server.
+    back_at: Option<Instant>,
 }
 
 impl Reader {
-    /// Follows what it is told until `ended`, and then until it has all that was acknowledged.
+    /// Follows what it is told until `ended`, and then until it has all that was acknowledged. Lets go of `talking` when
+    /// it has nothing more to say.
     pub(crate) async fn run(
         mut self,
         mut orders: mpsc::UnboundedReceiver<(ReaderOrder, Instant)>,
         mut ended: watch::Receiver<bool>,
         ready: mpsc::Sender<()>,
+        talking: mpsc::Sender<()>,
     ) {
         let (mut state, mut ready, mut until) = (State::default(), Some(ready), None);
+        let (mut talking, mut talks_until) = (Some(talking), None);
         loop {
+            self.talk(&mut state).await;
             if self.line.is_up() && state.asking.is_empty() {
                 ready = None;
             }
-            let due = self.line.due();
+            if orders.is_closed() && orders.is_empty() && talking.is_some() {
+                let last = *talks_until.get_or_insert_with(|| Instant::now() + DRAINED_WITHIN);
+                if self.coach.as_ref().is_none_or(Coach::is_idle) || Instant::now() >= last {
+                    self.coach.iter_mut().for_each(|coach| coach.talk.give_up());
+                    (talking, talks_until) = (None, None);
+                }
+            }
+            let (due, paused) = (self.line.due(), state.pause);
+            let held = self.coach.as_ref().and_then(|coach| coach.talk.held());
             let look = until.map(|_| Instant::now() + LOOK_EVERY);
             tokio::select! {
                 order = orders.recv(), if !orders.is_closed() || !orders.is_empty() => {
@@ -65,10 +90,14 @@ impl Reader {
                         self.take(order, given, &mut state).await;
                     }
                 }
-                frame = self.line.next() => self.hear(frame, &mut state).await,
+                frame = self.line.next(), if paused.is_none() => self.hear(frame, &mut state).await,
+                () = moment(paused), if paused.is_some() => state.pause = None,
                 () = moment(due) => self.open(&mut state).await,
+                () = moment(held) => self.coach.iter_mut().for_each(|coach| coach.talk.release()),
+                () = coach::read(self.coach.as_mut()) => {}
                 _ = ended.changed(), if until.is_none() => until = Some(Instant::now() + WHOLE_WITHIN),
                 () = moment(look) => {}
+                () = moment(talks_until) => {}
             }
             if let Some(until) = until
                 && (Instant::now() >= until || (orders.is_empty() && self.ledger().is_whole(self.number)))
@@ -76,21 +105,52 @@ impl Reader {
                 break;
             }
         }
-        drop(ready);
+        drop((ready, talking));
         self.line.close().await;
+    }
+
+    /// Sends what a coach has to say.
+    async fn talk(&mut self, state: &mut State) {
+        if let Some(coach) = &mut self.coach
+            && let Err(closed) = coach.talk.send(&mut self.line).await
+        {
+            self.lose(&closed, state);
+        }
     }
 
     async fn take(&mut self, order: ReaderOrder, given: Instant, state: &mut State) {
         match order {
             ReaderOrder::Follow(to) => {
                 self.followed.insert(to, None);
+                self.coach.iter_mut().for_each(|coach| coach.sees(to));
                 if self.line.is_up() {
                     self.subscribe(to, given, state).await;
                 }
             }
             ReaderOrder::Cut => {
                 state.asking.clear();
-                self.line.cut(true);
+                self.coach.iter_mut().for_each(|coach| coach.talk.resend());
+                self.line.cut(!state.is_away);
+            }
+            ReaderOrder::Here(false) => {
+                state.asking.clear();
+                self.coach.iter_mut().for_each(|coach| coach.talk.resend());
+                state.is_away = true;
+                self.line.leave().await;
+            }
+            ReaderOrder::Here(true) => {
+                (state.is_away, state.back_at) = (false, Some(Instant::now()));
+                self.line.signal();
+            }
+            ReaderOrder::Coach(task) => {
+                let Some(coach) = &mut self.coach else { return };
+                let at_once = self.line.is_up() && coach.talk.is_idle() && coach.talk.held().is_none();
+                coach.act(task, given);
+                let says = !coach.talk.is_idle();
+                self.talk(state).await;
+                if at_once && says && self.line.is_up() {
+                    self.tally.sent(given);
+                }
             }
             ReaderOrder::Slowly(wait) => state.slowly = wait,
         }
@@ -119,6 +179,7 @@ impl Reader {
 
     fn lose(&mut self, closed: &Closed, state: &mut State) {
         state.asking.clear();
+        self.coach.iter_mut().for_each(|coach| coach.talk.resend());
         self.line.lose(closed);
     }
 
@@ -141,7 +202,7 @@ impl Reader {
             Err(closed) => return self.lose(&closed, state),
         }
         if let Some(wait) = state.slowly {
-            tokio::time::sleep(wait).await;
+            state.pause = Some(Instant::now() + wait);
         }
     }
 
@@ -154,11 +215,14 @@ impl Reader {
         }
         let mut ledger = self.ledger();
         for event in events {
-            let planned = ledger.event(self.number, *to, event.v, set(&event.ev, self.run));
-            if let Some(planned) = planned {
-                // Whoever reads slowly says nothing about the server.
-                let kind = if state.slowly.is_some() { "slow_delivery" } else { "delivery" };
-                self.tally.done(kind, planned);
+            let (kind, planned) = match said(&event.ev, self.run) {
+                Some((kind, word)) => (kind, ledger.word(self.number, *to, event.v, word)),
+                None => ("delivery", ledger.event(self.number, *to, event.v, set(&event.ev, self.run))),
+            };
+            // Whoever was away, or reads slowly, says nothing about the server.
+            if let Some(planned) = planned.filter(|planned| state.back_at.is_none_or(|back| *planned > back))
+            {
+                self.tally.done(if state.slowly.is_some() { "slow_delivery" } else { kind }, planned);
             }
         }
     }
@@ -167,8 +231,10 @@ impl Reader {
         if let Some(held) = self.followed.get_mut(to) {
             *held = Some(*v);
         }
-        if let EntityView::Session(_) = state {
-            self.ledger().snapshot(self.number, *to, *v, &sets(state, self.run));
+        if !matches!(state, EntityView::Room(_)) {
+            let mut ledger = self.ledger();
+            ledger.snapshot(self.number, *to, *v, &sets(state, self.run));
+            ledger.told(self.number, *to, &told(state, self.run));
         }
     }
 
@@ -177,14 +243,18 @@ impl Reader {
         for tile in tiles {
             let newest = tile.glance.as_ref().map(|glance| (glance.session, glance.v, glance.done));
             let planned = ledger.tile(self.number, tile.athlete, newest);
-            if let Some(planned) = planned.filter(|_| !full && state.slowly.is_none()) {
+            let fresh = |planned: &Instant| state.back_at.is_none_or(|back| *planned > back);
+            if let Some(planned) = planned.filter(fresh).filter(|_| !full && state.slowly.is_none()) {
                 self.tally.done("tile", planned);
             }
         }
     }
 
-    fn hear_reply(&self, reply: &Reply, state: &mut State) {
-        let Some((to, wanted)) = reply.req.and_then(|req| state.asking.remove(&req)) else { return };
+    fn hear_reply(&mut self, reply: &Reply, state: &mut State) {
+        let Some((to, wanted)) = reply.req.and_then(|req| state.asking.remove(&req)) else {
+            self.coach.iter_mut().for_each(|coach| coach.talk.hear(reply, state.slowly.is_some()));
+            return;
+        };
         match &reply.error {
             None => self.tally.done("subscribe", wanted),
             Some(fault) => {
@@ -208,6 +278,44 @@ pub(crate) fn set(event: &Shown, run: u32) -> Set {
     match event {
         Shown::Event(Event::Session(SessionEvent::SetCompleted(completed))) => stamped(completed.set, run),
         Shown::Event(_) | Shown::Hidden | Shown::Unknown(_) => Set::None,
+    }
+}
+
+/// The cue or the message that an event is, if it is one, and how its arrival is counted.
+pub(crate) fn said(event: &Shown, run: u32) -> Option<(&'static str, Option<Word>)> {
+    match event {
+        Shown::Event(Event::Session(SessionEvent::Cued(cued))) => {
+            Some(("cue_delivery", Word::read(cued.cue.0, run)))
+        }
+        Shown::Event(Event::Inbox(InboxEvent::MessageReceived(message))) => {
+            Some(("message_delivery", Word::read(message.id.0, run)))
+        }
+        Shown::Event(Event::Inbox(InboxEvent::MessageSent(message))) => {
+            Some(("message_copy", Word::read(message.id.0, run)))
+        }
+        Shown::Event(_) | Shown::Hidden | Shown::Unknown(_) => None,
+    }
+}
+
+/// What a state holds of cues and messages.
+pub(crate) fn told(state: &EntityView, run: u32) -> Vec<Told> {
+    match state {
+        EntityView::Session(session) => {
+            let mut by_coach: BTreeMap<UserId, Vec<Word>> = BTreeMap::new();
+            for cue in &session.cues {
+                by_coach.entry(cue.by).or_default().extend(Word::read(cue.cue.0, run));
+            }
+            by_coach.into_iter().map(|(with, words)| Told { with, words, whole: true }).collect()
+        }
+        EntityView::Inbox(inbox) => {
+            let part = |conversation: &ConversationView| {
+                let words = conversation.messages.iter().filter_map(|message| Word::read(message.id.0, run));
+                let whole = conversation.messages.len() < SHOWN_MAX;
+                Told { with: conversation.with, words: words.collect(), whole }
+            };
+            inbox.conversations.iter().map(part).collect()
+        }
+        EntityView::Room(_) => Vec::new(),
     }
 }
 

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use spotter_protocol::Address;
+use spotter_protocol::{Address, UserId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::athlete::now;
+use crate::coach::Coach;
+use crate::history::Pages;
 use crate::host;
 use crate::idle::ensure_files;
 use crate::leave::{leave, summary};
@@ -25,8 +27,10 @@ use crate::results::{self, Generator, Results, Verdict};
 use crate::sampler::sample;
 use crate::scenario::Scenario;
 use crate::schedule::{Deed, PhoneOrder, plan};
+use crate::talk::Talk;
 use crate::tally::Tally;
 use crate::target::{NoTarget, Running, Target};
+use crate::tokens::Tokens;
 
 /// How long everybody may take to come.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -142,9 +146,11 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let (end, ended) = watch::channel(false);
     let (ready, mut all_ready) = mpsc::channel::<()>(1);
-    let people = People { scenario, target, tally: &tally, ledger: &ledger, run };
+    let tokens = Tokens::of(target);
+    let people = People { scenario, target, tokens: &tokens, tally: &tally, ledger: &ledger, run };
     let mut readers = JoinSet::new();
-    let reader_orders = people.seat(&mut readers, &ended, &ready);
+    let (talking, mut all_said) = mpsc::channel::<()>(1);
+    let reader_orders = people.seat(&mut readers, &ended, &ready, talking)?;
     let mut phones = JoinSet::new();
     let phone_orders = people.train(&mut phones, &reader_orders, &ready);
     drop(ready);
@@ -165,6 +171,8 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
     let until = async {
         let followed = following.await;
         while phones.join_next().await.is_some() {}
+        // Nothing is sent to this: coaches let go of it one by one.
+        let _ = all_said.recv().await;
         // Receivers that are gone were told enough.
         let _ = end.send(true);
         while readers.join_next().await.is_some() {}
@@ -173,11 +181,15 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
     };
     let sampling =
         sample(Arc::clone(&tally), target.server.as_ref(), target.metrics.as_deref(), log, begun, stopped);
-    let (followed, intervals) = tokio::join!(until, sampling);
+    let renewing = tokens.keep(target, &tally);
+    let (followed, intervals) = tokio::select! {
+        driven = async { tokio::join!(until, sampling) } => driven,
+        never = renewing => match never {},
+    };
     followed?;
     let (intervals, seconds) = (intervals?, begun.elapsed().as_secs_f64());
-    reconcile(target, &ledger, run).await;
-    ask_across(target, &ledger, run).await?;
+    reconcile(target, &tokens, &ledger, run).await?;
+    ask_across(target, &tokens, &ledger, run).await?;
     let ledger = std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner)).settle();
     let version = intervals.iter().rev().find_map(|interval| host::server_version(interval.server.as_ref()?));
     Ok(Results {
@@ -209,14 +221,34 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
 struct People<'a> {
     scenario: &'a Scenario,
     target: &'a Target,
+    tokens: &'a Tokens,
     tally: &'a Arc<Tally>,
     ledger: &'a Arc<Mutex<Ledger>>,
     run: u32,
 }
 
 impl People<'_> {
-    fn line(&self, token: &str) -> Line {
-        Line::new(Arc::from(self.target.socket.as_str()), token.to_owned(), Arc::clone(self.tally))
+    fn line(&self, user: UserId) -> Line {
+        let token = self.tokens.follow(user);
+        Line::new(Arc::from(self.target.socket.as_str()), token, Arc::clone(self.tally))
+    }
+
+    /// What a coach does over a line.
+    fn coach(&self, gym: u16, user: UserId, line: &Line) -> anyhow::Result<Coach> {
+        let (ledger, tally) = (Arc::clone(self.ledger), Arc::clone(self.tally));
+        let athletes = &self.target.gyms[usize::from(gym)].athletes;
+        Ok(Coach {
+            user,
+            run: self.run,
+            talk: Talk::new(user, self.run, line, Arc::clone(&ledger), Arc::clone(&tally)),
+            pages: Pages::of(&self.target.base())?,
+            token: self.tokens.follow(user),
+            athletes: athletes.iter().map(|athlete| athlete.user).collect(),
+            ledger,
+            tally,
+            sessions: BTreeMap::new(),
+            reading: JoinSet::new(),
+        })
     }
 
     /// Starts the readers: second devices of all athletes, then coaches. Answers each one's number in the ledger.
@@ -225,12 +257,16 @@ impl People<'_> {
         readers: &mut JoinSet<()>,
         ended: &watch::Receiver<bool>,
         ready: &mpsc::Sender<()>,
-    ) -> Vec<(usize, ReaderOrders)> {
+        talking: mpsc::Sender<()>,
+    ) -> anyhow::Result<Vec<(usize, ReaderOrders)>> {
         let mut seats = Vec::new();
         let mut book = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         for (gym, people) in self.target.gyms.iter().enumerate() {
             for person in people.athletes.iter().chain(&people.coaches) {
                 book.person(person.user, gym as u16);
+                if self.scenario.has_messages() {
+                    book.open_inbox(person.user);
+                }
             }
         }
         let gyms = || self.target.gyms.iter().zip(0_u16..);
@@ -243,18 +279,23 @@ impl People<'_> {
         });
         for (gym, person, room) in devices.chain(coaches) {
             let (orders, told) = mpsc::unbounded_channel();
+            let (number, line) = (book.reader(gym, room.is_some()), self.line(person.user));
+            let coach = room.map(|_| self.coach(gym, person.user, &line)).transpose()?;
+            let inbox = self.scenario.has_messages().then(|| Address::inbox(person.user));
+            inbox.iter().for_each(|inbox| book.follow(*inbox, number));
             let reader = Reader {
-                number: book.reader(gym, room.is_some()),
+                number,
                 run: self.run,
-                line: self.line(&person.token),
+                line,
                 ledger: Arc::clone(self.ledger),
                 tally: Arc::clone(self.tally),
-                followed: room.into_iter().map(|room| (room, None)).collect::<BTreeMap<_, _>>(),
+                followed: room.into_iter().chain(inbox).map(|to| (to, None)).collect::<BTreeMap<_, _>>(),
+                coach,
             };
-            seats.push((reader.number, orders));
-            readers.spawn(reader.run(told, ended.clone(), ready.clone()));
+            seats.push((number, orders));
+            readers.spawn(reader.run(told, ended.clone(), ready.clone(), talking.clone()));
         }
-        seats
+        Ok(seats)
     }
 
     /// Starts the phones of all athletes.
@@ -281,12 +322,13 @@ impl People<'_> {
                     gym: gym as u16,
                     athlete: athlete as u32,
                     note_bytes: self.scenario.mix.note_bytes,
+                    coaches: gym_people.coaches.iter().map(|coach| coach.user).collect(),
                     followers: device.into_iter().chain(watching.iter().cloned()).collect(),
                 };
                 let (orders, told) = mpsc::unbounded_channel();
                 let phone = Phone::new(
                     owner,
-                    self.line(&person.token),
+                    self.line(person.user),
                     Arc::clone(self.ledger),
                     Arc::clone(self.tally),
                 );
