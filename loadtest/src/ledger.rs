@@ -80,11 +80,16 @@ struct Copied {
     versions: Marks,
     numbers: Marks,
     words: Words,
+    /// The reader had all, and follows no more.
+    is_left: bool,
 }
 
 impl Copied {
     /// Acknowledged versions that never came, or sets and words, whichever are more: most are both.
     fn missing(&self, stream: &Stream) -> u64 {
+        if self.is_left {
+            return 0;
+        }
         let told = stream.numbers.without(&self.numbers) + stream.words.without(&self.words);
         stream.versions.without(&self.versions).max(told)
     }
@@ -128,6 +133,20 @@ impl Ledger {
         }
     }
 
+    /// `reader` would follow `to` no more, since it is over. Answers whether it may: it has to have all first.
+    pub(crate) fn leave(&mut self, to: Address, reader: usize) -> bool {
+        let Some(stream) = self.streams.get_mut(&to) else { return true };
+        let expected = stream.versions.count() + stream.received;
+        let Some(copy) = stream.copies.get(&reader).filter(|copy| copy.missing(stream) == 0) else {
+            return false;
+        };
+        if !copy.is_left {
+            self.found.delivered += expected;
+            stream.copies.insert(reader, Copied { is_left: true, ..Copied::default() });
+        }
+        true
+    }
+
     /// A command leaves; `set` is the number of the set it logs and when that was due, if copies are to be measured by it.
     pub(crate) fn sent(&mut self, to: Address, set: Option<(u32, Instant)>) {
         let Some(stream) = self.streams.get_mut(&to) else { return };
@@ -168,6 +187,9 @@ impl Ledger {
         };
         let is_strange = stream.strange(&[set]);
         let copy = stream.copies.entry(reader).or_default();
+        if copy.is_left {
+            return None;
+        }
         let mark = copy.versions.note(v);
         let number = set.number().filter(|_| !is_strange);
         let wrong = match (mark, number.map(|number| copy.numbers.note(number))) {
@@ -202,10 +224,12 @@ impl Ledger {
         };
         let is_strange = stream.strange(sets);
         let numbers = Marks::of(sets.iter().filter_map(Set::number));
-        let before = stream
-            .copies
-            .insert(reader, Copied { versions: Marks::through(version.0), numbers, words: Words::default() });
-        let held = before.map_or(0, |copy| copy.versions.high());
+        let copy = stream.copies.entry(reader).or_default();
+        if copy.is_left {
+            return;
+        }
+        let held = copy.versions.high();
+        *copy = Copied { versions: Marks::through(version.0), numbers, ..Copied::default() };
         if version.0 < held {
             self.wrong(
                 Wrong::Reordered,
@@ -326,7 +350,7 @@ impl Ledger {
     /// Counts what never came, and answers the whole.
     pub(crate) fn settle(mut self) -> results::Ledger {
         for (to, stream) in &self.streams {
-            for (reader, copy) in &stream.copies {
+            for (reader, copy) in stream.copies.iter().filter(|(_, copy)| !copy.is_left) {
                 let missing = copy.missing(stream);
                 self.found.delivered += (stream.versions.count() + stream.received).saturating_sub(missing);
                 self.found.lost += missing;

@@ -190,16 +190,21 @@ impl Phone {
                 if !self.is_away {
                     self.line.signal();
                 }
-                self.back_at = (!self.waiting.is_empty()).then(Instant::now);
+                self.back_at = (!self.is_away && !self.waiting.is_empty()).then(Instant::now);
             }
             PhoneOrder::Here(false) => {
                 self.is_away = true;
+                self.waiting.values_mut().for_each(|waiting| waiting.planned = None);
+                self.talk.leave();
                 self.line.leave().await;
                 self.resend();
             }
             PhoneOrder::Here(true) => {
                 self.is_away = false;
                 if self.has_signal {
+                    let now = Instant::now();
+                    self.waiting.values_mut().for_each(|waiting| _ = waiting.planned.get_or_insert(now));
+                    self.talk.signal();
                     self.line.signal();
                 }
             }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use spotter_client::Closed;
 use spotter_protocol::{
-    Address, ClientFrame, ConversationView, EntityView, Event, EventsFrame, InboxEvent, Reply, ServerFrame,
-    SessionEvent, SetId, SetStatus, Shown, SnapshotFrame, Subscribe, TilesFrame, UserId, Version,
+    Address, ClientFrame, ConversationView, EntityKind, EntityView, Event, EventsFrame, InboxEvent, Reply,
+    ServerFrame, SessionEvent, SetId, SetStatus, Shown, SnapshotFrame, Subscribe, TilesFrame, Unsubscribe,
+    UserId, Version,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -19,6 +20,8 @@ use crate::tally::Tally;
 
 /// How long a reader waits at the end for what it has not.
 const WHOLE_WITHIN: Duration = Duration::from_secs(10);
+/// Sessions of one athlete that are followed at once: the newest, and one that may still get late sets.
+const SESSIONS_KEPT: usize = 2;
 /// Messages of a conversation that a state shows.
 const SHOWN_MAX: usize = 50;
 /// How often it looks then.
@@ -125,6 +128,7 @@ impl Reader {
                 self.coach.iter_mut().for_each(|coach| coach.sees(to));
                 if self.line.is_up() {
                     self.subscribe(to, given, state).await;
+                    self.leave_old(to.owner, state).await;
                 }
             }
             ReaderOrder::Cut => {
@@ -134,12 +138,13 @@ impl Reader {
             }
             ReaderOrder::Here(false) => {
                 state.asking.clear();
-                self.coach.iter_mut().for_each(|coach| coach.talk.resend());
+                self.coach.iter_mut().for_each(|coach| coach.talk.leave());
                 state.is_away = true;
                 self.line.leave().await;
             }
             ReaderOrder::Here(true) => {
                 (state.is_away, state.back_at) = (false, Some(Instant::now()));
+                self.coach.iter_mut().for_each(|coach| coach.talk.signal());
                 self.line.signal();
             }
             ReaderOrder::Coach(task) => {
@@ -173,6 +178,24 @@ impl Reader {
         state.asking.insert(req, (to, wanted));
         let subscribe = Subscribe { req, to, since, view: None };
         if let Err(closed) = self.line.send(&ClientFrame::Subscribe(subscribe)).await {
+            self.lose(&closed, state);
+        }
+    }
+
+    /// Follows the oldest session of somebody no more, when there are several later ones and all of it has come: a server
+    /// lets a connection follow only so many.
+    async fn leave_old(&mut self, owner: UserId, state: &mut State) {
+        let of_owner = |to: &&Address| to.kind == EntityKind::Session && to.owner == owner;
+        let sessions: Vec<_> = self.followed.keys().filter(of_owner).copied().collect();
+        let Some(oldest) = sessions.first().copied().filter(|_| sessions.len() > SESSIONS_KEPT) else {
+            return;
+        };
+        if !self.ledger().leave(oldest, self.number) {
+            return;
+        }
+        self.followed.remove(&oldest);
+        let unsubscribe = Unsubscribe { req: self.line.req(), to: oldest };
+        if let Err(closed) = self.line.send(&ClientFrame::Unsubscribe(unsubscribe)).await {
             self.lose(&closed, state);
         }
     }

@@ -108,7 +108,7 @@ impl Person {
     /// Somebody whose id is their token.
     fn made_up() -> Self {
         let user = UserId(Uuid::now_v7());
-        Self { user, token: user.to_string() }
+        Self { user, token: user.to_string(), pass: None }
     }
 }
 

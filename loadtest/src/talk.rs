@@ -78,7 +78,13 @@ impl Talk {
         self.waiting.insert(outbox.push(command, now()), said);
     }
 
-    /// The signal is back.
+    /// The one who talks goes: what has no answer is sent again, and counts from then.
+    pub(crate) fn leave(&mut self) {
+        self.waiting.values_mut().for_each(|said| said.planned = None);
+        self.resend();
+    }
+
+    /// The signal is back, or the one who left.
     pub(crate) fn signal(&mut self) {
         let now = Instant::now();
         self.waiting.values_mut().for_each(|said| _ = said.planned.get_or_insert(now));

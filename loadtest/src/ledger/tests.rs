@@ -164,3 +164,19 @@ fn a_wall_has_to_come_to_the_newest_version_and_never_goes_back() {
     fixture.ledger.tile(coach, athlete, Some((session, Version(3), 2)));
     assert_eq!(fixture.settled(), [1, 0, 1, 0], "reordered, and the newest is not what it shows");
 }
+
+#[test]
+fn a_session_that_a_reader_has_whole_may_be_left_and_owes_nothing_more() {
+    let mut fixture = Fixture::new().hear(&[1, 2, 3]);
+    assert!(!fixture.ledger.leave(fixture.sessions[0], 0), "one is missing");
+    let mut fixture = fixture.hear(&[4]);
+    assert!(fixture.ledger.leave(fixture.sessions[0], 0));
+
+    fixture.ledger.sent(fixture.sessions[0], None);
+    fixture.ledger.acknowledged(fixture.sessions[0], None, Version(5));
+    let fixture = fixture.hear(&[4]);
+
+    assert!(fixture.ledger.is_whole(0));
+    let found = fixture.ledger.settle();
+    assert_eq!((found.acknowledged, found.delivered, found.lost, found.doubled), (5, 4, 0, 0));
+}

@@ -145,6 +145,9 @@ impl Ledger {
         };
         let is_strange = is_strange(stream.gym, place, owner, word);
         let copy = stream.copies.entry(reader).or_default();
+        if copy.is_left {
+            return None;
+        }
         let mark = copy.versions.note(v);
         let again = word.filter(|_| !is_strange).map(|word| copy.words.note(word));
         let wrong = match (mark, again) {
