@@ -330,7 +330,7 @@ impl Phone {
     fn hear_reply(&mut self, reply: &Reply) {
         let heard =
             self.sessions.iter_mut().find_map(|session| Some((session.to, session.outbox.reply(reply)?)));
-        let Some((to, heard)) = heard else { return self.talk.hear(reply, false) };
+        let Some((to, heard)) = heard else { return self.talk.hear(reply, |_| false) };
         match heard {
             Heard::Answered(Answered { command, outcome }) => {
                 let Some(waiting) = self.waiting.remove(&command) else { return };

@@ -56,8 +56,15 @@ struct State {
     pause: Option<Instant>,
     /// Whether its owner has gone.
     is_away: bool,
-    /// When its owner came back: what was due before is late for another reason than the server.
+    /// When its owner came back, or it read at full speed again.
     back_at: Option<Instant>,
+}
+
+impl State {
+    /// Whether the reader is to blame, and not the server, for what was due then and comes only now.
+    fn is_slow_for(&self, planned: Instant) -> bool {
+        self.slowly.is_some() || self.back_at.is_some_and(|back_at| planned <= back_at)
+    }
 }
 
 impl Reader {
@@ -157,7 +164,7 @@ impl Reader {
                     self.tally.sent(given);
                 }
             }
-            ReaderOrder::Slowly(wait) => state.slowly = wait,
+            ReaderOrder::Slowly(wait) => (state.slowly, state.back_at) = (wait, Some(Instant::now())),
         }
     }
 
@@ -242,10 +249,8 @@ impl Reader {
                 Some((kind, word)) => (kind, ledger.word(self.number, *to, event.v, word)),
                 None => ("delivery", ledger.event(self.number, *to, event.v, set(&event.ev, self.run))),
             };
-            // Whoever was away, or reads slowly, says nothing about the server.
-            if let Some(planned) = planned.filter(|planned| state.back_at.is_none_or(|back| *planned > back))
-            {
-                self.tally.done(if state.slowly.is_some() { "slow_delivery" } else { kind }, planned);
+            if let Some(planned) = planned {
+                self.tally.done(if state.is_slow_for(planned) { "slow_delivery" } else { kind }, planned);
             }
         }
     }
@@ -266,8 +271,7 @@ impl Reader {
         for tile in tiles {
             let newest = tile.glance.as_ref().map(|glance| (glance.session, glance.v, glance.done));
             let planned = ledger.tile(self.number, tile.athlete, newest);
-            let fresh = |planned: &Instant| state.back_at.is_none_or(|back| *planned > back);
-            if let Some(planned) = planned.filter(fresh).filter(|_| !full && state.slowly.is_none()) {
+            if let Some(planned) = planned.filter(|planned| !full && !state.is_slow_for(*planned)) {
                 self.tally.done("tile", planned);
             }
         }
@@ -275,11 +279,14 @@ impl Reader {
 
     fn hear_reply(&mut self, reply: &Reply, state: &mut State) {
         let Some((to, wanted)) = reply.req.and_then(|req| state.asking.remove(&req)) else {
-            self.coach.iter_mut().for_each(|coach| coach.talk.hear(reply, state.slowly.is_some()));
+            let slow = |planned| state.is_slow_for(planned);
+            self.coach.iter_mut().for_each(|coach| coach.talk.hear(reply, slow));
             return;
         };
         match &reply.error {
-            None => self.tally.done("subscribe", wanted),
+            None => {
+                self.tally.done(if state.is_slow_for(wanted) { "slow_answer" } else { "subscribe" }, wanted)
+            }
             Some(fault) => {
                 self.tally.failed("subscribe", &format!("{} {}", to.kind.as_str(), fault.code.as_str()))
             }

@@ -125,8 +125,8 @@ impl Talk {
         self.waiting.is_empty()
     }
 
-    /// Takes a reply. One who reads `slowly` says nothing about the server.
-    pub(crate) fn hear(&mut self, reply: &Reply, slowly: bool) {
+    /// Takes a reply. `slow` says of a planned time whether the one who talks is to blame for the delay, and not the server.
+    pub(crate) fn hear(&mut self, reply: &Reply, slow: impl Fn(Instant) -> bool) {
         let Some(heard) = self.outboxes.values_mut().find_map(|outbox| outbox.reply(reply)) else { return };
         match heard {
             Heard::Answered(Answered { command, outcome }) => {
@@ -134,7 +134,7 @@ impl Talk {
                 self.ledger().answered(said.place, said.word, outcome.as_ref().ok().copied());
                 match (outcome, said.planned) {
                     (Ok(_), Some(planned)) => {
-                        self.tally.done(if slowly { "slow_answer" } else { said.kind }, planned);
+                        self.tally.done(if slow(planned) { "slow_answer" } else { said.kind }, planned);
                     }
                     (Ok(_), None) => {}
                     (Err(fault), _) => self.tally.failed(said.kind, fault.code.as_str()),

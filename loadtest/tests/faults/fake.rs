@@ -1,6 +1,7 @@
 //! A server of sessions, inboxes and walls, in memory: sign-in, the socket, commands done once, events to whoever
 //! follows. It can break one promise, to the first athlete of the first gym.
 
+mod entity;
 mod http;
 
 use std::collections::HashMap;
@@ -10,10 +11,9 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use spotter_protocol::{
-    Address, Attention, ClientFrame, Codec, Command, CommandFrame, CommandId, Cued, EntityKind, ErrorCode,
-    Event, EventsFrame, Fault, Glance, GymId, InboxCommand, InboxEvent, Limits, MessageReceived, MessageSent,
-    MessageView, Millis, Phase, Pong, PublishedEvent, Reply, Role, ServerFrame, SessionCommand, SessionEvent,
-    SessionId, SetCompleted, Shown, Subscribe, Tile, TilesFrame, Timestamp, Title, UserId, Version, Welcome,
+    Address, ClientFrame, Codec, Command, CommandFrame, EntityKind, ErrorCode, EventsFrame, Fault, GymId,
+    InboxCommand, InboxEvent, Limits, MessageReceived, MessageView, Millis, Pong, PublishedEvent, Reply,
+    Role, ServerFrame, Shown, Subscribe, TilesFrame, Timestamp, UserId, Version, Welcome,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -23,8 +23,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use uuid::Uuid;
 
-/// The version at which the promise is broken: its events are a start, a plan, and then what is logged.
-const AT: u64 = 6;
+use entity::{Entity, event, message};
 
 /// What it is broken about: a set, or the second cue or message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +43,8 @@ pub(crate) enum Broken {
     Reordered,
     Leaked,
     OpenDoor,
+    /// Tokens are not renewed.
+    NoRenewal,
 }
 
 type Frames = mpsc::UnboundedSender<ServerFrame>;
@@ -56,16 +57,6 @@ struct World {
     /// Who follows a room, and of which gym.
     walls: Vec<(u128, Frames)>,
     tick: u64,
-}
-
-/// A session, or an inbox.
-struct Entity {
-    gym: u128,
-    events: Vec<PublishedEvent>,
-    done: HashMap<CommandId, Version>,
-    followers: Vec<Frames>,
-    /// Events that are held back.
-    held: Option<PublishedEvent>,
 }
 
 /// Serves on loopback until the test ends.
@@ -177,13 +168,7 @@ fn welcome(gym: u128, user: UserId) -> Welcome {
 
 impl World {
     fn entity(&mut self, to: Address, gym: u128) -> &mut Entity {
-        self.entities.entry(to).or_insert_with(|| Entity {
-            gym,
-            events: Vec::new(),
-            done: HashMap::new(),
-            followers: Vec::new(),
-            held: None,
-        })
+        self.entities.entry(to).or_insert_with(|| Entity::of(gym))
     }
 
     fn command(&mut self, frame: &CommandFrame, gym: u128, by: UserId) -> ServerFrame {
@@ -239,7 +224,8 @@ impl World {
                 | Broken::Unstored
                 | Broken::Doubled
                 | Broken::Reordered
-                | Broken::OpenDoor,
+                | Broken::OpenDoor
+                | Broken::NoRenewal,
             )
             | None => {}
         }
@@ -309,106 +295,4 @@ impl World {
 
 fn owner_gym(to: Address) -> u128 {
     to.owner.0.as_u128() >> 64
-}
-
-impl Entity {
-    /// Whether the promise is broken with this event.
-    fn is_it(&self, what: What, event: &PublishedEvent) -> bool {
-        let before = self.events.iter().take_while(|one| one.v < event.v);
-        match what {
-            What::Set => is_set(event) && event.v.0 >= AT && !before.skip(AT as usize - 1).any(is_set),
-            What::Cue => is_cue(event) && before.filter(|one| is_cue(one)).count() == 1,
-            What::Message => is_message(event) && before.filter(|one| is_message(one)).count() == 1,
-        }
-    }
-
-    fn publish(&mut self, to: &Address, event: PublishedEvent, broken: Option<Broken>) {
-        let events = match broken {
-            Some(Broken::Undelivered) => Vec::new(),
-            Some(Broken::Doubled) => vec![event.clone(), event],
-            Some(Broken::Reordered) => {
-                self.held = Some(event);
-                Vec::new()
-            }
-            Some(Broken::Unstored | Broken::StoredTwice | Broken::Leaked | Broken::OpenDoor) | None => {
-                [event].into_iter().chain(self.held.take()).collect()
-            }
-        };
-        for event in events {
-            let frame = ServerFrame::Events(EventsFrame { to: *to, events: vec![event] });
-            self.followers.retain(|follower| follower.send(frame.clone()).is_ok());
-        }
-    }
-
-    fn tile(&self, to: &Address) -> Tile {
-        let glance = Glance {
-            session: SessionId(to.id),
-            v: Version(self.events.len() as u64),
-            title: Title::clipped("Load"),
-            phase: Phase::Live,
-            started_at: Timestamp(0),
-            active_at: Timestamp(0),
-            done: self.events.iter().filter(|event| is_set(event)).count() as u16,
-            total: 0,
-            last: None,
-            rest: None,
-            pain: None,
-            cue: None,
-            badges: Vec::new(),
-        };
-        Tile {
-            athlete: to.owner,
-            presence: None,
-            pinned: false,
-            stale: false,
-            attention: Attention::Working,
-            since: Timestamp(0),
-            glance: Some(glance),
-        }
-    }
-}
-
-fn is_set(event: &PublishedEvent) -> bool {
-    matches!(event.ev, Shown::Event(Event::Session(SessionEvent::SetCompleted(_))))
-}
-
-fn is_cue(event: &PublishedEvent) -> bool {
-    matches!(event.ev, Shown::Event(Event::Session(SessionEvent::Cued(_))))
-}
-
-fn is_message(event: &PublishedEvent) -> bool {
-    matches!(event.ev, Shown::Event(Event::Inbox(InboxEvent::MessageReceived(_))))
-}
-
-/// An event of a conversation as its history shows it.
-fn message(event: &PublishedEvent, with: UserId) -> Option<MessageView> {
-    let (other, id, text, mine) = match &event.ev {
-        Shown::Event(Event::Inbox(InboxEvent::MessageSent(sent))) => (sent.to, sent.id, &sent.text, true),
-        Shown::Event(Event::Inbox(InboxEvent::MessageReceived(received))) => {
-            (received.from, received.id, &received.text, false)
-        }
-        Shown::Event(_) | Shown::Hidden | Shown::Unknown(_) => return None,
-    };
-    let view = MessageView { v: event.v, id, mine, text: text.clone(), about: None, at: event.at };
-    (other == with).then_some(view)
-}
-
-/// The event of a command: a set that was done, a word that was said, or one that nobody is shown.
-fn event(command: &Command) -> Shown {
-    match command {
-        Command::Session(SessionCommand::Complete(complete)) => {
-            let completed = SetCompleted { set: complete.set, actual: complete.actual.clone() };
-            Shown::Event(SessionEvent::from(completed).into())
-        }
-        Command::Session(SessionCommand::Cue(cue)) => {
-            let (cue, text) = (cue.cue, cue.text.clone());
-            let cued = Cued { cue, text, group: None, set: None, expires_at: None };
-            Shown::Event(SessionEvent::from(cued).into())
-        }
-        Command::Inbox(InboxCommand::Message(message)) => {
-            let (to, id, text) = (message.to, message.id, message.text.clone());
-            Shown::Event(InboxEvent::from(MessageSent { to, id, text, about: None }).into())
-        }
-        Command::Session(_) | Command::Inbox(_) | Command::Room(_) => Shown::Hidden,
-    }
 }

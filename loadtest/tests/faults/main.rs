@@ -202,6 +202,15 @@ async fn a_run_outlasts_its_tokens_by_renewing_them() {
 }
 
 #[tokio::test]
+async fn a_renewal_that_fails_is_said_and_so_is_who_is_cut_off_for_it() {
+    let long = SCENARIO.replace("seconds = 2", "seconds = 5");
+    let outcome = run_with(Some((Broken::NoRenewal, What::Set)), &long, Duration::from_secs(3)).await;
+    assert!(outcome.said.contains("error: renew: bad_refresh_token"), "{}", outcome.said);
+    assert!(outcome.said.contains("error: connection: "), "{}", outcome.said);
+    assert_eq!(outcome.found(), [false; 4], "{}", outcome.said);
+}
+
+#[tokio::test]
 async fn a_missed_threshold_fails_a_run_that_is_right() {
     let outcome = run_against(None, &SCENARIO.replace("> 20", "> 100000")).await;
     assert_eq!((outcome.code, outcome.found()), (99, [false; 4]), "{}", outcome.said);

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use super::{COACHES, World, bearer, user};
+use super::{Broken, COACHES, World, bearer, user};
 
 /// Answers one request.
 pub(super) async fn answer(mut stream: TcpStream, world: &Mutex<World>) {
@@ -20,8 +20,13 @@ pub(super) async fn answer(mut stream: TcpStream, world: &Mutex<World>) {
         }
     }
     let request = String::from_utf8(read).unwrap();
-    let body = body(&request, &world.lock().unwrap());
-    let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let refused = request.starts_with("POST /api/v1/auth/refresh")
+        && matches!(world.lock().unwrap().broken, Some((Broken::NoRenewal, _)));
+    let (status, body) = match refused {
+        true => ("401 Unauthorized", json!({ "code": "bad_refresh_token" }).to_string()),
+        false => ("200 OK", body(&request, &world.lock().unwrap())),
+    };
+    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
     // Who asked may have gone.
     let _ = stream.write_all((head + &body).as_bytes()).await;
 }
