@@ -5,6 +5,7 @@
 //! order cost no more than one.
 
 mod marks;
+mod owed;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,8 @@ use spotter_protocol::{Address, EntityKind, SessionId, UserId, Version};
 
 use crate::results;
 use marks::{Mark, Marks};
+use owed::Presence;
+pub(crate) use owed::{Client, Owed};
 pub(crate) use stamp::Stamp;
 pub(crate) use word::Word;
 pub(crate) use words::Told;
@@ -40,6 +43,7 @@ pub(crate) struct Ledger {
     chains: BTreeMap<Pair, Chain>,
     /// Words that were said and not answered: until they are, nobody has all.
     unanswered: u64,
+    presence: BTreeMap<Client, Presence>,
     found: results::Ledger,
 }
 
@@ -61,6 +65,8 @@ struct Stream {
     place: usize,
     /// Commands sent.
     sent: u64,
+    /// Commands acknowledged, or refused for good.
+    answered: u64,
     /// Versions that were acknowledged.
     versions: Marks,
     /// Numbers of sets that were acknowledged.
@@ -116,6 +122,7 @@ impl Ledger {
             athlete,
             place: self.streams.len(),
             sent: 0,
+            answered: 0,
             versions: Marks::default(),
             numbers: Marks::default(),
             words: Words::default(),
@@ -162,12 +169,20 @@ impl Ledger {
     /// A command was acknowledged at `version`.
     pub(crate) fn acknowledged(&mut self, to: Address, number: Option<u32>, version: Version) {
         let Some(stream) = self.streams.get_mut(&to) else { return };
+        stream.answered += 1;
         self.found.acknowledged += 1;
         if stream.versions.note(version.0) == Mark::Again {
             self.found.lost += 1;
             self.example(format!("two commands of {to} were acknowledged at version {}", version.0));
         } else if let Some(number) = number {
             stream.numbers.note(number.into());
+        }
+    }
+
+    /// A command was refused for good.
+    pub(crate) fn refused(&mut self, to: Address) {
+        if let Some(stream) = self.streams.get_mut(&to) {
+            stream.answered += 1;
         }
     }
 

@@ -118,9 +118,9 @@ impl Line {
         self.close().await;
     }
 
-    /// The signal is back, or the one who left.
+    /// The signal is back, or the one who left: there is nothing to wait for.
     pub(crate) fn signal(&mut self) {
-        self.again_at = Some(Instant::now());
+        (self.again_at, self.cap) = (Some(Instant::now()), BACKOFF);
     }
 
     /// The connection is no more, for a reason nobody here wished for.

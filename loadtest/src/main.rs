@@ -16,6 +16,7 @@ mod compare;
 mod doctor;
 #[cfg(test)]
 mod example;
+mod fault;
 mod figures;
 mod history;
 mod host;

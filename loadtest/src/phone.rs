@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::athlete::{movement, now};
-use crate::ledger::{Ledger, Stamp};
+use crate::ledger::{Client, Ledger, Stamp};
 use crate::line::{Line, moment};
 use crate::schedule::{PhoneOrder, ReaderOrder, Task};
 use crate::talk::Talk;
@@ -64,6 +64,8 @@ pub(crate) struct Phone {
     has_signal: bool,
     /// Whether its owner has gone.
     is_away: bool,
+    /// Since when the connection stands, or stood.
+    opened_at: Option<Instant>,
     /// When the signal came back with commands waiting.
     back_at: Option<Instant>,
     /// No command is sent before: the server asked for a pause.
@@ -99,6 +101,7 @@ impl Phone {
             number: 0,
             has_signal: true,
             is_away: false,
+            opened_at: None,
             back_at: None,
             hold_until: None,
         }
@@ -123,7 +126,7 @@ impl Phone {
                 }
                 // Whoever waits for all phones hears that this one is ready.
                 started = None;
-                if until.is_some() {
+                if until.is_some() && (self.line.is_up() || !self.has_signal) {
                     break;
                 }
             }
@@ -131,7 +134,13 @@ impl Phone {
             tokio::select! {
                 order = orders.recv(), if until.is_none() => match order {
                     Some((order, planned)) => self.take(order, planned).await,
-                    None => until = Some(Instant::now() + DRAINED_WITHIN),
+                    None => {
+                        until = Some(Instant::now() + DRAINED_WITHIN);
+                        // The longest wait before connecting again is longer than the run waits.
+                        if self.has_signal {
+                            self.line.signal();
+                        }
+                    }
                 },
                 frame = self.line.next() => match frame {
                     Ok(frame) => self.hear(frame),
@@ -153,15 +162,19 @@ impl Phone {
 
     async fn open(&mut self) {
         // A refused attempt is counted where it is made, and made again.
-        if self.line.open().await.is_ok()
-            && let Some(lost_at) = self.line.back()
-        {
+        if self.line.open().await.is_err() {
+            return;
+        }
+        self.opened_at = Some(Instant::now());
+        self.ledger().came(self.client());
+        if let Some(lost_at) = self.line.back() {
             self.tally.done("resume", lost_at);
         }
     }
 
     fn lose(&mut self, closed: &Closed) {
         self.line.lose(closed);
+        self.ledger().left(self.client());
         self.resend();
     }
 
@@ -173,7 +186,10 @@ impl Phone {
     async fn take(&mut self, order: PhoneOrder, planned: Instant) {
         match order {
             PhoneOrder::Log(task) => {
-                let at_once = self.line.is_up() && self.hold_until.is_none() && self.waiting.is_empty();
+                // What was due before the connection stood had to wait for the server, not for this generator.
+                let is_ready =
+                    self.line.is_up() && self.opened_at.is_some_and(|opened_at| opened_at <= planned);
+                let at_once = is_ready && self.hold_until.is_none() && self.waiting.is_empty();
                 self.log(task, planned);
                 if at_once && self.send().await.is_ok() {
                     self.tally.sent(planned);
@@ -181,22 +197,27 @@ impl Phone {
             }
             PhoneOrder::Cut | PhoneOrder::Signal(false) => {
                 self.has_signal &= order == PhoneOrder::Cut;
-                self.line.cut(self.has_signal && !self.is_away);
+                let comes_back = self.has_signal && !self.is_away;
+                self.line.cut(comes_back);
+                match comes_back {
+                    true => self.ledger().left(self.client()),
+                    false => self.ledger().lost_signal(self.client()),
+                }
                 self.resend();
             }
             PhoneOrder::Signal(true) => {
                 self.has_signal = true;
-                self.talk.signal();
                 if !self.is_away {
-                    self.line.signal();
+                    self.come_back();
+                    self.back_at = (!self.waiting.is_empty()).then(Instant::now);
                 }
-                self.back_at = (!self.is_away && !self.waiting.is_empty()).then(Instant::now);
             }
             PhoneOrder::Here(false) => {
                 self.is_away = true;
                 self.waiting.values_mut().for_each(|waiting| waiting.planned = None);
                 self.talk.leave();
                 self.line.leave().await;
+                self.ledger().lost_signal(self.client());
                 self.resend();
             }
             PhoneOrder::Here(true) => {
@@ -204,11 +225,17 @@ impl Phone {
                 if self.has_signal {
                     let now = Instant::now();
                     self.waiting.values_mut().for_each(|waiting| _ = waiting.planned.get_or_insert(now));
-                    self.talk.signal();
-                    self.line.signal();
+                    self.come_back();
                 }
             }
         }
+    }
+
+    /// Connects again, after the scenario kept it away.
+    fn come_back(&mut self) {
+        self.talk.signal();
+        self.line.signal();
+        self.ledger().left(self.client());
     }
 
     /// Begins another session, and plans its first exercise.
@@ -336,7 +363,10 @@ impl Phone {
                 let Some(waiting) = self.waiting.remove(&command) else { return };
                 match outcome {
                     Ok(version) => self.acknowledged(to, &waiting, version),
-                    Err(fault) => self.tally.failed(waiting.kind, fault.code.as_str()),
+                    Err(fault) => {
+                        self.ledger().refused(to);
+                        self.tally.failed(waiting.kind, fault.code.as_str());
+                    }
                 }
             }
             Heard::Again => {
@@ -364,6 +394,10 @@ impl Phone {
         if let Some(planned) = waiting.planned.or(self.back_at) {
             self.tally.done(waiting.kind, planned);
         }
+    }
+
+    const fn client(&self) -> Client {
+        Client::Phone(self.owner.athlete as usize)
     }
 
     fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {

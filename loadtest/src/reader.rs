@@ -13,7 +13,7 @@ use spotter_protocol::{
 use tokio::sync::{mpsc, watch};
 
 use crate::coach::{self, Coach};
-use crate::ledger::{Ledger, Set, Stamp, Told, Word};
+use crate::ledger::{Client, Ledger, Set, Stamp, Told, Word};
 use crate::line::{Line, moment};
 use crate::schedule::ReaderOrder;
 use crate::tally::Tally;
@@ -52,18 +52,18 @@ struct State {
     resuming: Option<Instant>,
     /// The wait after each frame.
     slowly: Option<Duration>,
-    /// Nothing is read before.
-    pause: Option<Instant>,
     /// Whether its owner has gone.
     is_away: bool,
-    /// When its owner came back, or it read at full speed again.
-    back_at: Option<Instant>,
+    /// Until when nothing is read.
+    frozen: Option<Instant>,
+    /// When it last began to read again, or came back.
+    thawed: Option<Instant>,
 }
 
 impl State {
-    /// Whether the reader is to blame, and not the server, for what was due then and comes only now.
-    fn is_slow_for(&self, planned: Instant) -> bool {
-        self.slowly.is_some() || self.back_at.is_some_and(|back_at| planned <= back_at)
+    /// Whether the reader itself kept something that was due then waiting; that says nothing about the server.
+    fn is_slow(&self, planned: Instant) -> bool {
+        self.slowly.is_some() || self.thawed.is_some_and(|thawed| planned <= thawed)
     }
 }
 
@@ -91,7 +91,7 @@ impl Reader {
                     (talking, talks_until) = (None, None);
                 }
             }
-            let (due, paused) = (self.line.due(), state.pause);
+            let (due, frozen) = (self.line.due(), state.frozen);
             let held = self.coach.as_ref().and_then(|coach| coach.talk.held());
             let look = until.map(|_| Instant::now() + LOOK_EVERY);
             tokio::select! {
@@ -100,17 +100,21 @@ impl Reader {
                         self.take(order, given, &mut state).await;
                     }
                 }
-                frame = self.line.next(), if paused.is_none() => self.hear(frame, &mut state).await,
-                () = moment(paused), if paused.is_some() => state.pause = None,
+                frame = self.line.next(), if frozen.is_none() => self.hear(frame, &mut state).await,
+                () = moment(frozen) => (state.frozen, state.thawed) = (None, frozen),
                 () = moment(due) => self.open(&mut state).await,
                 () = moment(held) => self.coach.iter_mut().for_each(|coach| coach.talk.release()),
                 () = coach::read(self.coach.as_mut()) => {}
-                _ = ended.changed(), if until.is_none() => until = Some(Instant::now() + WHOLE_WITHIN),
+                _ = ended.changed(), if until.is_none() => {
+                    until = Some(Instant::now() + WHOLE_WITHIN);
+                    self.line.signal();
+                }
                 () = moment(look) => {}
                 () = moment(talks_until) => {}
             }
+            let is_back = self.line.is_up() && state.asking.is_empty() && orders.is_empty();
             if let Some(until) = until
-                && (Instant::now() >= until || (orders.is_empty() && self.ledger().is_whole(self.number)))
+                && (Instant::now() >= until || (is_back && self.ledger().is_whole(self.number)))
             {
                 break;
             }
@@ -142,17 +146,23 @@ impl Reader {
                 state.asking.clear();
                 self.coach.iter_mut().for_each(|coach| coach.talk.resend());
                 self.line.cut(!state.is_away);
+                match state.is_away {
+                    true => self.ledger().lost_signal(Client::Reader(self.number)),
+                    false => self.ledger().left(Client::Reader(self.number)),
+                }
             }
             ReaderOrder::Here(false) => {
                 state.asking.clear();
                 self.coach.iter_mut().for_each(|coach| coach.talk.leave());
                 state.is_away = true;
                 self.line.leave().await;
+                self.ledger().lost_signal(Client::Reader(self.number));
             }
             ReaderOrder::Here(true) => {
-                (state.is_away, state.back_at) = (false, Some(Instant::now()));
+                (state.is_away, state.thawed) = (false, Some(Instant::now()));
                 self.coach.iter_mut().for_each(|coach| coach.talk.signal());
                 self.line.signal();
+                self.ledger().left(Client::Reader(self.number));
             }
             ReaderOrder::Coach(task) => {
                 let Some(coach) = &mut self.coach else { return };
@@ -164,7 +174,8 @@ impl Reader {
                     self.tally.sent(given);
                 }
             }
-            ReaderOrder::Slowly(wait) => (state.slowly, state.back_at) = (wait, Some(Instant::now())),
+            ReaderOrder::Slowly(wait) => (state.slowly, state.thawed) = (wait, Some(Instant::now())),
+            ReaderOrder::Freeze(length) => state.frozen = Some(given + length),
         }
     }
 
@@ -177,6 +188,9 @@ impl Reader {
         state.resuming = self.line.back();
         for to in self.followed.keys().copied().collect::<Vec<_>>() {
             self.subscribe(to, Instant::now(), state).await;
+        }
+        if self.line.is_up() && state.asking.is_empty() {
+            self.ledger().came(Client::Reader(self.number));
         }
     }
 
@@ -211,6 +225,7 @@ impl Reader {
         state.asking.clear();
         self.coach.iter_mut().for_each(|coach| coach.talk.resend());
         self.line.lose(closed);
+        self.ledger().left(Client::Reader(self.number));
     }
 
     async fn hear(&mut self, frame: Result<ServerFrame, Closed>, state: &mut State) {
@@ -232,7 +247,7 @@ impl Reader {
             Err(closed) => return self.lose(&closed, state),
         }
         if let Some(wait) = state.slowly {
-            state.pause = Some(Instant::now() + wait);
+            state.frozen = state.frozen.max(Some(Instant::now() + wait));
         }
     }
 
@@ -250,7 +265,7 @@ impl Reader {
                 None => ("delivery", ledger.event(self.number, *to, event.v, set(&event.ev, self.run))),
             };
             if let Some(planned) = planned {
-                self.tally.done(if state.is_slow_for(planned) { "slow_delivery" } else { kind }, planned);
+                self.tally.done(if state.is_slow(planned) { "slow_delivery" } else { kind }, planned);
             }
         }
     }
@@ -271,7 +286,7 @@ impl Reader {
         for tile in tiles {
             let newest = tile.glance.as_ref().map(|glance| (glance.session, glance.v, glance.done));
             let planned = ledger.tile(self.number, tile.athlete, newest);
-            if let Some(planned) = planned.filter(|planned| !full && !state.is_slow_for(*planned)) {
+            if let Some(planned) = planned.filter(|planned| !full && !state.is_slow(*planned)) {
                 self.tally.done("tile", planned);
             }
         }
@@ -279,22 +294,21 @@ impl Reader {
 
     fn hear_reply(&mut self, reply: &Reply, state: &mut State) {
         let Some((to, wanted)) = reply.req.and_then(|req| state.asking.remove(&req)) else {
-            let slow = |planned| state.is_slow_for(planned);
+            let slow = |planned| state.is_slow(planned);
             self.coach.iter_mut().for_each(|coach| coach.talk.hear(reply, slow));
             return;
         };
         match &reply.error {
-            None => {
-                self.tally.done(if state.is_slow_for(wanted) { "slow_answer" } else { "subscribe" }, wanted)
-            }
+            None => self.tally.done(if state.is_slow(wanted) { "slow_answer" } else { "subscribe" }, wanted),
             Some(fault) => {
                 self.tally.failed("subscribe", &format!("{} {}", to.kind.as_str(), fault.code.as_str()))
             }
         }
-        if state.asking.is_empty()
-            && let Some(lost_at) = state.resuming.take()
-        {
-            self.tally.done("resume", lost_at);
+        if state.asking.is_empty() {
+            self.ledger().came(Client::Reader(self.number));
+            if let Some(lost_at) = state.resuming.take() {
+                self.tally.done("resume", lost_at);
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::athlete::now;
 use crate::coach::Coach;
+use crate::fault::{self, Breaker, Planned, Reach};
 use crate::history::Pages;
 use crate::host;
 use crate::idle::ensure_files;
@@ -40,13 +41,15 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 #[command(after_help = "\
 Examples:
   spotter-load run smoke --self-contained
+  spotter-load run gym-evening --self-contained --postgres
+  spotter-load run gym-evening --self-contained --postgres --chaos
   spotter-load run gym-evening --self-contained --postgres postgres://spotter@127.0.0.1:5432
   spotter-load run evening.toml --target ws://127.0.0.1:8080 --people people.csv --metrics http://127.0.0.1:8081/metrics
 
 Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late,
-98 something was lost, doubled, reordered or leaked, 99 a threshold was missed.")]
+98 something was lost, doubled, reordered or leaked, 99 a threshold was missed, or not all was consistent after a fault.")]
 pub(crate) struct Run {
-    /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, or a file
+    /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, rolling-restart, or a file
     scenario: String,
     /// Start a server for the run, fill it and end it
     #[arg(long, required_unless_present = "target", conflicts_with = "target")]
@@ -54,9 +57,10 @@ pub(crate) struct Run {
     /// The program of that server; by default the one beside this program
     #[arg(long, value_parser = crate::program, requires = "self_contained")]
     server: Option<PathBuf>,
-    /// Let that server use this PostgreSQL, as a user who may make databases: postgres://user@host:port
-    #[arg(long, requires = "self_contained")]
-    postgres: Option<String>,
+    /// Let that server use a PostgreSQL: this one, as a user who may make databases (postgres://user@host:port), or
+    /// without an address one that is found on this machine and started for the run
+    #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = postgres_url, requires = "self_contained")]
+    postgres: Option<Option<String>>,
     /// A server that runs already: ws://host:port
     #[arg(long, requires = "people")]
     target: Option<String>,
@@ -69,6 +73,10 @@ pub(crate) struct Run {
     /// Load this host although it is not this machine: it is yours
     #[arg(long, value_name = "HOST", requires = "target")]
     i_own: Option<String>,
+    /// Break one thing after another besides: sockets and readers; with --self-contained the server, and a PostgreSQL
+    /// started for the run. Thresholds are not judged: a delay then holds what was broken
+    #[arg(long)]
+    chaos: bool,
     /// Another seed than the scenario's
     #[arg(long)]
     seed: Option<u64>,
@@ -101,15 +109,25 @@ impl From<anyhow::Error> for NotRun {
 pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     let mut scenario = Scenario::find(&run.scenario).map_err(NotRun::Called)?;
     scenario.seed = run.seed.unwrap_or(scenario.seed);
+    let reach = Reach {
+        readers: scenario.readers() > 0,
+        server: run.self_contained,
+        postgres: matches!(run.postgres, Some(None)),
+    };
+    let faults = fault::plan(&scenario, reach, run.chaos).map_err(NotRun::Called)?;
+    if run.chaos {
+        scenario.thresholds.clear();
+    }
     let folder = run.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     ensure_files((scenario.athletes() + scenario.readers()) as usize).map_err(NotRun::Called)?;
     let target = target(run, &scenario).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
-    let driven = drive(&scenario, &target, &folder.join("delays.hgrm")).await;
-    if let Some(server) = target.server {
-        server.end().await?;
-    }
+    let driven = drive(&scenario, faults, &target, &folder.join("delays.hgrm")).await;
+    let ended = match target.server {
+        Some(server) => server.end().await,
+        None => Ok(()),
+    };
     let mut results = driven?;
     results.thresholds =
         scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
@@ -117,7 +135,13 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     leave(&results, &folder)?;
     print!("{}", summary(&results)?);
     println!("\n{}", folder.join("results.json").display());
+    ended?;
     Ok(results.verdict)
+}
+
+fn postgres_url(url: &str) -> Result<String, String> {
+    let is_one = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    is_one.then(|| url.to_owned()).ok_or_else(|| "an address begins with postgres://".to_owned())
 }
 
 async fn target(run: &Run, scenario: &Scenario) -> Result<Target, NotRun> {
@@ -126,10 +150,11 @@ async fn target(run: &Run, scenario: &Scenario) -> Result<Target, NotRun> {
         let program = run.server.clone().or_else(beside).filter(|program| program.is_file());
         let program = program
             .ok_or_else(|| NotRun::Called(anyhow!("no server beside this program: name it with --server")))?;
-        let postgres = run
-            .postgres
-            .as_deref()
-            .map(|url| Postgres { url: url.trim_end_matches('/').to_owned(), postmaster: None });
+        let postgres = match &run.postgres {
+            Some(Some(url)) => Some(Postgres::running(url, None)),
+            Some(None) => Some(Postgres::start().await?),
+            None => None,
+        };
         return Ok(Target::start(program, postgres, scenario).await?);
     };
     let running = Running { url, allowed: run.i_own.as_deref(), metrics: run.metrics.as_deref(), people };
@@ -140,7 +165,12 @@ async fn target(run: &Run, scenario: &Scenario) -> Result<Target, NotRun> {
 }
 
 /// Lets everybody come, follows the plan, waits until all is answered and seen, and reads what is stored.
-async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> anyhow::Result<Results> {
+async fn drive(
+    scenario: &Scenario,
+    faults: Vec<Planned>,
+    target: &Target,
+    log: &std::path::Path,
+) -> anyhow::Result<Results> {
     let run = rand::random::<u32>();
     let tally = Arc::new(Tally::default());
     let ledger = Arc::new(Mutex::new(Ledger::default()));
@@ -161,6 +191,14 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
 
     let (started_at, begun) = (now(), Instant::now());
     let (stop, stopped) = watch::channel(false);
+    let breaker = Breaker {
+        server: target.server.as_ref(),
+        phones: phone_orders.clone(),
+        readers: reader_orders.iter().map(|(_, orders)| orders.clone()).collect(),
+        ledger: &ledger,
+        tally: &tally,
+        stopped: stopped.clone(),
+    };
     let following = follow(plan(scenario), scenario.length(), move |deed, planned| {
         // One who has hung up failed; the ledger says so.
         let _ = match deed {
@@ -169,7 +207,7 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
         };
     });
     let until = async {
-        let followed = following.await;
+        let (followed, broken) = tokio::join!(following, breaker.follow(faults, begun));
         while phones.join_next().await.is_some() {}
         // Nothing is sent to this: coaches let go of it one by one.
         let _ = all_said.recv().await;
@@ -177,7 +215,9 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
         let _ = end.send(true);
         while readers.join_next().await.is_some() {}
         let _ = stop.send(true);
-        followed
+        let mut faults = broken.join_all().await;
+        faults.sort_by(|one, other| one.at.total_cmp(&other.at));
+        followed.map(|()| faults)
     };
     let sampling =
         sample(Arc::clone(&tally), target.server.as_ref(), target.metrics.as_deref(), log, begun, stopped);
@@ -186,11 +226,15 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
         driven = async { tokio::join!(until, sampling) } => driven,
         never = renewing => match never {},
     };
-    followed?;
+    let faults = followed?;
     let (intervals, seconds) = (intervals?, begun.elapsed().as_secs_f64());
     reconcile(target, &tokens, &ledger, run).await?;
-    ask_across(target, &tokens, &ledger, run).await?;
+    let asked = ask_across(target, &tokens, &ledger, run).await;
     let ledger = std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner)).settle();
+    // Of a server that is gone, the ledger says what is lost.
+    if ledger.lost == 0 {
+        asked?;
+    }
     let version = intervals.iter().rev().find_map(|interval| host::server_version(interval.server.as_ref()?));
     Ok(Results {
         schema: results::SCHEMA,
@@ -209,7 +253,7 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
         stages: stages(scenario),
         operations: tally.operations()?,
         intervals,
-        faults: Vec::new(),
+        faults,
         ledger,
         generator: Generator { lag: tally.lag(), cpu_s: host::own_cpu_s(), rss_kib: host::own_rss_kib() },
         thresholds: Vec::new(),
@@ -261,15 +305,17 @@ impl People<'_> {
     ) -> anyhow::Result<Vec<(usize, ReaderOrders)>> {
         let mut seats = Vec::new();
         let mut book = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        for (gym, people) in self.target.gyms.iter().enumerate() {
-            for person in people.athletes.iter().chain(&people.coaches) {
-                book.person(person.user, gym as u16);
-                if self.scenario.has_messages() {
-                    book.open_inbox(person.user);
-                }
+        // Athletes first: their numbers are those of their phones.
+        let gyms = || self.target.gyms.iter().zip(0_u16..);
+        let athletes =
+            gyms().flat_map(|(gym, number)| gym.athletes.iter().map(move |person| (number, person)));
+        let coaches = gyms().flat_map(|(gym, number)| gym.coaches.iter().map(move |person| (number, person)));
+        for (gym, person) in athletes.chain(coaches) {
+            book.person(person.user, gym);
+            if self.scenario.has_messages() {
+                book.open_inbox(person.user);
             }
         }
-        let gyms = || self.target.gyms.iter().zip(0_u16..);
         let devices = gyms().flat_map(|(gym, number)| {
             gym.athletes.iter().map(move |person| (number, person, None::<Address>))
         });
@@ -358,7 +404,9 @@ fn verdict(results: &Results, lag_max_ms: u32) -> Verdict {
         Verdict::Broken
     } else if results.generator.lag.p99 > u64::from(lag_max_ms) * 1_000 {
         Verdict::Invalid
-    } else if results.thresholds.iter().any(|threshold| !threshold.met) {
+    } else if results.thresholds.iter().any(|threshold| !threshold.met)
+        || results.faults.iter().any(|fault| fault.consistent_after.is_none())
+    {
         Verdict::Failed
     } else {
         Verdict::Passed

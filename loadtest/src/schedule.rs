@@ -69,6 +69,8 @@ pub(crate) enum ReaderOrder {
     /// Its owner comes or goes.
     Here(bool),
     Coach(CoachTask),
+    /// Read nothing for so long, from the moment it was due.
+    Freeze(Duration),
 }
 
 /// The plan, in the order of time.
@@ -142,7 +144,7 @@ pub(crate) fn plan(scenario: &Scenario) -> Vec<Due> {
 }
 
 /// A share of `count`, by chance.
-fn some(count: usize, share: f64, chance: &mut Xoshiro256PlusPlus) -> Vec<usize> {
+pub(crate) fn some(count: usize, share: f64, chance: &mut Xoshiro256PlusPlus) -> Vec<usize> {
     let mut all: Vec<usize> = (0..count).collect();
     all.shuffle(chance);
     all.truncate((count as f64 * share).round() as usize);

@@ -110,7 +110,7 @@ impl Ledger {
     /// A word was acknowledged in `at`, or refused for good.
     pub(crate) fn answered(&mut self, at: Address, word: Word, version: Option<Version>) {
         self.unanswered = self.unanswered.saturating_sub(1);
-        let Some(version) = version else { return };
+        let Some(version) = version else { return self.refused(at) };
         self.acknowledged(at, None, version);
         self.expect(at, word);
         if let (EntityKind::Inbox, Some(listener)) = (at.kind, self.users.get(word.to as usize)) {

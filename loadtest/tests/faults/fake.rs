@@ -23,6 +23,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use uuid::Uuid;
 
+use super::program::Journal;
 use entity::{Entity, event, message};
 
 /// What it is broken about: a set, or the second cue or message.
@@ -49,7 +50,7 @@ pub(crate) enum Broken {
 
 type Frames = mpsc::UnboundedSender<ServerFrame>;
 
-struct World {
+pub(crate) struct World {
     broken: Option<(Broken, What)>,
     /// How long a token is good.
     lasts: Duration,
@@ -57,14 +58,21 @@ struct World {
     /// Who follows a room, and of which gym.
     walls: Vec<(u128, Frames)>,
     tick: u64,
+    /// Where commands are kept before they are answered, if they outlive the server.
+    pub(crate) journal: Option<Journal>,
 }
 
 /// Serves on loopback until the test ends.
 pub(crate) async fn serve(broken: Option<(Broken, What)>, lasts: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let world =
-        Arc::new(Mutex::new(World { broken, lasts, entities: HashMap::new(), walls: Vec::new(), tick: 0 }));
+    serve_on(listener, World { broken, lasts, ..World::default() });
+    address
+}
+
+/// Serves on what listens already.
+pub(crate) fn serve_on(listener: TcpListener, world: World) {
+    let world = Arc::new(Mutex::new(world));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let world = Arc::clone(&world);
@@ -79,7 +87,6 @@ pub(crate) async fn serve(broken: Option<(Broken, What)>, lasts: Duration) -> So
             });
         }
     });
-    address
 }
 
 /// Coaches are numbered from here.
@@ -166,14 +173,30 @@ fn welcome(gym: u128, user: UserId) -> Welcome {
     }
 }
 
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            broken: None,
+            lasts: Duration::from_secs(900),
+            entities: HashMap::new(),
+            walls: Vec::new(),
+            tick: 0,
+            journal: None,
+        }
+    }
+}
+
 impl World {
     fn entity(&mut self, to: Address, gym: u128) -> &mut Entity {
         self.entities.entry(to).or_insert_with(|| Entity::of(gym))
     }
 
-    fn command(&mut self, frame: &CommandFrame, gym: u128, by: UserId) -> ServerFrame {
+    pub(crate) fn command(&mut self, frame: &CommandFrame, gym: u128, by: UserId) -> ServerFrame {
         let before = self.entity(frame.to, gym).done.get(&frame.id).copied();
         let version = before.unwrap_or_else(|| {
+            if let Some(journal) = &mut self.journal {
+                journal.keep(gym, frame);
+            }
             let version = self.append(frame.to, gym, by, event(&frame.command));
             self.entity(frame.to, gym).done.insert(frame.id, version);
             if let Command::Inbox(InboxCommand::Message(message)) = &frame.command {

@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that is surprised should end")]
 
+mod chaos;
 mod fake;
+mod program;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use fake::{Broken, What};
@@ -47,6 +49,18 @@ struct Outcome {
 }
 
 impl Outcome {
+    /// What a run said and left in a folder.
+    fn read(folder: &Path, output: &Output) -> Self {
+        let results = std::fs::read(folder.join("out/results.json")).unwrap_or_else(|error| {
+            panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
+        });
+        Self {
+            code: output.status.code().unwrap(),
+            results: serde_json::from_slice(&results).unwrap(),
+            said: String::from_utf8_lossy(&output.stdout).into_owned(),
+        }
+    }
+
     /// Lost, doubled, reordered, leaked.
     fn found(&self) -> [bool; 4] {
         let ledger = &self.results["ledger"];
@@ -79,25 +93,18 @@ async fn talk_against(broken: Broken, what: What) -> Outcome {
 async fn run_with(broken: Option<(Broken, What)>, scenario: &str, token_lasts: Duration) -> Outcome {
     let address = fake::serve(broken, token_lasts).await;
     let folder = tempfile::tempdir().unwrap();
-    let output = load(folder.path(), scenario, &format!("ws://{address}"), address).await;
-    let results = std::fs::read(folder.path().join("out/results.json")).unwrap_or_else(|error| {
-        panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
-    });
-    Outcome {
-        code: output.status.code().unwrap(),
-        results: serde_json::from_slice(&results).unwrap(),
-        said: String::from_utf8(output.stdout).unwrap(),
-    }
+    let output = load(folder.path(), scenario, &format!("ws://{address}"), address, &[]).await;
+    Outcome::read(folder.path(), &output)
 }
 
-async fn load(folder: &Path, scenario: &str, target: &str, address: SocketAddr) -> std::process::Output {
+async fn load(folder: &Path, scenario: &str, target: &str, address: SocketAddr, more: &[&str]) -> Output {
     std::fs::write(folder.join("short.toml"), scenario).unwrap();
     let person = |gym, name| format!("{gym},{name}@{gym},secret\n");
     let people = ["lt-0", "lt-1"].map(|gym| ["a0", "a1", "c0"].map(|name| person(gym, name)).concat());
     std::fs::write(folder.join("people.csv"), people.concat()).unwrap();
     let mut harness = Command::new(env!("CARGO_BIN_EXE_spotter-load"));
     harness.current_dir(folder).args(["run", "short.toml", "--out", "out", "--people", "people.csv"]);
-    harness.args(["--target", target, "--metrics", &format!("http://{address}/metrics")]);
+    harness.args(["--target", target, "--metrics", &format!("http://{address}/metrics")]).args(more);
     harness.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap()
 }
 
@@ -220,11 +227,17 @@ async fn a_missed_threshold_fails_a_run_that_is_right() {
 async fn a_target_that_is_not_there_or_not_ours_is_not_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let absent = load(folder.path(), SCENARIO, &format!("ws://{nobody}"), nobody).await;
+    let absent = load(folder.path(), SCENARIO, &format!("ws://{nobody}"), nobody, &[]).await;
     assert_eq!(absent.status.code(), Some(3), "{}", String::from_utf8_lossy(&absent.stderr));
 
-    let foreign = load(folder.path(), SCENARIO, "ws://gym.example:8080", nobody).await;
+    let foreign = load(folder.path(), SCENARIO, "ws://gym.example:8080", nobody, &[]).await;
     assert_eq!(foreign.status.code(), Some(2));
     let said = String::from_utf8(foreign.stderr).unwrap();
     assert!(said.contains("--i-own gym.example"), "{said}");
+}
+
+/// No test of its own: runs that start a server start this one.
+#[tokio::test]
+async fn this_executable_serves_when_it_is_started_as_a_server() {
+    program::serve().await;
 }
