@@ -7,6 +7,7 @@
 mod marks;
 mod owed;
 mod stamp;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod word;
@@ -22,6 +23,7 @@ use marks::{Mark, Marks};
 use owed::Presence;
 pub(crate) use owed::{Client, Owed};
 pub(crate) use stamp::Stamp;
+use stream::{Copied, Stream};
 pub(crate) use word::Word;
 pub(crate) use words::Told;
 use words::{Chain, Pair, Words};
@@ -53,52 +55,6 @@ struct Reader {
     gym: u16,
     /// The newest tile of each athlete, of a reader of a room: the session and version it shows, and its sets.
     tiles: Option<BTreeMap<UserId, (SessionId, Version, u16)>>,
-}
-
-/// One session, or one inbox.
-#[derive(Debug)]
-struct Stream {
-    gym: u16,
-    /// Of all athletes; of all people, if it is an inbox.
-    athlete: u32,
-    /// Its place among all sessions of the run, in the order in which they began.
-    place: usize,
-    /// Commands sent.
-    sent: u64,
-    /// Commands acknowledged, or refused for good.
-    answered: u64,
-    /// Versions that were acknowledged.
-    versions: Marks,
-    /// Numbers of sets that were acknowledged.
-    numbers: Marks,
-    /// Cues or messages that were acknowledged.
-    words: Words,
-    /// Messages that others sent.
-    received: u64,
-    /// When the newest sets were due.
-    planned: VecDeque<(u32, Instant)>,
-    copies: BTreeMap<usize, Copied>,
-}
-
-/// What one reader has of one session.
-#[derive(Debug, Default)]
-struct Copied {
-    versions: Marks,
-    numbers: Marks,
-    words: Words,
-    /// The reader had all, and follows no more.
-    is_left: bool,
-}
-
-impl Copied {
-    /// Acknowledged versions that never came, or sets and words, whichever are more: most are both.
-    fn missing(&self, stream: &Stream) -> u64 {
-        if self.is_left {
-            return 0;
-        }
-        let told = stream.numbers.without(&self.numbers) + stream.words.without(&self.words);
-        stream.versions.without(&self.versions).max(told)
-    }
 }
 
 impl Ledger {
@@ -398,17 +354,6 @@ impl Ledger {
         if self.found.examples.len() < EXAMPLES_MAX {
             self.found.examples.push(what);
         }
-    }
-}
-
-impl Stream {
-    /// Whether a set is among these that is not this athlete's.
-    fn strange(&self, sets: &[Set]) -> bool {
-        sets.iter().any(|set| match set {
-            Set::None => false,
-            Set::Unmarked => true,
-            Set::Of(stamp) => (stamp.gym, stamp.athlete) != (self.gym, self.athlete),
-        })
     }
 }
 
