@@ -8,19 +8,26 @@ mod marks;
 mod over;
 mod owed;
 mod stamp;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod word;
+mod words;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use spotter_protocol::{Address, SessionId, UserId, Version};
+use spotter_protocol::{Address, EntityKind, SessionId, UserId, Version};
 
 use crate::results;
 use marks::{Mark, Marks};
 use owed::Presence;
 pub(crate) use owed::{Client, Owed};
 pub(crate) use stamp::Stamp;
+use stream::{Copied, Stream};
+pub(crate) use word::Word;
+pub(crate) use words::Told;
+use words::{Chain, Pair, Words};
 
 /// Examples that are kept of what is broken.
 const EXAMPLES_MAX: usize = 20;
@@ -31,11 +38,16 @@ const PLANNED_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     readers: Vec<Reader>,
-    /// The gym of each person.
-    people: BTreeMap<UserId, u16>,
+    /// The gym and the number of each person.
+    people: BTreeMap<UserId, (u16, u32)>,
+    /// By their numbers.
+    users: Vec<UserId>,
     streams: BTreeMap<Address, Stream>,
-    /// Sessions that have begun.
+    /// Sessions and inboxes that have begun.
     begun: usize,
+    chains: BTreeMap<Pair, Chain>,
+    /// Words that were said and not answered: until they are, nobody has all.
+    unanswered: u64,
     presence: BTreeMap<Client, Presence>,
     found: results::Ledger,
 }
@@ -51,56 +63,11 @@ struct Reader {
 /// What a tile shows: a session at a version, and how many of its sets are done. Nothing where none runs.
 type Shown = (SessionId, Version, u16);
 
-/// One session.
-#[derive(Debug)]
-struct Stream {
-    gym: u16,
-    athlete: u32,
-    /// Its place among all sessions of the run, in the order in which they began.
-    place: usize,
-    /// Its end was acknowledged.
-    is_finished: bool,
-    /// Since when nothing more is sent to it.
-    closed_at: Option<Instant>,
-    /// Commands sent.
-    sent: u64,
-    /// Commands acknowledged, or refused for good.
-    answered: u64,
-    /// Versions that were acknowledged.
-    versions: Marks,
-    /// Numbers of sets that were acknowledged.
-    numbers: Marks,
-    /// When the newest sets were due.
-    planned: VecDeque<(u32, Instant)>,
-    copies: BTreeMap<usize, Copied>,
-}
-
-/// What one reader has of one session.
-#[derive(Debug, Default)]
-struct Copied {
-    versions: Marks,
-    numbers: Marks,
-    /// The reader had all, and follows no more.
-    is_left: bool,
-}
-
-impl Copied {
-    /// Acknowledged versions that never came; where none is missing, numbers of sets.
-    fn missing(&self, stream: &Stream) -> u64 {
-        if self.is_left {
-            return 0;
-        }
-        match stream.versions.without(&self.versions) {
-            0 => stream.numbers.without(&self.numbers),
-            missing => missing,
-        }
-    }
-}
-
 impl Ledger {
     /// Somebody of a gym.
     pub(crate) fn person(&mut self, user: UserId, gym: u16) {
-        self.people.insert(user, gym);
+        self.people.insert(user, (gym, self.users.len() as u32));
+        self.users.push(user);
     }
 
     /// A connection that will read: its number. With `room`, it must also come to see the newest tile of every
@@ -122,6 +89,8 @@ impl Ledger {
             answered: 0,
             versions: Marks::default(),
             numbers: Marks::default(),
+            words: Words::default(),
+            received: 0,
             planned: VecDeque::new(),
             copies: BTreeMap::new(),
         };
@@ -139,7 +108,7 @@ impl Ledger {
     /// `reader` would follow `to` no more, since it is over. Answers whether it may: it has to have all first.
     pub(crate) fn leave(&mut self, to: Address, reader: usize) -> bool {
         let Some(stream) = self.streams.get_mut(&to) else { return true };
-        let expected = stream.versions.count();
+        let expected = stream.versions.count() + stream.received;
         let Some(copy) = stream.copies.get(&reader).filter(|copy| copy.missing(stream) == 0) else {
             return false;
         };
@@ -264,7 +233,7 @@ impl Ledger {
     pub(crate) fn tile(&mut self, reader: usize, athlete: UserId, newest: Option<Shown>) -> Option<Instant> {
         let Reader { gym, tiles } = &mut self.readers[reader];
         let gym = *gym;
-        if self.people.get(&athlete) != Some(&gym) {
+        if self.people.get(&athlete).is_none_or(|(of, _)| *of != gym) {
             self.wrong(Wrong::Leaked, format!("reader {reader} of gym {gym} was shown a tile of {athlete}"));
             return None;
         }
@@ -289,7 +258,8 @@ impl Ledger {
     /// Whether all that was acknowledged has come to `reader`.
     pub(crate) fn is_whole(&self, reader: usize) -> bool {
         let copied = self.streams.values().filter_map(|stream| Some((stream, stream.copies.get(&reader)?)));
-        copied.map(|(stream, copy)| copy.missing(stream)).all(|missing| missing == 0)
+        self.unanswered == 0
+            && copied.map(|(stream, copy)| copy.missing(stream)).all(|missing| missing == 0)
             && self.stale_tiles(reader).is_empty()
     }
 
@@ -297,8 +267,10 @@ impl Ledger {
     fn stale_tiles(&self, reader: usize) -> Vec<Address> {
         let Reader { gym, tiles: Some(tiles) } = &self.readers[reader] else { return Vec::new() };
         let mut newest = BTreeMap::new();
+        let of_gym =
+            |(to, stream): &(&Address, &Stream)| to.kind == EntityKind::Session && stream.gym == *gym;
         for (to, stream) in
-            self.streams.iter().filter(|(_, stream)| stream.gym == *gym && stream.versions.high() > 0)
+            self.streams.iter().filter(of_gym).filter(|(_, stream)| stream.versions.high() > 0)
         {
             let last = newest.entry(to.owner).or_insert((to, stream));
             if stream.place > last.1.place {
@@ -315,7 +287,8 @@ impl Ledger {
 
     /// Every session, with its gym and athlete: what is to be read again at the end.
     pub(crate) fn sessions(&self) -> Vec<(Address, u16, u32)> {
-        self.streams.iter().map(|(to, stream)| (*to, stream.gym, stream.athlete)).collect()
+        let sessions = self.streams.iter().filter(|(to, _)| to.kind == EntityKind::Session);
+        sessions.map(|(to, stream)| (*to, stream.gym, stream.athlete)).collect()
     }
 
     /// What the server has stored of a session, read anew; `own` are events that it made by itself.
@@ -361,7 +334,7 @@ impl Ledger {
         for (to, stream) in &self.streams {
             for (reader, copy) in stream.copies.iter().filter(|(_, copy)| !copy.is_left) {
                 let missing = copy.missing(stream);
-                self.found.delivered += stream.versions.count().saturating_sub(missing);
+                self.found.delivered += (stream.versions.count() + stream.received).saturating_sub(missing);
                 self.found.lost += missing;
                 if missing > 0 && self.found.examples.len() < EXAMPLES_MAX {
                     self.found
@@ -392,17 +365,6 @@ impl Ledger {
         if self.found.examples.len() < EXAMPLES_MAX {
             self.found.examples.push(what);
         }
-    }
-}
-
-impl Stream {
-    /// Whether a set is among these that is not this athlete's.
-    fn strange(&self, sets: &[Set]) -> bool {
-        sets.iter().any(|set| match set {
-            Set::None => false,
-            Set::Unmarked => true,
-            Set::Of(stamp) => (stamp.gym, stamp.athlete) != (self.gym, self.athlete),
-        })
     }
 }
 

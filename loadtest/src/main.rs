@@ -8,14 +8,18 @@
 //! cannot be reached, 97 the load was not what it should have been, 98 the server lost, doubled, reordered or leaked
 //! something, 99 a threshold was missed, or a regression.
 
+mod arrivals;
 mod athlete;
+mod away;
 mod capacity;
+mod coach;
 mod compare;
 mod doctor;
 #[cfg(test)]
 mod example;
 mod fault;
 mod figures;
+mod history;
 mod host;
 mod html;
 mod idle;
@@ -29,6 +33,7 @@ mod pacer;
 mod phone;
 mod place;
 mod postgres;
+mod rate;
 mod reader;
 mod reconcile;
 mod replay;
@@ -45,10 +50,12 @@ mod soak;
 mod socketio;
 mod start;
 mod steady;
+mod talk;
 mod tally;
 mod target;
 mod threshold;
 mod throughput;
+mod tokens;
 mod units;
 mod wake;
 mod wall;

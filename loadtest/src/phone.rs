@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use spotter_client::{Answered, Closed, Heard, Outbox};
 use spotter_protocol::{
-    Actual, Add, Address, ClientFrame, Command, CommandId, Complete, EventsFrame, InstanceId, Load, LoadKind,
-    Millis, Name, Note, NoteText, PlannedExercise, PlannedSet, Reply, Reps, ServerFrame, SessionId, SetType,
-    SnapshotFrame, Start, Target, TilesFrame, Title, Unit, UserId, Version,
+    Actual, Add, Address, ClientFrame, Command, CommandId, Complete, EventsFrame, Finish, InstanceId, Load,
+    LoadKind, Millis, Name, Note, NoteText, PlannedExercise, PlannedSet, Reply, Reps, ServerFrame, SessionId,
+    SetType, SnapshotFrame, Start, Target, TilesFrame, Title, Unit, UserId, Version,
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -19,6 +19,7 @@ use crate::athlete::{movement, now};
 use crate::ledger::{Client, Ledger, Stamp};
 use crate::line::{Line, moment};
 use crate::schedule::{PhoneOrder, ReaderOrder, Task};
+use crate::talk::Talk;
 use crate::tally::Tally;
 
 /// Sets of an exercise, planned with one command.
@@ -45,6 +46,8 @@ pub(crate) struct Owner {
     pub(crate) note_bytes: usize,
     /// Whether it begins a session as it comes; else its orders say when.
     pub(crate) opens: bool,
+    /// Of the gym, in order.
+    pub(crate) coaches: Arc<[UserId]>,
     /// Readers that follow each session, by their numbers in the ledger.
     pub(crate) followers: Vec<(usize, ReaderOrders)>,
 }
@@ -58,9 +61,13 @@ pub(crate) struct Phone {
     /// The session under way, and those before it that still wait for answers.
     sessions: Vec<Session>,
     waiting: HashMap<CommandId, Waiting>,
+    /// Messages to coaches.
+    talk: Talk,
     /// Sets so far.
     number: u32,
     has_signal: bool,
+    /// Whether its owner has gone.
+    is_away: bool,
     /// Since when the connection stands, or stood.
     opened_at: Option<Instant>,
     /// When the signal came back with commands waiting.
@@ -86,7 +93,9 @@ struct Waiting {
 
 impl Phone {
     pub(crate) fn new(owner: Owner, line: Line, ledger: Arc<Mutex<Ledger>>, tally: Arc<Tally>) -> Self {
+        let talk = Talk::new(owner.user, owner.run, &line, Arc::clone(&ledger), Arc::clone(&tally));
         Self {
+            talk,
             owner,
             line,
             ledger,
@@ -95,6 +104,7 @@ impl Phone {
             waiting: HashMap::new(),
             number: 0,
             has_signal: true,
+            is_away: false,
             opened_at: None,
             back_at: None,
             hold_until: None,
@@ -116,7 +126,7 @@ impl Phone {
             if let Err(closed) = self.send().await {
                 self.lose(&closed);
             }
-            if self.waiting.is_empty() {
+            if self.waiting.is_empty() && self.talk.is_idle() {
                 if let Some(back_at) = self.back_at.take() {
                     self.tally.done("sync", back_at);
                 }
@@ -128,7 +138,7 @@ impl Phone {
                     break;
                 }
             }
-            let (due, held) = (self.line.due(), self.hold_until);
+            let (due, held, quiet) = (self.line.due(), self.hold_until, self.talk.held());
             tokio::select! {
                 order = orders.recv(), if until.is_none() => match order {
                     Some((order, planned)) => self.take(order, planned).await,
@@ -146,6 +156,7 @@ impl Phone {
                 },
                 () = moment(due) => self.open().await,
                 () = moment(held) => self.hold_until = None,
+                () = moment(quiet) => self.talk.release(),
                 () = moment(until) => break,
             }
         }
@@ -153,6 +164,7 @@ impl Phone {
         for waiting in self.waiting.values() {
             self.tally.failed(waiting.kind, "unanswered");
         }
+        self.talk.give_up();
         self.line.close().await;
     }
 
@@ -171,7 +183,12 @@ impl Phone {
     fn lose(&mut self, closed: &Closed) {
         self.line.lose(closed);
         self.ledger().left(self.client());
+        self.resend();
+    }
+
+    fn resend(&mut self) {
         self.sessions.iter_mut().for_each(|session| session.outbox.resend());
+        self.talk.resend();
     }
 
     async fn take(&mut self, order: PhoneOrder, planned: Instant) {
@@ -180,18 +197,36 @@ impl Phone {
             PhoneOrder::Play(act) => self.act(planned, |phone| phone.play(act, planned)).await,
             PhoneOrder::Cut | PhoneOrder::Signal(false) => {
                 self.has_signal &= order == PhoneOrder::Cut;
-                self.line.cut(self.has_signal);
-                match self.has_signal {
+                let comes_back = self.has_signal && !self.is_away;
+                self.line.cut(comes_back);
+                match comes_back {
                     true => self.ledger().left(self.client()),
                     false => self.ledger().lost_signal(self.client()),
                 }
-                self.sessions.iter_mut().for_each(|session| session.outbox.resend());
+                self.resend();
             }
             PhoneOrder::Signal(true) => {
                 self.has_signal = true;
-                self.line.signal();
-                self.ledger().left(self.client());
-                self.back_at = (!self.waiting.is_empty()).then(Instant::now);
+                if !self.is_away {
+                    self.come_back();
+                    self.back_at = (!self.waiting.is_empty()).then(Instant::now);
+                }
+            }
+            PhoneOrder::Here(false) => {
+                self.is_away = true;
+                self.waiting.values_mut().for_each(|waiting| waiting.planned = None);
+                self.talk.leave();
+                self.line.leave().await;
+                self.ledger().lost_signal(self.client());
+                self.resend();
+            }
+            PhoneOrder::Here(true) => {
+                self.is_away = false;
+                if self.has_signal {
+                    let now = Instant::now();
+                    self.waiting.values_mut().for_each(|waiting| _ = waiting.planned.get_or_insert(now));
+                    self.come_back();
+                }
             }
         }
     }
@@ -207,6 +242,13 @@ impl Phone {
         }
     }
 
+    /// Connects again, after the scenario kept it away.
+    fn come_back(&mut self) {
+        self.talk.signal();
+        self.line.signal();
+        self.ledger().left(self.client());
+    }
+
     /// Begins another session, and plans its first exercise.
     fn begin(&mut self, planned: Instant) {
         self.open_session(Title::clipped("Load"), planned);
@@ -214,9 +256,6 @@ impl Phone {
     }
 
     fn open_session(&mut self, title: Title, planned: Instant) {
-        for session in self.sessions.extract_if(.., |session| session.outbox.is_empty()) {
-            self.ledger.lock().unwrap_or_else(PoisonError::into_inner).close(session.to);
-        }
         // A set that was planned and left is not planned again elsewhere.
         self.number = self.number.next_multiple_of(SETS);
         let to = Address::session(self.owner.user, SessionId(Uuid::now_v7()));
@@ -255,6 +294,14 @@ impl Phone {
                 let text = "slow on the way up; ".repeat(self.owner.note_bytes / 20 + 1);
                 let text = NoteText::clipped(&text[..self.owner.note_bytes]);
                 self.push("note", Note { set: None, text }.into(), planned, None);
+            }
+            Task::Message(coach) => {
+                let planned = self.has_signal.then_some(planned);
+                self.talk.message(self.owner.coaches[coach], planned);
+            }
+            Task::Finish => {
+                self.push("finish", Finish {}.into(), planned, None);
+                self.begin(planned);
             }
         }
     }
@@ -299,7 +346,7 @@ impl Phone {
                 self.line.send(&ClientFrame::Command(frame)).await?;
             }
         }
-        Ok(())
+        self.talk.send(&mut self.line).await
     }
 
     fn hear(&mut self, frame: ServerFrame) {
@@ -320,7 +367,7 @@ impl Phone {
     fn hear_reply(&mut self, reply: &Reply) {
         let heard =
             self.sessions.iter_mut().find_map(|session| Some((session.to, session.outbox.reply(reply)?)));
-        let Some((to, heard)) = heard else { return };
+        let Some((to, heard)) = heard else { return self.talk.hear(reply, |_| false) };
         match heard {
             Heard::Answered(Answered { command, outcome }) => {
                 let Some(waiting) = self.waiting.remove(&command) else { return };
@@ -342,8 +389,8 @@ impl Phone {
         }
     }
 
-    fn acknowledged(&self, to: Address, waiting: &Waiting, version: Version) {
-        let mut ledger = self.ledger();
+    fn acknowledged(&mut self, to: Address, waiting: &Waiting, version: Version) {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         ledger.acknowledged(to, waiting.number, version);
         if waiting.kind == "start" {
             // Who follows a session that is not there is refused; so they are told now.
@@ -352,6 +399,8 @@ impl Phone {
                 // One who has hung up is missed when the ledger is settled.
                 let _ = orders.send((ReaderOrder::Follow(to), Instant::now()));
             }
+            let is_over = |session: &mut Session| session.to != to && session.outbox.is_empty();
+            self.sessions.extract_if(.., is_over).for_each(|session| ledger.close(session.to));
         }
         if waiting.kind == "finish" {
             ledger.finished(to);

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use spotter_client::Closed;
 use spotter_protocol::{
-    Address, ClientFrame, EntityKind, EntityView, Event, EventsFrame, Reply, ServerFrame, SessionEvent,
-    SetId, SetStatus, Shown, SnapshotFrame, Subscribe, TilesFrame, Unsubscribe, UserId, Version,
+    Address, ClientFrame, ConversationView, EntityKind, EntityView, Event, EventsFrame, InboxEvent, Reply,
+    ServerFrame, SessionEvent, SetId, SetStatus, Shown, SnapshotFrame, Subscribe, TilesFrame, Unsubscribe,
+    UserId, Version,
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::ledger::{Client, Ledger, Set, Stamp};
+use crate::coach::{self, Coach};
+use crate::ledger::{Client, Ledger, Set, Stamp, Told, Word};
 use crate::line::{Line, moment};
 use crate::schedule::ReaderOrder;
 use crate::tally::Tally;
@@ -20,8 +22,12 @@ use crate::tally::Tally;
 const WHOLE_WITHIN: Duration = Duration::from_secs(10);
 /// Sessions of one athlete that are followed at once: the newest, and one that may still get late sets.
 const SESSIONS_KEPT: usize = 2;
+/// Messages of a conversation that a state shows.
+const SHOWN_MAX: usize = 50;
 /// How often it looks then.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long after the last order a coach goes on trying.
+const DRAINED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A reader.
 pub(crate) struct Reader {
@@ -33,6 +39,8 @@ pub(crate) struct Reader {
     pub(crate) tally: Arc<Tally>,
     /// What is followed, with the version held.
     pub(crate) followed: BTreeMap<Address, Option<Version>>,
+    /// Whose connection it is, if that is a coach's.
+    pub(crate) coach: Option<Coach>,
 }
 
 /// What changes while a reader runs.
@@ -44,33 +52,47 @@ struct State {
     resuming: Option<Instant>,
     /// The wait after each frame.
     slowly: Option<Duration>,
+    /// Whether its owner has gone.
+    is_away: bool,
     /// Until when nothing is read.
     frozen: Option<Instant>,
-    /// When it last began to read again.
+    /// When it last began to read again, or came back.
     thawed: Option<Instant>,
 }
 
 impl State {
     /// Whether the reader itself kept something that was due then waiting; that says nothing about the server.
     fn is_slow(&self, planned: Instant) -> bool {
-        self.slowly.is_some() || self.thawed.is_some_and(|thawed| planned < thawed)
+        self.slowly.is_some() || self.thawed.is_some_and(|thawed| planned <= thawed)
     }
 }
 
 impl Reader {
-    /// Follows what it is told until `ended`, and then until it has all that was acknowledged.
+    /// Follows what it is told until `ended`, and then until it has all that was acknowledged. Lets go of `talking` when
+    /// it has nothing more to say.
     pub(crate) async fn run(
         mut self,
         mut orders: mpsc::UnboundedReceiver<(ReaderOrder, Instant)>,
         mut ended: watch::Receiver<bool>,
         ready: mpsc::Sender<()>,
+        talking: mpsc::Sender<()>,
     ) {
         let (mut state, mut ready, mut until) = (State::default(), Some(ready), None);
+        let (mut talking, mut talks_until) = (Some(talking), None);
         loop {
+            self.talk(&mut state).await;
             if self.line.is_up() && state.asking.is_empty() {
                 ready = None;
             }
+            if orders.is_closed() && orders.is_empty() && talking.is_some() {
+                let last = *talks_until.get_or_insert_with(|| Instant::now() + DRAINED_WITHIN);
+                if self.coach.as_ref().is_none_or(Coach::is_idle) || Instant::now() >= last {
+                    self.coach.iter_mut().for_each(|coach| coach.talk.give_up());
+                    (talking, talks_until) = (None, None);
+                }
+            }
             let (due, frozen) = (self.line.due(), state.frozen);
+            let held = self.coach.as_ref().and_then(|coach| coach.talk.held());
             let look = until.map(|_| Instant::now() + LOOK_EVERY);
             tokio::select! {
                 order = orders.recv(), if !orders.is_closed() || !orders.is_empty() => {
@@ -81,11 +103,14 @@ impl Reader {
                 frame = self.line.next(), if frozen.is_none() => self.hear(frame, &mut state).await,
                 () = moment(frozen) => (state.frozen, state.thawed) = (None, frozen),
                 () = moment(due) => self.open(&mut state).await,
+                () = moment(held) => self.coach.iter_mut().for_each(|coach| coach.talk.release()),
+                () = coach::read(self.coach.as_mut()) => {}
                 _ = ended.changed(), if until.is_none() => {
                     until = Some(Instant::now() + WHOLE_WITHIN);
                     self.line.signal();
                 }
                 () = moment(look) => {}
+                () = moment(talks_until) => {}
             }
             let is_back = self.line.is_up() && state.asking.is_empty() && orders.is_empty();
             if let Some(until) = until
@@ -94,14 +119,24 @@ impl Reader {
                 break;
             }
         }
-        drop(ready);
+        drop((ready, talking));
         self.line.close().await;
+    }
+
+    /// Sends what a coach has to say.
+    async fn talk(&mut self, state: &mut State) {
+        if let Some(coach) = &mut self.coach
+            && let Err(closed) = coach.talk.send(&mut self.line).await
+        {
+            self.lose(&closed, state);
+        }
     }
 
     async fn take(&mut self, order: ReaderOrder, given: Instant, state: &mut State) {
         match order {
             ReaderOrder::Follow(to) => {
                 self.followed.insert(to, None);
+                self.coach.iter_mut().for_each(|coach| coach.sees(to));
                 if self.line.is_up() {
                     self.subscribe(to, given, state).await;
                     self.leave_old(to.owner, state).await;
@@ -109,10 +144,37 @@ impl Reader {
             }
             ReaderOrder::Cut => {
                 state.asking.clear();
-                self.line.cut(true);
+                self.coach.iter_mut().for_each(|coach| coach.talk.resend());
+                self.line.cut(!state.is_away);
+                match state.is_away {
+                    true => self.ledger().lost_signal(Client::Reader(self.number)),
+                    false => self.ledger().left(Client::Reader(self.number)),
+                }
+            }
+            ReaderOrder::Here(false) => {
+                state.asking.clear();
+                self.coach.iter_mut().for_each(|coach| coach.talk.leave());
+                state.is_away = true;
+                self.line.leave().await;
+                self.ledger().lost_signal(Client::Reader(self.number));
+            }
+            ReaderOrder::Here(true) => {
+                (state.is_away, state.thawed) = (false, Some(Instant::now()));
+                self.coach.iter_mut().for_each(|coach| coach.talk.signal());
+                self.line.signal();
                 self.ledger().left(Client::Reader(self.number));
             }
-            ReaderOrder::Slowly(wait) => state.slowly = wait,
+            ReaderOrder::Coach(task) => {
+                let Some(coach) = &mut self.coach else { return };
+                let at_once = self.line.is_up() && coach.talk.is_idle() && coach.talk.held().is_none();
+                coach.act(task, given);
+                let says = !coach.talk.is_idle();
+                self.talk(state).await;
+                if at_once && says && self.line.is_up() {
+                    self.tally.sent(given);
+                }
+            }
+            ReaderOrder::Slowly(wait) => (state.slowly, state.thawed) = (wait, Some(Instant::now())),
             ReaderOrder::Freeze(length) => state.frozen = Some(given + length),
         }
     }
@@ -161,6 +223,7 @@ impl Reader {
 
     fn lose(&mut self, closed: &Closed, state: &mut State) {
         state.asking.clear();
+        self.coach.iter_mut().for_each(|coach| coach.talk.resend());
         self.line.lose(closed);
         self.ledger().left(Client::Reader(self.number));
     }
@@ -184,7 +247,7 @@ impl Reader {
             Err(closed) => return self.lose(&closed, state),
         }
         if let Some(wait) = state.slowly {
-            tokio::time::sleep(wait).await;
+            state.frozen = state.frozen.max(Some(Instant::now() + wait));
         }
     }
 
@@ -197,10 +260,12 @@ impl Reader {
         }
         let mut ledger = self.ledger();
         for event in events {
-            let planned = ledger.event(self.number, *to, event.v, set(&event.ev, self.run));
+            let (kind, planned) = match said(&event.ev, self.run) {
+                Some((kind, word)) => (kind, ledger.word(self.number, *to, event.v, word)),
+                None => ("delivery", ledger.event(self.number, *to, event.v, set(&event.ev, self.run))),
+            };
             if let Some(planned) = planned {
-                let kind = if state.is_slow(planned) { "slow_delivery" } else { "delivery" };
-                self.tally.done(kind, planned);
+                self.tally.done(if state.is_slow(planned) { "slow_delivery" } else { kind }, planned);
             }
         }
     }
@@ -209,8 +274,10 @@ impl Reader {
         if let Some(held) = self.followed.get_mut(to) {
             *held = Some(*v);
         }
-        if let EntityView::Session(_) = state {
-            self.ledger().snapshot(self.number, *to, *v, &sets(state, self.run));
+        if !matches!(state, EntityView::Room(_)) {
+            let mut ledger = self.ledger();
+            ledger.snapshot(self.number, *to, *v, &sets(state, self.run));
+            ledger.told(self.number, *to, &told(state, self.run));
         }
     }
 
@@ -225,10 +292,14 @@ impl Reader {
         }
     }
 
-    fn hear_reply(&self, reply: &Reply, state: &mut State) {
-        let Some((to, wanted)) = reply.req.and_then(|req| state.asking.remove(&req)) else { return };
+    fn hear_reply(&mut self, reply: &Reply, state: &mut State) {
+        let Some((to, wanted)) = reply.req.and_then(|req| state.asking.remove(&req)) else {
+            let slow = |planned| state.is_slow(planned);
+            self.coach.iter_mut().for_each(|coach| coach.talk.hear(reply, slow));
+            return;
+        };
         match &reply.error {
-            None => self.tally.done("subscribe", wanted),
+            None => self.tally.done(if state.is_slow(wanted) { "slow_answer" } else { "subscribe" }, wanted),
             Some(fault) => {
                 self.tally.failed("subscribe", &format!("{} {}", to.kind.as_str(), fault.code.as_str()))
             }
@@ -251,6 +322,44 @@ pub(crate) fn set(event: &Shown, run: u32) -> Set {
     match event {
         Shown::Event(Event::Session(SessionEvent::SetCompleted(completed))) => stamped(completed.set, run),
         Shown::Event(_) | Shown::Hidden | Shown::Unknown(_) => Set::None,
+    }
+}
+
+/// The cue or the message that an event is, if it is one, and how its arrival is counted.
+pub(crate) fn said(event: &Shown, run: u32) -> Option<(&'static str, Option<Word>)> {
+    match event {
+        Shown::Event(Event::Session(SessionEvent::Cued(cued))) => {
+            Some(("cue_delivery", Word::read(cued.cue.0, run)))
+        }
+        Shown::Event(Event::Inbox(InboxEvent::MessageReceived(message))) => {
+            Some(("message_delivery", Word::read(message.id.0, run)))
+        }
+        Shown::Event(Event::Inbox(InboxEvent::MessageSent(message))) => {
+            Some(("message_copy", Word::read(message.id.0, run)))
+        }
+        Shown::Event(_) | Shown::Hidden | Shown::Unknown(_) => None,
+    }
+}
+
+/// What a state holds of cues and messages.
+pub(crate) fn told(state: &EntityView, run: u32) -> Vec<Told> {
+    match state {
+        EntityView::Session(session) => {
+            let mut by_coach: BTreeMap<UserId, Vec<Word>> = BTreeMap::new();
+            for cue in &session.cues {
+                by_coach.entry(cue.by).or_default().extend(Word::read(cue.cue.0, run));
+            }
+            by_coach.into_iter().map(|(with, words)| Told { with, words, whole: true }).collect()
+        }
+        EntityView::Inbox(inbox) => {
+            let part = |conversation: &ConversationView| {
+                let words = conversation.messages.iter().filter_map(|message| Word::read(message.id.0, run));
+                let whole = conversation.messages.len() < SHOWN_MAX;
+                Told { with: conversation.with, words: words.collect(), whole }
+            };
+            inbox.conversations.iter().map(part).collect()
+        }
+        EntityView::Room(_) => Vec::new(),
     }
 }
 

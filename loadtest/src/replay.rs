@@ -51,7 +51,7 @@ pub(crate) struct Replay {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=50))]
     coaches: u32,
     /// How long is played; workouts that have not begun by then are left out, others are cut off
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=55))]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=59))]
     minutes: u32,
     /// Another seed makes athletes begin at other moments
     #[arg(long, default_value_t = 1)]

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use spotter_protocol::Address;
+use spotter_protocol::{Address, UserId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::athlete::now;
+use crate::coach::Coach;
 use crate::fault::{self, Breaker, Planned, Reach};
+use crate::history::Pages;
 use crate::host;
 use crate::leave::{leave, summary};
 use crate::ledger::Ledger;
@@ -25,6 +27,7 @@ use crate::results::{self, Generator, Results, Verdict};
 use crate::sampler::sample;
 use crate::scenario::Scenario;
 use crate::schedule::{Deed, Due, PhoneOrder, plan};
+use crate::talk::Talk;
 use crate::tally::Tally;
 use crate::target::Target;
 
@@ -148,7 +151,8 @@ pub(crate) async fn drive(
     let (ready, mut all_ready) = mpsc::channel::<()>(1);
     let people = People { scenario, opens: course.opens, target, tally: &tally, ledger: &ledger, run };
     let mut readers = JoinSet::new();
-    let reader_orders = people.seat(&mut readers, &ended, &ready);
+    let (talking, mut all_said) = mpsc::channel::<()>(1);
+    let reader_orders = people.seat(&mut readers, &ended, &ready, talking)?;
     let mut phones = JoinSet::new();
     let phone_orders = people.train(&mut phones, &reader_orders, &ready);
     drop(ready);
@@ -178,6 +182,8 @@ pub(crate) async fn drive(
     let until = async {
         let (followed, broken) = tokio::join!(following, breaker.follow(course.faults, begun));
         while phones.join_next().await.is_some() {}
+        // Nothing is sent to this: coaches let go of it one by one.
+        let _ = all_said.recv().await;
         // Receivers that are gone were told enough.
         let _ = end.send(true);
         while readers.join_next().await.is_some() {}
@@ -188,10 +194,14 @@ pub(crate) async fn drive(
     };
     let sampling =
         sample(Arc::clone(&tally), target.server.as_ref(), target.metrics.as_deref(), log, begun, stopped);
-    let (followed, intervals) = tokio::join!(until, sampling);
+    let renewing = target.tokens.keep(target, &tally);
+    let (followed, intervals) = tokio::select! {
+        driven = async { tokio::join!(until, sampling) } => driven,
+        never = renewing => match never {},
+    };
     let faults = followed?;
     let (intervals, seconds) = (intervals?, begun.elapsed().as_secs_f64());
-    reconcile(target, &ledger, run).await;
+    reconcile(target, &ledger, run).await?;
     let asked = ask_across(target, &ledger, run).await;
     let ledger = std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner)).settle();
     // Of a server that is gone, the ledger says what is lost.
@@ -243,8 +253,27 @@ struct People<'a> {
 }
 
 impl People<'_> {
-    fn line(&self, token: &str) -> Line {
-        Line::new(Arc::from(self.target.socket.as_str()), token.to_owned(), Arc::clone(self.tally))
+    fn line(&self, user: UserId) -> Line {
+        let token = self.target.tokens.follow(user);
+        Line::new(Arc::from(self.target.socket.as_str()), token, Arc::clone(self.tally))
+    }
+
+    /// What a coach does over a line.
+    fn coach(&self, gym: u16, user: UserId, line: &Line) -> anyhow::Result<Coach> {
+        let (ledger, tally) = (Arc::clone(self.ledger), Arc::clone(self.tally));
+        let athletes = &self.target.gyms[usize::from(gym)].athletes;
+        Ok(Coach {
+            user,
+            run: self.run,
+            talk: Talk::new(user, self.run, line, Arc::clone(&ledger), Arc::clone(&tally)),
+            pages: Pages::of(&self.target.base())?,
+            token: self.target.tokens.follow(user),
+            athletes: athletes.iter().map(|athlete| athlete.user).collect(),
+            ledger,
+            tally,
+            sessions: BTreeMap::new(),
+            reading: JoinSet::new(),
+        })
     }
 
     /// Starts the readers: second devices of all athletes, then coaches. Answers each one's number in the ledger.
@@ -253,15 +282,21 @@ impl People<'_> {
         readers: &mut JoinSet<()>,
         ended: &watch::Receiver<bool>,
         ready: &mpsc::Sender<()>,
-    ) -> Vec<(usize, ReaderOrders)> {
+        talking: mpsc::Sender<()>,
+    ) -> anyhow::Result<Vec<(usize, ReaderOrders)>> {
         let mut seats = Vec::new();
         let mut book = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        for (gym, people) in self.target.gyms.iter().enumerate() {
-            for person in people.athletes.iter().chain(&people.coaches) {
-                book.person(person.user, gym as u16);
+        // Athletes first: their numbers are those of their phones.
+        let gyms = || self.target.gyms.iter().zip(0_u16..);
+        let athletes =
+            gyms().flat_map(|(gym, number)| gym.athletes.iter().map(move |person| (number, person)));
+        let coaches = gyms().flat_map(|(gym, number)| gym.coaches.iter().map(move |person| (number, person)));
+        for (gym, person) in athletes.chain(coaches) {
+            book.person(person.user, gym);
+            if self.scenario.has_messages() {
+                book.open_inbox(person.user);
             }
         }
-        let gyms = || self.target.gyms.iter().zip(0_u16..);
         let devices = gyms().flat_map(|(gym, number)| {
             gym.athletes.iter().map(move |person| (number, person, None::<Address>))
         });
@@ -271,18 +306,23 @@ impl People<'_> {
         });
         for (gym, person, room) in devices.chain(coaches) {
             let (orders, told) = mpsc::unbounded_channel();
+            let (number, line) = (book.reader(gym, room.is_some()), self.line(person.user));
+            let coach = room.map(|_| self.coach(gym, person.user, &line)).transpose()?;
+            let inbox = self.scenario.has_messages().then(|| Address::inbox(person.user));
+            inbox.iter().for_each(|inbox| book.follow(*inbox, number));
             let reader = Reader {
-                number: book.reader(gym, room.is_some()),
+                number,
                 run: self.run,
-                line: self.line(&person.token),
+                line,
                 ledger: Arc::clone(self.ledger),
                 tally: Arc::clone(self.tally),
-                followed: room.into_iter().map(|room| (room, None)).collect::<BTreeMap<_, _>>(),
+                followed: room.into_iter().chain(inbox).map(|to| (to, None)).collect::<BTreeMap<_, _>>(),
+                coach,
             };
-            seats.push((reader.number, orders));
-            readers.spawn(reader.run(told, ended.clone(), ready.clone()));
+            seats.push((number, orders));
+            readers.spawn(reader.run(told, ended.clone(), ready.clone(), talking.clone()));
         }
-        seats
+        Ok(seats)
     }
 
     /// Starts the phones of all athletes.
@@ -310,12 +350,13 @@ impl People<'_> {
                     athlete: athlete as u32,
                     note_bytes: self.scenario.mix.note_bytes,
                     opens: self.opens,
+                    coaches: gym_people.coaches.iter().map(|coach| coach.user).collect(),
                     followers: device.into_iter().chain(watching.iter().cloned()).collect(),
                 };
                 let (orders, told) = mpsc::unbounded_channel();
                 let phone = Phone::new(
                     owner,
-                    self.line(&person.token),
+                    self.line(person.user),
                     Arc::clone(self.ledger),
                     Arc::clone(self.tally),
                 );

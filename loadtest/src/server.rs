@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use spotter_client::Pass;
 use spotter_protocol::UserId;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -97,6 +98,8 @@ impl Used {
 pub(crate) struct Person {
     pub(crate) user: UserId,
     pub(crate) token: String,
+    /// What it is renewed with, of somebody who signed in.
+    pub(crate) pass: Option<Pass>,
 }
 
 /// The people of a gym.
@@ -110,7 +113,7 @@ impl Person {
     /// Somebody whose id is their token.
     fn made_up() -> Self {
         let user = UserId(Uuid::now_v7());
-        Self { user, token: user.to_string() }
+        Self { user, token: user.to_string(), pass: None }
     }
 }
 
@@ -189,6 +192,11 @@ impl Server {
             let file = file.to_str().context("the temporary folder has an odd name")?;
             self.tool(&[what, "add", "--gym", slug, "--from", file]).await?;
         }
+        self.gym(slug).await
+    }
+
+    /// The people of a gym, each with a new token.
+    pub(crate) async fn gym(&self, slug: &str) -> anyhow::Result<Gym> {
         Ok(Gym { athletes: self.people(slug, "athlete").await?, coaches: self.people(slug, "coach").await? })
     }
 
@@ -197,7 +205,7 @@ impl Server {
         let person = |line: &str| {
             let mut fields = line.split('\t').skip(1);
             let (user, token) = (fields.next()?.parse().ok()?, fields.next()?.to_owned());
-            Some(Person { user, token })
+            Some(Person { user, token, pass: None })
         };
         printed.lines().map(|line| person(line).context("a line of `token` cannot be read")).collect()
     }

@@ -40,7 +40,7 @@ pub(crate) struct Soak {
     #[command(flatten)]
     place: Place,
     /// How long
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=55))]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=240))]
     minutes: u32,
     /// Operations a second; by default the mean of the scenario
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=20_000))]

@@ -13,9 +13,8 @@ use crate::Plan;
 use crate::postgres::Postgres;
 use crate::scenario::Scenario;
 use crate::server::{Gym, Kind, Person, Server};
+use crate::tokens::Tokens;
 
-/// How long a token must still be good after the run: it is not renewed.
-const TOKEN_SPARE: Duration = Duration::from_secs(120);
 /// What the names of gyms begin with that a load may fill.
 const MARK: &str = "lt-";
 
@@ -26,6 +25,7 @@ pub(crate) struct Target {
     pub(crate) socket: String,
     pub(crate) metrics: Option<String>,
     pub(crate) gyms: Vec<Gym>,
+    pub(crate) tokens: Tokens,
     pub(crate) server: Option<Server>,
     /// What was started for the run.
     pub(crate) database: Option<&'static str>,
@@ -81,6 +81,7 @@ impl Target {
             name: socket.trim_end_matches("/v1/socket").to_owned(),
             socket,
             metrics: Some(server.metrics()),
+            tokens: Tokens::of(people(&gyms)),
             gyms,
             server: Some(server),
             database: Some(plan.database()),
@@ -120,18 +121,13 @@ impl Target {
                     NoTarget::Refused(anyhow::Error::from(error).context(format!("{email} cannot sign in")))
                 }
             })?;
-            let lasts = Duration::from_secs(pass.expires_in.into());
-            if lasts < scenario.length() + TOKEN_SPARE {
-                return Err(
-                    anyhow::anyhow!("a token lasts {lasts:?}, which is too short for this scenario").into()
-                );
-            }
             let place = gyms.iter().position(|(known, _)| known == slug).unwrap_or_else(|| {
                 gyms.push((slug.to_owned(), Gym::default()));
                 gyms.len() - 1
             });
-            let person = Person { user: pass.user.id, token: pass.access_token };
-            match pass.user.role {
+            let role = pass.user.role;
+            let person = Person { user: pass.user.id, token: pass.access_token.clone(), pass: Some(pass) };
+            match role {
                 Role::Athlete => gyms[place].1.athletes.push(person),
                 Role::Coach => gyms[place].1.coaches.push(person),
                 Role::GymOwner | Role::Admin => {}
@@ -146,6 +142,7 @@ impl Target {
             name: running.url.to_owned(),
             socket: api.socket(),
             metrics: metrics.map(String::from),
+            tokens: Tokens::of(people(&gyms)),
             gyms,
             server: None,
             database: None,
@@ -163,11 +160,36 @@ impl Target {
         }
     }
 
+    /// Where its API is.
+    pub(crate) fn base(&self) -> String {
+        format!("http{}", self.socket.trim_start_matches("ws").trim_end_matches("/v1/socket"))
+    }
+
+    /// Everybody with a new token, from a server that was started for the run.
+    ///
+    /// # Errors
+    /// When its tool fails.
+    pub(crate) async fn anew(&self) -> anyhow::Result<Vec<Person>> {
+        let mut people = Vec::new();
+        if let Some(server) = &self.server {
+            for gym in 0..self.gyms.len() {
+                let Gym { athletes, coaches } = server.gym(&format!("{MARK}{gym}")).await?;
+                people.extend(athletes.into_iter().chain(coaches));
+            }
+        }
+        Ok(people)
+    }
+
     /// An athlete by gym, and by number of all athletes of the run.
     pub(crate) fn athlete(&self, gym: u16, athlete: u32) -> &Person {
         let athletes = &self.gyms[usize::from(gym)].athletes;
         &athletes[athlete as usize % athletes.len()]
     }
+}
+
+/// Everybody of some gyms.
+fn people(gyms: &[Gym]) -> impl Iterator<Item = &Person> + Clone {
+    gyms.iter().flat_map(|gym| gym.athletes.iter().chain(&gym.coaches))
 }
 
 /// As many people as the scenario asks for.

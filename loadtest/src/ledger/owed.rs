@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use spotter_protocol::Address;
+use spotter_protocol::{Address, EntityKind};
 
 use super::marks::Marks;
+use super::words::Words;
 use super::{Ledger, Stream};
 
 /// A connection of the run.
@@ -48,8 +49,8 @@ pub(crate) struct Owed {
 enum Due {
     /// So many answers; then copies of what they acknowledged.
     Answers(u64),
-    /// These versions, to all who follow.
-    Copies(Marks),
+    /// These versions and words, to all who follow.
+    Copies(Marks, Words),
 }
 
 impl Ledger {
@@ -106,15 +107,22 @@ impl Ledger {
         phone.is_some_and(|presence| presence.is == Is::WithoutSignal)
     }
 
+    /// Whether the scenario keeps a reader away.
+    fn is_gone(&self, reader: usize) -> bool {
+        self.presence.get(&Client::Reader(reader)).is_some_and(|presence| presence.is == Is::WithoutSignal)
+    }
+
     fn has_come(&self, to: &Address, stream: &Stream, due: &mut Due) -> bool {
         if let Due::Answers(sent) = *due {
             if stream.answered < sent {
                 return false;
             }
-            *due = Due::Copies(stream.versions.clone());
+            *due = Due::Copies(stream.versions.clone(), stream.words.clone());
         }
-        let Due::Copies(versions) = due else { return false };
-        stream.copies.values().all(|copy| copy.is_left || versions.without(&copy.versions) == 0)
+        let Due::Copies(versions, words) = due else { return false };
+        let mut copies =
+            stream.copies.iter().filter(|(reader, copy)| !copy.is_left && !self.is_gone(**reader));
+        copies.all(|(_, copy)| versions.without(&copy.versions) + words.without(&copy.words) == 0)
             && self.is_on_walls(to, stream, versions.high())
     }
 
@@ -124,10 +132,12 @@ impl Ledger {
         let mut walls = self
             .readers
             .iter()
-            .filter(|reader| reader.gym == stream.gym)
-            .filter_map(|reader| reader.tiles.as_ref());
+            .enumerate()
+            .filter(|(number, reader)| reader.gym == stream.gym && !self.is_gone(*number))
+            .filter_map(|(_, reader)| reader.tiles.as_ref());
         walls.all(|tiles| {
             version == 0
+                || to.kind != EntityKind::Session
                 || match tiles.get(&to.owner) {
                     Some(Some((session, v, _))) if session.0 == to.id => v.0 >= version,
                     Some(Some((session, ..))) => {

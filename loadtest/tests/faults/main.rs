@@ -10,8 +10,9 @@ mod program;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
-use fake::Broken;
+use fake::{Broken, What};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -26,6 +27,22 @@ gym = { athletes = 2, coaches = 0 }
 mix = { set = 8, rest = 1, note = 1 }
 stages = [{ name = "steady", seconds = 2, per_second = 40 }]
 "#;
+
+/// The same with a coach in each gym who says cues and writes messages, and athletes who write back.
+const TALKING: &str = r#"
+name = "short"
+about = "A short run in which people talk."
+gyms = 2
+lag_max_ms = 5000
+thresholds = ["cue.count > 5", "message.count > 10"]
+gym = { athletes = 2, coaches = 1, coach_follows = 2 }
+mix = { set = 8, message = 4 }
+coach = { cue = 4, message = 4, history = 1, people = 1 }
+stages = [{ name = "steady", seconds = 2, per_second = 40, coach_per_second = 30 }]
+"#;
+
+/// How long a token of the fake server is good, where that matters to nobody.
+const LONG: Duration = Duration::from_secs(900);
 
 /// What a run came to.
 struct Outcome {
@@ -53,6 +70,11 @@ impl Outcome {
         ["lost", "doubled", "reordered", "leaked"].map(|what| ledger[what].as_u64().unwrap() > 0)
     }
 
+    /// How many of a kind were done.
+    fn count(&self, kind: &str) -> u64 {
+        self.results["operations"][kind]["count"].as_u64().unwrap_or_default()
+    }
+
     fn assert_only(&self, place: usize, example: &str) {
         let mut expected = [false; 4];
         expected[place] = true;
@@ -63,7 +85,16 @@ impl Outcome {
 }
 
 async fn run_against(broken: Option<Broken>, scenario: &str) -> Outcome {
-    let address = fake::serve(broken).await;
+    run_with(broken.map(|broken| (broken, What::Set)), scenario, LONG).await
+}
+
+/// A run in which people talk, and a promise about it is broken.
+async fn talk_against(broken: Broken, what: What) -> Outcome {
+    run_with(Some((broken, what)), TALKING, LONG).await
+}
+
+async fn run_with(broken: Option<(Broken, What)>, scenario: &str, token_lasts: Duration) -> Outcome {
+    let address = fake::serve(broken, token_lasts).await;
     let folder = tempfile::tempdir().unwrap();
     let output = load(folder.path(), scenario, &format!("ws://{address}"), address, &[]).await;
     Outcome::read(folder.path(), &output)
@@ -76,7 +107,8 @@ async fn load(folder: &Path, scenario: &str, target: &str, address: SocketAddr, 
 
 async fn asked(folder: &Path, scenario: &str, what: &[&str], target: &str, address: SocketAddr) -> Output {
     std::fs::write(folder.join("short.toml"), scenario).unwrap();
-    let people = ["lt-0", "lt-1"].map(|gym| format!("{gym},a0@{gym},secret\n{gym},a1@{gym},secret\n"));
+    let person = |gym, name| format!("{gym},{name}@{gym},secret\n");
+    let people = ["lt-0", "lt-1"].map(|gym| ["a0", "a1", "c0"].map(|name| person(gym, name)).concat());
     std::fs::write(folder.join("people.csv"), people.concat()).unwrap();
     let mut harness = Command::new(env!("CARGO_BIN_EXE_spotter-load"));
     harness.current_dir(folder).args(what).args(["--out", "out", "--people", "people.csv"]);
@@ -131,6 +163,69 @@ async fn a_server_that_lets_another_gym_in_leaks() {
 }
 
 #[tokio::test]
+async fn people_who_talk_to_a_server_that_keeps_every_promise_are_heard() {
+    let outcome = run_with(None, TALKING, LONG).await;
+    assert_eq!(outcome.code, 0, "{}", outcome.said);
+    for kind in ["cue_delivery", "message_delivery", "history", "people"] {
+        assert!(outcome.count(kind) > 0, "{kind}: {}", outcome.said);
+    }
+}
+
+#[tokio::test]
+async fn a_cue_or_a_message_that_never_reaches_a_device_is_lost() {
+    talk_against(Broken::Undelivered, What::Cue).await.assert_only(0, "never came to reader");
+    talk_against(Broken::Undelivered, What::Message).await.assert_only(0, "never came to reader");
+}
+
+#[tokio::test]
+async fn an_acknowledged_cue_or_message_that_is_not_stored_is_lost() {
+    talk_against(Broken::Unstored, What::Cue).await.assert_only(0, "1 acknowledged words of");
+    talk_against(Broken::Unstored, What::Message).await.assert_only(0, "1 acknowledged words of");
+}
+
+#[tokio::test]
+async fn a_cue_or_a_message_that_comes_twice_is_doubled() {
+    talk_against(Broken::Doubled, What::Cue).await.assert_only(1, "came twice");
+    talk_against(Broken::Doubled, What::Message).await.assert_only(1, "came twice");
+}
+
+#[tokio::test]
+async fn a_cue_or_a_message_that_is_stored_twice_is_doubled() {
+    talk_against(Broken::StoredTwice, What::Cue).await.assert_only(1, "says a word again");
+    talk_against(Broken::StoredTwice, What::Message).await.assert_only(1, "says a word again");
+}
+
+#[tokio::test]
+async fn a_cue_or_a_message_that_comes_after_later_ones_is_reordered() {
+    talk_against(Broken::Reordered, What::Cue).await.assert_only(2, "came after later ones");
+    talk_against(Broken::Reordered, What::Message).await.assert_only(2, "came after later ones");
+}
+
+#[tokio::test]
+async fn a_cue_or_a_message_that_reaches_another_gym_is_leaked() {
+    talk_against(Broken::Leaked, What::Cue).await.assert_only(3, "of gym 1 was shown version");
+    talk_against(Broken::Leaked, What::Message).await.assert_only(3, "says what is not said there");
+}
+
+#[tokio::test]
+async fn a_run_outlasts_its_tokens_by_renewing_them() {
+    let long = SCENARIO.replace("seconds = 2", "seconds = 5");
+    let outcome = run_with(None, &long, Duration::from_secs(3)).await;
+    assert_eq!(outcome.code, 0, "{}", outcome.said);
+    assert!(outcome.count("renew") >= 4 && outcome.count("token") >= 8, "{}", outcome.said);
+    assert!(outcome.results["operations"]["connection"].is_null(), "nobody was cut off: {}", outcome.said);
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_is_said_and_so_is_who_is_cut_off_for_it() {
+    let long = SCENARIO.replace("seconds = 2", "seconds = 5");
+    let outcome = run_with(Some((Broken::NoRenewal, What::Set)), &long, Duration::from_secs(3)).await;
+    assert!(outcome.said.contains("error: renew: bad_refresh_token"), "{}", outcome.said);
+    assert!(outcome.said.contains("error: connection: "), "{}", outcome.said);
+    assert_eq!(outcome.found(), [false; 4], "{}", outcome.said);
+}
+
+#[tokio::test]
 async fn a_missed_threshold_fails_a_run_that_is_right() {
     let outcome = run_against(None, &SCENARIO.replace("> 20", "> 100000")).await;
     assert_eq!((outcome.code, outcome.found()), (99, [false; 4]), "{}", outcome.said);
@@ -151,7 +246,7 @@ async fn a_target_that_is_not_there_or_not_ours_is_not_loaded() {
 
 /// A search from `from` to twice that against the server, and what it leaves.
 async fn searched(broken: Option<Broken>, threshold: &str, from: u32) -> (Option<i32>, Value, String) {
-    let address = fake::serve(broken).await;
+    let address = fake::serve(broken.map(|broken| (broken, What::Set)), LONG).await;
     let folder = tempfile::tempdir().unwrap();
     let scenario = SCENARIO.replace("set.count > 20", threshold);
     let (most, from) = ((2 * from).to_string(), from.to_string());
@@ -194,7 +289,7 @@ async fn a_search_without_an_objective_is_a_wrong_call() {
 
 #[tokio::test]
 async fn a_real_log_is_played_in_two_gyms_and_nothing_of_it_is_lost() {
-    let address = fake::serve(None).await;
+    let address = fake::serve(None, LONG).await;
     let folder = tempfile::tempdir().unwrap();
     let log = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/hevy.csv");
     let what = ["replay", log, "--athletes", "2", "--coaches", "0", "--speed", "3000", "--minutes", "1"];

@@ -65,7 +65,7 @@ pub(crate) async fn serve() {
     }
     let mut world = World::default();
     for (gym, command) in kept {
-        world.command(command, gym);
+        world.command(&command, gym, command.to.owner);
     }
     world.journal = Some(journal);
     let mut terminate = signal(SignalKind::terminate()).unwrap();
