@@ -6,9 +6,10 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::html;
 use crate::results::{Results, Verdict};
 
-/// Writes `results.json`, `intervals.csv` and `junit.xml`.
+/// Writes `results.json`, `intervals.csv`, `junit.xml` and `report.html`.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -17,6 +18,7 @@ pub(crate) fn leave(results: &Results, folder: &Path) -> anyhow::Result<()> {
         ("results.json", serde_json::to_string_pretty(results)?),
         ("intervals.csv", intervals(results)),
         ("junit.xml", junit(results)),
+        ("report.html", html::page(results)),
     ];
     for (name, text) in files {
         let path = folder.join(name);
@@ -183,6 +185,16 @@ mod tests {
         let [head, row] = csv.lines().collect::<Vec<_>>()[..] else { panic!("two lines") };
         assert!(row.starts_with("1.000,4,set,3,0,"), "{row}");
         assert_eq!(head.split(',').count(), row.split(',').count());
+    }
+
+    #[test]
+    fn a_run_leaves_its_figures_and_the_page_that_shows_them() {
+        let folder = tempfile::tempdir().unwrap();
+        leave(&a_run(), folder.path()).unwrap();
+        let left = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(left("report.html").starts_with("<!DOCTYPE html>"));
+        assert!(left("results.json").contains("\"schema\": 1"));
+        assert!(left("junit.xml").starts_with("<?xml") && left("intervals.csv").starts_with("at_s,"));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(crate) struct Run {
     /// Another seed than the scenario's
     #[arg(long)]
     seed: Option<u64>,
-    /// Where results.json, intervals.csv, junit.xml and delays.hgrm are written; by default load-SCENARIO
+    /// Where results.json, report.html, intervals.csv, junit.xml and delays.hgrm are written; by default load-SCENARIO
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -113,6 +113,7 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     leave(&results, &folder)?;
     print!("{}", summary(&results)?);
     println!("\n{}", folder.join("results.json").display());
+    println!("{}", folder.join("report.html").display());
     Ok(results.verdict)
 }
 
