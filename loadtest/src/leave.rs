@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::html;
-use crate::results::{Results, Verdict};
+use crate::results::{Generator, Results, Verdict};
 
 /// Writes `results.json`, `intervals.csv`, `junit.xml` and `report.html`.
 ///
@@ -65,7 +65,8 @@ fn junit(results: &Results) -> String {
         ("nothing is reordered".to_owned(), found(ledger.reordered)),
         ("nothing is leaked".to_owned(), found(ledger.leaked)),
     ];
-    let late = format!("its lag was p99 {} µs", results.generator.lag.p99);
+    let Generator { lag, starved_s, .. } = &results.generator;
+    let late = format!("its lag was p99 {} µs, and it had no processor left in {starved_s:.1} s", lag.p99);
     tests.push(("the generator kept up".to_owned(), (results.verdict == Verdict::Invalid).then_some(late)));
     for threshold in &results.thresholds {
         let missed = (!threshold.met).then(|| format!("measured {}", threshold.measured));
@@ -130,9 +131,11 @@ pub(crate) fn summary(results: &Results) -> anyhow::Result<String> {
     let generator = &results.generator;
     writeln!(
         page,
-        "generator: lag p99 {:.2} ms, {:.1} s of processor, {:.0} MiB",
+        "generator: lag p99 {:.2} ms, {:.1} s of processor, {:.1} s waiting for one (none left in {:.0} s), {:.0} MiB",
         generator.lag.p99 as f64 / 1000.0,
         generator.cpu_s,
+        generator.waited_s,
+        generator.starved_s,
         generator.rss_kib / 1024.0
     )?;
     for threshold in &results.thresholds {
@@ -141,7 +144,9 @@ pub(crate) fn summary(results: &Results) -> anyhow::Result<String> {
     }
     let verdict = match results.verdict {
         Verdict::Passed => "PASSED",
-        Verdict::Invalid => "INVALID: the generator was late itself; its figures say nothing of the server",
+        Verdict::Invalid => {
+            "INVALID: the generator was late itself or had no processor left; its figures say nothing of the server"
+        }
         Verdict::Broken => "BROKEN: something was lost, doubled, reordered or leaked",
         Verdict::Failed => "FAILED: a threshold was missed",
     };

@@ -156,9 +156,13 @@ impl Phone {
     async fn take(&mut self, order: PhoneOrder, planned: Instant) {
         match order {
             PhoneOrder::Log(task) => {
-                let at_once = self.line.is_up() && self.hold_until.is_none() && self.waiting.is_empty();
+                // What waits for the server's answers to earlier commands is late by no fault of the generator.
+                let is_free =
+                    self.line.is_up() && self.sessions.iter().all(|session| session.outbox.is_sent());
                 self.log(task, planned);
-                if at_once && self.send().await.is_ok() {
+                let is_sent = self.send().await.is_ok()
+                    && self.sessions.last().is_some_and(|session| session.outbox.is_sent());
+                if is_free && is_sent {
                     self.tally.sent(planned);
                 }
             }

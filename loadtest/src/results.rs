@@ -163,6 +163,12 @@ pub(crate) struct Generator {
     pub(crate) lag: Delays,
     pub(crate) cpu_s: f64,
     pub(crate) rss_kib: f64,
+    /// Seconds that its threads were ready and waited for a processor, together.
+    #[serde(default)]
+    pub(crate) waited_s: f64,
+    /// Seconds of the run in which it had no processor left.
+    #[serde(default)]
+    pub(crate) starved_s: f64,
 }
 
 /// An objective, and what came of it.

@@ -39,8 +39,8 @@ Examples:
   spotter-load run gym-evening --self-contained --postgres postgres://spotter@127.0.0.1:5432
   spotter-load run evening.toml --target ws://127.0.0.1:8080 --people people.csv --metrics http://127.0.0.1:8081/metrics
 
-Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late,
-98 something was lost, doubled, reordered or leaked, 99 a threshold was missed.")]
+Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late
+or had no processor left, 98 something was lost, doubled, reordered or leaked, 99 a threshold was missed.")]
 pub(crate) struct Run {
     /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, or a file
     scenario: String,
@@ -109,7 +109,7 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     let mut results = driven?;
     results.thresholds =
         scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
-    results.verdict = verdict(&results, scenario.lag_max_ms);
+    results.verdict = verdict(&results, &scenario);
     leave(&results, &folder)?;
     print!("{}", summary(&results)?);
     println!("\n{}", folder.join("results.json").display());
@@ -137,7 +137,11 @@ async fn target(run: &Run, scenario: &Scenario) -> Result<Target, NotRun> {
 }
 
 /// Lets everybody come, follows the plan, waits until all is answered and seen, and reads what is stored.
-async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> anyhow::Result<Results> {
+pub(crate) async fn drive(
+    scenario: &Scenario,
+    target: &Target,
+    log: &std::path::Path,
+) -> anyhow::Result<Results> {
     let run = rand::random::<u32>();
     let tally = Arc::new(Tally::default());
     let ledger = Arc::new(Mutex::new(Ledger::default()));
@@ -176,9 +180,11 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
         sample(Arc::clone(&tally), target.server.as_ref(), target.metrics.as_deref(), log, begun, stopped);
     let (followed, intervals) = tokio::join!(until, sampling);
     followed?;
-    let (intervals, seconds) = (intervals?, begun.elapsed().as_secs_f64());
-    reconcile(target, &ledger, run).await;
-    ask_across(target, &ledger, run).await?;
+    let ((intervals, processor), seconds) = (intervals?, begun.elapsed().as_secs_f64());
+    if !target.is_echo {
+        reconcile(target, &ledger, run).await;
+        ask_across(target, &ledger, run).await?;
+    }
     let ledger = std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner)).settle();
     let version = intervals.iter().rev().find_map(|interval| host::server_version(interval.server.as_ref()?));
     Ok(Results {
@@ -200,7 +206,13 @@ async fn drive(scenario: &Scenario, target: &Target, log: &std::path::Path) -> a
         intervals,
         faults: Vec::new(),
         ledger,
-        generator: Generator { lag: tally.lag(), cpu_s: host::own_cpu_s(), rss_kib: host::own_rss_kib() },
+        generator: Generator {
+            lag: tally.lag(),
+            cpu_s: host::own_cpu_s(),
+            rss_kib: host::own_rss_kib(),
+            waited_s: processor.waited_s,
+            starved_s: processor.starved_s,
+        },
         thresholds: Vec::new(),
         verdict: Verdict::Passed,
     })
@@ -310,12 +322,15 @@ fn stages(scenario: &Scenario) -> Vec<results::Stage> {
     scenario.stages.iter().map(stage).collect()
 }
 
-/// What is broken stays broken however late the generator was; a late generator says nothing about delays.
-fn verdict(results: &Results, lag_max_ms: u32) -> Verdict {
-    let ledger = &results.ledger;
+/// What is broken stays broken however late the generator was; a late generator, and one that had no processor left, says
+/// nothing about delays.
+pub(crate) fn verdict(results: &Results, scenario: &Scenario) -> Verdict {
+    let (ledger, generator) = (&results.ledger, &results.generator);
+    let is_late = generator.lag.p99 > u64::from(scenario.lag_max_ms) * 1_000;
+    let is_starved = generator.starved_s > scenario.starved_max * results.run.seconds;
     if ledger.lost + ledger.doubled + ledger.reordered + ledger.leaked > 0 {
         Verdict::Broken
-    } else if results.generator.lag.p99 > u64::from(lag_max_ms) * 1_000 {
+    } else if is_late || is_starved {
         Verdict::Invalid
     } else if results.thresholds.iter().any(|threshold| !threshold.met) {
         Verdict::Failed

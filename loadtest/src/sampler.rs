@@ -11,6 +11,7 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use tokio::sync::watch;
 
+use crate::processor::Processor;
 use crate::results::{Interval, ServerSample};
 use crate::server::Server;
 use crate::tally::{Second, Tally};
@@ -18,7 +19,7 @@ use crate::tally::{Second, Tally};
 /// How long the server may take to say how it is.
 const METRICS_WITHIN: Duration = Duration::from_millis(800);
 
-/// Looks until `ended`, and answers a second after the other. Their histograms are written to `log`.
+/// Looks until `ended`, and answers a second after the other, and what processor the generator got. Their histograms are written to `log`.
 pub(crate) async fn sample(
     tally: Arc<Tally>,
     server: Option<&Server>,
@@ -26,7 +27,7 @@ pub(crate) async fn sample(
     log: &Path,
     begun: Instant,
     mut ended: watch::Receiver<bool>,
-) -> anyhow::Result<Vec<Interval>> {
+) -> anyhow::Result<(Vec<Interval>, Processor)> {
     let http = reqwest::Client::builder().timeout(METRICS_WITHIN).no_proxy().build()?;
     let mut file =
         BufWriter::new(File::create(log).with_context(|| format!("cannot write {}", log.display()))?);
@@ -37,6 +38,7 @@ pub(crate) async fn sample(
         .with_base_time(started(begun))
         .begin_log_with(&mut file, &mut serializer)?;
     let mut intervals = Vec::new();
+    let mut processor = Processor::begin();
     let mut last = 0.0;
     loop {
         let next = begun + Duration::from_secs(intervals.len() as u64 + 1);
@@ -47,6 +49,7 @@ pub(crate) async fn sample(
         let at = begun.elapsed().as_secs_f64();
         let (from, length) = (Duration::from_secs_f64(last), Duration::from_secs_f64((at - last).max(0.0)));
         last = at;
+        processor.look(length);
         let mut interval =
             Interval { at, connections: tally.connections(), operations: [].into(), server: None };
         for Second { kind, counted, delays } in tally.second() {
@@ -58,7 +61,7 @@ pub(crate) async fn sample(
         eprintln!("{}", line(&interval));
         intervals.push(interval);
         if is_over {
-            return Ok(intervals);
+            return Ok((intervals, processor));
         }
     }
 }

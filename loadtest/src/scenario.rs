@@ -51,6 +51,9 @@ pub(crate) struct Scenario {
     /// How late the generator itself may be, as a 99th percentile: above it, delays say nothing about the server.
     #[serde(default = "ten")]
     pub(crate) lag_max_ms: u32,
+    /// The share of its seconds in which the generator may have had no processor left.
+    #[serde(default = "a_tenth")]
+    pub(crate) starved_max: f64,
     #[serde(default)]
     pub(crate) thresholds: Vec<Threshold>,
     /// As it was read.
@@ -159,6 +162,10 @@ const fn ten() -> u32 {
     10
 }
 
+const fn a_tenth() -> f64 {
+    0.1
+}
+
 const fn half_a_second() -> u32 {
     500
 }
@@ -180,7 +187,7 @@ impl Scenario {
         Self::read(text).with_context(|| format!("in scenario {name}"))
     }
 
-    fn read(text: String) -> anyhow::Result<Self> {
+    pub(crate) fn read(text: String) -> anyhow::Result<Self> {
         let mut scenario: Self = toml::from_str(&text)?;
         scenario.check()?;
         scenario.text = text;
@@ -198,6 +205,7 @@ impl Scenario {
         );
         ensure!(self.mix.set > 0, "mix.set: more than 0");
         ensure!((1..=1_000).contains(&self.mix.note_bytes), "mix.note_bytes: 1 to 1000");
+        ensure!((0.0..=1.0).contains(&self.starved_max), "starved_max: 0 to 1");
         ensure!(!self.stages.is_empty(), "stages: at least one");
         let seconds = self.stages.iter().fold(0_u32, |sum, stage| sum.saturating_add(stage.seconds));
         ensure!((1..=SECONDS_MAX).contains(&seconds), "stages: 1 to {SECONDS_MAX} seconds together");

@@ -29,6 +29,8 @@ pub(crate) struct Target {
     pub(crate) server: Option<Server>,
     /// What was started for the run.
     pub(crate) database: Option<&'static str>,
+    /// It answers and keeps nothing, so there is nothing to read again.
+    pub(crate) is_echo: bool,
 }
 
 /// Why there is no target.
@@ -82,6 +84,7 @@ impl Target {
             gyms,
             server: Some(server),
             database: Some(plan.database()),
+            is_echo: false,
         })
     }
 
@@ -147,6 +150,7 @@ impl Target {
             gyms,
             server: None,
             database: None,
+            is_echo: false,
         })
     }
 

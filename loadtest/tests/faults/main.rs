@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that is surprised should end")]
 
 mod fake;
+mod starved;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,6 +20,7 @@ name = "short"
 about = "A short run."
 gyms = 2
 lag_max_ms = 5000
+starved_max = 1.0
 thresholds = ["set.count > 20"]
 gym = { athletes = 2, coaches = 0 }
 mix = { set = 8, rest = 1, note = 1 }
@@ -63,13 +65,18 @@ async fn run_against(broken: Option<Broken>, scenario: &str) -> Outcome {
 }
 
 async fn load(folder: &Path, scenario: &str, target: &str, address: SocketAddr) -> std::process::Output {
+    harness(folder, scenario, target, address).output().await.unwrap()
+}
+
+fn harness(folder: &Path, scenario: &str, target: &str, address: SocketAddr) -> Command {
     std::fs::write(folder.join("short.toml"), scenario).unwrap();
     let people = ["lt-0", "lt-1"].map(|gym| format!("{gym},a0@{gym},secret\n{gym},a1@{gym},secret\n"));
     std::fs::write(folder.join("people.csv"), people.concat()).unwrap();
     let mut harness = Command::new(env!("CARGO_BIN_EXE_spotter-load"));
     harness.current_dir(folder).args(["run", "short.toml", "--out", "out", "--people", "people.csv"]);
     harness.args(["--target", target, "--metrics", &format!("http://{address}/metrics")]);
-    harness.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap()
+    harness.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    harness
 }
 
 #[tokio::test]
@@ -81,6 +88,7 @@ async fn a_server_that_keeps_every_promise_passes() {
     assert_eq!(ledger["acknowledged"], ledger["delivered"], "each has one second device");
     assert_eq!(outcome.results["verdict"], "passed");
     assert_eq!(outcome.results["run"]["server_version"], "0.0.0-fake");
+    assert!(outcome.results["generator"]["lag"]["p50"].as_u64().unwrap() > 0);
 }
 
 #[tokio::test]
