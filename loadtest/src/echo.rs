@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use uuid::Uuid;
 
 use crate::host;
+use crate::live::Live;
 use crate::results::{Results, Verdict};
 use crate::run::{drive, verdict};
 use crate::scenario::Scenario;
@@ -58,7 +59,7 @@ pub(crate) async fn echo(asked: &Echo) -> anyhow::Result<Verdict> {
     let target = target(&scenario, port);
     let folder = tempfile::tempdir()?;
     let before = host::own_cpu_s();
-    let mut results = drive(&scenario, &target, &folder.path().join("delays.hgrm")).await?;
+    let mut results = drive(&scenario, &target, &folder.path().join("delays.hgrm"), Live::Lines).await?;
     let own_s = host::own_cpu_s() - before;
     let echo_s = host::cpu_s(&child.id().context("the echo ended")?.to_string());
     results.verdict = verdict(&results, &scenario);

@@ -300,6 +300,11 @@ impl Ledger {
         self.wrong(Wrong::Leaked, format!("somebody of gym {gym} may follow {to}"));
     }
 
+    /// What is known before the run has ended; what never came is not.
+    pub(crate) fn so_far(&self) -> results::Ledger {
+        self.found.clone()
+    }
+
     /// Counts what never came, and answers the whole.
     pub(crate) fn settle(mut self) -> results::Ledger {
         for (to, stream) in &self.streams {

@@ -22,6 +22,7 @@ mod latency;
 mod leave;
 mod ledger;
 mod line;
+mod live;
 mod memory;
 mod pacer;
 mod phone;

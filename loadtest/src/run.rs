@@ -16,6 +16,7 @@ use crate::idle::ensure_files;
 use crate::leave::{leave, summary};
 use crate::ledger::Ledger;
 use crate::line::Line;
+use crate::live::Live;
 use crate::pacer::follow;
 use crate::phone::{Owner, Phone, ReaderOrders};
 use crate::postgres::Postgres;
@@ -65,6 +66,9 @@ pub(crate) struct Run {
     /// Load this host although it is not this machine: it is yours
     #[arg(long, value_name = "HOST", requires = "target")]
     i_own: Option<String>,
+    /// Write each second as a line of JSON to standard output, and the summary to standard error
+    #[arg(long)]
+    json_lines: bool,
     /// Another seed than the scenario's
     #[arg(long)]
     seed: Option<u64>,
@@ -102,7 +106,8 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     ensure_files((scenario.athletes() + scenario.readers()) as usize).map_err(NotRun::Called)?;
     let target = target(run, &scenario).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
-    let driven = drive(&scenario, &target, &folder.join("delays.hgrm")).await;
+    let live = Live::begin(&scenario, run.json_lines)?;
+    let driven = drive(&scenario, &target, &folder.join("delays.hgrm"), live).await;
     if let Some(server) = target.server {
         server.end().await?;
     }
@@ -111,9 +116,12 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
         scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
     results.verdict = verdict(&results, &scenario);
     leave(&results, &folder)?;
-    print!("{}", summary(&results)?);
-    println!("\n{}", folder.join("results.json").display());
-    println!("{}", folder.join("report.html").display());
+    let said = format!("{}\n{1}/results.json\n{1}/report.html", summary(&results)?, folder.display());
+    if run.json_lines {
+        eprintln!("{said}");
+    } else {
+        println!("{said}");
+    }
     Ok(results.verdict)
 }
 
@@ -141,6 +149,7 @@ pub(crate) async fn drive(
     scenario: &Scenario,
     target: &Target,
     log: &std::path::Path,
+    live: Live,
 ) -> anyhow::Result<Results> {
     let run = rand::random::<u32>();
     let tally = Arc::new(Tally::default());
@@ -176,8 +185,7 @@ pub(crate) async fn drive(
         let _ = stop.send(true);
         followed
     };
-    let sampling =
-        sample(Arc::clone(&tally), target.server.as_ref(), target.metrics.as_deref(), log, begun, stopped);
+    let sampling = sample(&tally, &ledger, target, live, log, begun, stopped);
     let (followed, intervals) = tokio::join!(until, sampling);
     followed?;
     let ((intervals, processor), seconds) = (intervals?, begun.elapsed().as_secs_f64());
@@ -201,7 +209,7 @@ pub(crate) async fn drive(
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         host: host::host(),
-        stages: stages(scenario),
+        stages: scenario.laid_out(),
         operations: tally.operations()?,
         intervals,
         faults: Vec::new(),
@@ -309,17 +317,6 @@ impl People<'_> {
         }
         all
     }
-}
-
-fn stages(scenario: &Scenario) -> Vec<results::Stage> {
-    let mut from = 0.0;
-    let stage = |stage: &crate::scenario::Stage| {
-        let to = from + f64::from(stage.seconds);
-        let stage = results::Stage { name: stage.name.clone(), from, to };
-        from = to;
-        stage
-    };
-    scenario.stages.iter().map(stage).collect()
 }
 
 /// What is broken stays broken however late the generator was; a late generator, and one that had no processor left, says

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
@@ -11,19 +11,22 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use tokio::sync::watch;
 
+use crate::ledger::Ledger;
+use crate::live::{Live, Now};
 use crate::processor::Processor;
 use crate::results::{Interval, ServerSample};
-use crate::server::Server;
 use crate::tally::{Second, Tally};
+use crate::target::Target;
 
 /// How long the server may take to say how it is.
 const METRICS_WITHIN: Duration = Duration::from_millis(800);
 
-/// Looks until `ended`, and answers a second after the other, and what processor the generator got. Their histograms are written to `log`.
+/// Looks until `ended`, shows each second, and answers a second after the other, and what processor the generator got. Their histograms are written to `log`.
 pub(crate) async fn sample(
-    tally: Arc<Tally>,
-    server: Option<&Server>,
-    metrics: Option<&str>,
+    tally: &Tally,
+    ledger: &Mutex<Ledger>,
+    target: &Target,
+    mut live: Live,
     log: &Path,
     begun: Instant,
     mut ended: watch::Receiver<bool>,
@@ -57,9 +60,11 @@ pub(crate) async fn sample(
                 .map_err(|error| anyhow!("{error:?}"))?;
             interval.operations.insert(kind.to_owned(), counted);
         }
-        interval.server = look(&http, server, metrics).await;
-        eprintln!("{}", line(&interval));
-        intervals.push(interval);
+        interval.server = look(&http, target).await;
+        let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).so_far();
+        let now = Now { interval, ledger, lag: tally.lag() };
+        live.show(&now);
+        intervals.push(now.interval);
         if is_over {
             return Ok((intervals, processor));
         }
@@ -71,14 +76,11 @@ fn started(begun: Instant) -> SystemTime {
     SystemTime::now() - begun.elapsed()
 }
 
-async fn look(
-    http: &reqwest::Client,
-    server: Option<&Server>,
-    metrics: Option<&str>,
-) -> Option<ServerSample> {
+async fn look(http: &reqwest::Client, target: &Target) -> Option<ServerSample> {
+    let server = target.server.as_ref();
     let (cpu_s, rss_kib) = server.map_or((None, None), |server| (server.cpu_s().ok(), server.rss_kib().ok()));
-    let database_cpu_s = server.and_then(Server::database_cpu_s);
-    let text = match metrics {
+    let database_cpu_s = server.and_then(|server| server.database_cpu_s());
+    let text = match &target.metrics {
         Some(url) => async { http.get(url).send().await?.text().await }.await.ok(),
         None => None,
     };
@@ -102,23 +104,6 @@ fn read_metrics(text: &str) -> std::collections::BTreeMap<String, f64> {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(figure).collect()
 }
 
-/// A second to read: `12s  98 set/s p99 3.1ms  196 delivery/s p99 4.0ms  241 connections  0 errors`.
-fn line(interval: &Interval) -> String {
-    let mut line = format!("{:4.0}s", interval.at);
-    for kind in ["set", "late_set", "delivery", "tile", "resume"] {
-        let Some(counted) = interval.operations.get(kind).filter(|counted| counted.count > 0) else {
-            continue;
-        };
-        line += &format!("  {} {kind} p99 {:.1}ms", counted.count, counted.delay.p99 as f64 / 1000.0);
-    }
-    let errors: u64 = interval.operations.values().map(|counted| counted.errors).sum();
-    line += &format!("  {} connections  {errors} errors", interval.connections);
-    if let Some(kib) = interval.server.as_ref().and_then(|server| server.rss_kib) {
-        line += &format!("  {:.0} MiB", kib / 1024.0);
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,13 +116,5 @@ mod tests {
             read.keys().map(String::as_str).collect::<Vec<_>>(),
             ["a_total{op=\"x y\"}", "b", "c_sum"]
         );
-    }
-
-    #[test]
-    fn a_second_is_one_line() {
-        let counted = crate::results::IntervalOperation { count: 98, ..Default::default() };
-        let operations = [("set".to_owned(), counted)].into();
-        let interval = Interval { at: 12.01, connections: 41, operations, server: None };
-        assert_eq!(line(&interval), "  12s  98 set p99 0.0ms  41 connections  0 errors");
     }
 }

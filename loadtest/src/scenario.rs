@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
+use crate::results;
 use crate::threshold::Threshold;
 
 /// Those that come with the harness, by name.
@@ -231,6 +232,18 @@ impl Scenario {
 
     pub(crate) fn length(&self) -> Duration {
         Duration::from_secs(self.stages.iter().map(|stage| u64::from(stage.seconds)).sum())
+    }
+
+    /// The stages, by the seconds of the run.
+    pub(crate) fn laid_out(&self) -> Vec<results::Stage> {
+        let mut from = 0.0;
+        let stage = |stage: &Stage| {
+            let to = from + f64::from(stage.seconds);
+            let stage = results::Stage { name: stage.name.clone(), from, to };
+            from = to;
+            stage
+        };
+        self.stages.iter().map(stage).collect()
     }
 
     /// Athletes of all gyms.

@@ -133,6 +133,19 @@ async fn a_missed_threshold_fails_a_run_that_is_right() {
 }
 
 #[tokio::test]
+async fn a_program_that_reads_a_run_gets_a_line_of_json_each_second_and_nothing_else() {
+    let address = fake::serve(None).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = harness(folder.path(), SCENARIO, &format!("ws://{address}"), address);
+    let output = run.arg("--json-lines").output().await.unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let seconds: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(seconds.len() >= 2, "{lines}");
+    assert!(seconds.last().unwrap()["ledger"]["acknowledged"].as_u64().unwrap() > 40, "{lines}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("PASSED"));
+}
+
+#[tokio::test]
 async fn a_target_that_is_not_there_or_not_ours_is_not_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

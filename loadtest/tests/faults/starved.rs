@@ -8,7 +8,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use super::{SCENARIO, fake, harness};
 
 /// The generator gets one part of the processor, each of these another.
-const BUSY: usize = 24;
+const BUSY: usize = 16;
 
 /// Keeps this thread, and the processes and threads it starts, on one processor.
 fn stay_on_one() {
@@ -25,7 +25,7 @@ async fn a_generator_without_a_processor_is_invalid_whatever_its_lag() {
     let scenario = SCENARIO
         .replace("lag_max_ms = 5000", "lag_max_ms = 600000")
         .replace("starved_max = 1.0", "starved_max = 0.1")
-        .replace("per_second = 40", "per_second = 400");
+        .replace("per_second = 40", "per_second = 300");
     let address = fake::serve(None).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
