@@ -7,6 +7,7 @@
 
 CARGO_TARGET_DIR ?= target
 RELEASE := $(CARGO_TARGET_DIR)/release
+SOCKETIO := loadtest/yardsticks/socketio
 
 # Folders too: their time tells of a deleted file.
 WEB_SOURCES := $(shell find web -mindepth 1 \
@@ -32,11 +33,14 @@ test: check-tools test-deps fmt-check web-check web clippy deny ## everything a 
 	cargo test --workspace --locked
 
 .PHONY: bench
-bench: check-tools test-deps web ## measure on SQLite and PostgreSQL, and write docs/benchmarks.md
+bench: check-tools test-deps web yardsticks ## measure on SQLite and PostgreSQL, and write docs/benchmarks.md
 	cargo build --release --locked --package spotter --package spotter-load
 	@mkdir -p docs
 	scripts/with-postgres.sh sh -c '$(RELEASE)/spotter-load bench --server $(RELEASE)/spotter \
 		--postgres "$$POSTGRES_URL" --postmaster "$$POSTGRES_PID" --out docs/benchmarks.md $(ARGS)'
+	scripts/with-postgres.sh sh -c '$(RELEASE)/spotter-load yardsticks --server $(RELEASE)/spotter \
+		--postgres "$$POSTGRES_URL" --postmaster "$$POSTGRES_PID" --bare $(CARGO_TARGET_DIR)/bare/release/bare \
+		--socketio $(SOCKETIO)' >>docs/benchmarks.md
 	cargo bench --locked --bench lane
 	cargo bench --locked --bench sizes >target/sizes.txt
 	node scripts/store-figures.mjs target/criterion target/sizes.txt >>docs/benchmarks.md
@@ -52,7 +56,7 @@ clean: ## remove what was built; downloaded packages stay
 
 # The parts of the above.
 
-.PHONY: check-tools test-deps fmt-check web-check clippy deny
+.PHONY: check-tools test-deps fmt-check web-check clippy deny yardsticks
 check-tools:
 	@scripts/check-tools.sh
 
@@ -77,6 +81,15 @@ deny:
 	else \
 		echo "note: cargo-deny is not installed, so licences and sources go unchecked (cargo install --locked cargo-deny)"; \
 	fi
+
+# What `bench` compares with.
+yardsticks: $(SOCKETIO)/node_modules/.installed
+	cargo build --release --locked --manifest-path loadtest/yardsticks/bare/Cargo.toml \
+		--target-dir $(CARGO_TARGET_DIR)/bare
+
+$(SOCKETIO)/node_modules/.installed: $(SOCKETIO)/package.json $(SOCKETIO)/package-lock.json
+	cd $(SOCKETIO) && npm ci --no-audit --no-fund
+	@touch $@
 
 web/node_modules/.installed: web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund

@@ -21,12 +21,20 @@ const ACCOUNTS_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('spotter acco
 
 /// A server that takes longer for an answer is lost: it ends a statement by itself after half of that. Connections fall
 /// silent when a network or a machine goes away without a word, and the system notices a quarter of an hour later.
-pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Waits for the answer of a server; what comes too late is an error. The connection it did not come on is closed when it
 /// goes back to its pool.
-async fn in_time<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    tokio::time::timeout(ANSWER_TIMEOUT, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+pub(crate) async fn in_time<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    within(ANSWER_TIMEOUT, answer).await
+}
+
+/// Waits for an answer no longer than that.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    tokio::time::timeout(limit, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// Connections of one kind to an open database.
@@ -49,14 +57,11 @@ impl Pool {
             // The moment is that of the first question.
             Self::Sqlite(pool) => pool.begin().await.map(Transaction::Sqlite),
             Self::Postgres(pool) => {
-                let mut transaction =
-                    pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-                sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
-                // What is read is worked on between two questions.
-                sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '5min'")
-                    .execute(&mut *transaction)
-                    .await?;
-                Ok(Transaction::Postgres(transaction))
+                // What is read is worked on between two questions. One message: the server ends a transaction that
+                // waits for its own limits to be lifted as it ends any other.
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; \
+                     SET LOCAL idle_in_transaction_session_timeout = '5min'";
+                pool.begin_with(begin).await.map(Transaction::Postgres)
             }
         }
     }

@@ -18,7 +18,8 @@ use spotter_actors::{Append, Claim, EventRow, Journal, Opening, Outcome, Remind}
 use spotter_protocol::{
     Address, ClientId, CommandId, GymId, SessionId, Stamp, StreamId, Timestamp, UserId, Version,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool};
 use uuid::Uuid;
 
 const GYM: GymId = GymId(Uuid::from_u128(1));
@@ -33,7 +34,7 @@ fn with(url: &str, change: impl FnOnce(&mut Server)) -> Database {
 }
 
 async fn connect(url: &str) -> PgConnection {
-    url.parse::<sqlx::postgres::PgConnectOptions>().unwrap().connect().await.unwrap()
+    url.parse::<PgConnectOptions>().unwrap().connect().await.unwrap()
 }
 
 #[tokio::test]
@@ -72,6 +73,18 @@ async fn both_databases_have_the_same_tables_and_columns() {
         numbers(migrations().fetch_all(&file.db().reader).await.unwrap()),
         numbers(migrations().fetch_all(&server.db().reader).await.unwrap())
     );
+}
+
+/// The limit stands from the transaction's first moment on, however long whoever began it is kept from going on.
+#[tokio::test]
+async fn whoever_reads_as_of_one_moment_is_not_ended_before_the_first_question() {
+    let options: PgConnectOptions = Postgres::shared().new_database().await.parse().unwrap();
+    let hasty = options.options([("idle_in_transaction_session_timeout", "1ms")]);
+    let pool = db::Pool::Postgres(PgPool::connect_lazy_with(hasty));
+    for _ in 0..1_000 {
+        let mut moment = pool.moment().await.unwrap();
+        db::query("SELECT 1 AS one").fetch_all(&mut moment).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use spotter_client::Socket;
 use spotter_protocol::{
     Actual, Add, Address, ClientFrame, ClientId, Command, CommandFrame, CommandId, Complete, InstanceId,
     Load, LoadKind, Name, Ping, PlannedExercise, PlannedSet, Reply, Reps, ServerFrame, SessionId, SetId,
@@ -12,6 +11,7 @@ use spotter_protocol::{
 use uuid::Uuid;
 
 use crate::server::{Person, Server};
+use crate::wire::Wire;
 
 /// Exercises of one session.
 const EXERCISES: u64 = 10;
@@ -20,7 +20,7 @@ pub(crate) const SETS: u64 = 10;
 
 /// A connected athlete.
 pub(crate) struct Athlete {
-    pub(crate) socket: Socket,
+    pub(crate) wire: Wire,
     pub(crate) session: Address,
     person: Person,
     client: ClientId,
@@ -34,9 +34,9 @@ impl Athlete {
     /// Connects, with a session that is not started yet.
     pub(crate) async fn connect(server: &Server, person: &Person) -> anyhow::Result<Self> {
         let client = ClientId(Uuid::now_v7());
-        let (socket, _) = Socket::open(&server.socket(), &person.token, client, None, now).await?;
+        let wire = Wire::open(server, person, client).await?;
         let session = Address::session(person.user, SessionId(Uuid::now_v7()));
-        Ok(Self { socket, session, person: person.clone(), client, n: 0, req: 0, plans: 0 })
+        Ok(Self { wire, session, person: person.clone(), client, n: 0, req: 0, plans: 0 })
     }
 
     /// Turns to a new session.
@@ -107,21 +107,21 @@ impl Athlete {
 
     /// Sends a command as it is.
     pub(crate) async fn command(&mut self, command: CommandFrame) -> anyhow::Result<()> {
-        Ok(self.socket.send(&ClientFrame::Command(command)).await?)
+        Ok(self.wire.send(&ClientFrame::Command(command)).await?)
     }
 
     /// Sends the next command.
     pub(crate) async fn send(&mut self) -> anyhow::Result<u64> {
         let frame = self.next();
         let req = frame.req;
-        self.socket.send(&ClientFrame::Command(frame)).await?;
+        self.wire.send(&ClientFrame::Command(frame)).await?;
         Ok(req)
     }
 
     /// Waits for the next reply; other frames are passed over.
     pub(crate) async fn reply(&mut self) -> anyhow::Result<(u64, Version)> {
         loop {
-            if let ServerFrame::Reply(reply) = self.socket.next().await? {
+            if let ServerFrame::Reply(reply) = self.wire.next().await? {
                 return accepted(reply);
             }
         }
@@ -146,17 +146,17 @@ impl Athlete {
     pub(crate) async fn follow(&mut self, to: Address) -> anyhow::Result<Version> {
         self.req += 1;
         let subscribe = Subscribe { req: self.req, to, since: None, view: None };
-        self.socket.send(&ClientFrame::Subscribe(subscribe)).await?;
+        self.wire.send(&ClientFrame::Subscribe(subscribe)).await?;
         Ok(self.reply().await?.1)
     }
 
     /// Whether the server still holds this connection.
     pub(crate) async fn is_connected(&mut self) -> bool {
-        if self.socket.send(&ClientFrame::Ping(Ping { clock: now() })).await.is_err() {
+        if self.wire.send(&ClientFrame::Ping(Ping { clock: now() })).await.is_err() {
             return false;
         }
         loop {
-            match self.socket.next().await {
+            match self.wire.next().await {
                 Ok(ServerFrame::Pong(_)) => return true,
                 Ok(_) => {}
                 Err(_) => return false,

@@ -73,11 +73,16 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The least and the most of some values, as text.
+/// How many values there are, the least and the most, as text.
 pub(crate) fn spread(values: &[f64]) -> String {
+    format!("median of {}; {}", values.len(), range(values))
+}
+
+/// The least and the most of some values, as text.
+pub(crate) fn range(values: &[f64]) -> String {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    format!("median of {}; {}–{}", values.len(), shown(least), shown(most))
+    format!("{}–{}", shown(least), shown(most))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::Plan;
 use crate::athlete::{Athlete, accepted};
 use crate::figures::Findings;
 use crate::pacer::{histogram, pace, since};
-use crate::server::Server;
+use crate::server::{Person, Server, Used};
 
 /// The pacer's own delay above which its run says nothing about the server, in microseconds.
 const LAG_MAX_US: u64 = 1_000;
@@ -25,16 +25,78 @@ type Sent = Vec<(Version, Instant)>;
 /// What a second device received, in the order of receipt.
 type Received = Vec<(Version, Instant)>;
 
+/// What came of a steady load.
+pub(crate) struct Steady {
+    /// Delays from the planned time, in microseconds.
+    pub(crate) acks: Histogram<u64>,
+    pub(crate) deliveries: Histogram<u64>,
+    /// The pacer's own.
+    pub(crate) lag: Histogram<u64>,
+    /// For each acknowledged set.
+    pub(crate) each: Used,
+    /// What was lost, doubled or reordered.
+    pub(crate) broken: Option<String>,
+}
+
+impl Steady {
+    /// Why the load was not what it should have been, when it was not.
+    pub(crate) fn invalid(&self) -> Option<String> {
+        let late = self.lag.value_at_quantile(0.99);
+        (late > LAG_MAX_US).then(|| format!("the pacer was late itself: p99 {late} µs"))
+    }
+}
+
+/// A delay in milliseconds.
+pub(crate) fn ms(delays: &Histogram<u64>, quantile: f64) -> f64 {
+    delays.value_at_quantile(quantile) as f64 / 1000.0
+}
+
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let (athletes, rate, seconds) = if plan.quick { (50, 200, 3) } else { (1_000, 2_000, 30) };
     let mut server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
+    let steady = run(&mut server, &people, rate, seconds).await?;
+    let total = steady.acks.len();
+    let mut findings = Findings::of(format!(
+        "{athletes} athletes at {rate} sets/s together for {seconds} s, open loop: every delay counts from the planned \
+         time, which a thread of its own hands out (its own lag: p99 {} µs). A second device of each athlete follows \
+         the session; the ledger compares the {total} acknowledged sets with what each device received: each \
+         version once, in order.",
+        steady.lag.value_at_quantile(0.99)
+    ));
+    for (what, delays) in [("acknowledgement", &steady.acks), ("delivery", &steady.deliveries)] {
+        findings.plain(&format!("{what} at {rate} sets/s, p50"), ms(delays, 0.5), "ms", "");
+        findings.at_most(&format!("{what} at {rate} sets/s, p99"), 10.0, ms(delays, 0.99), "ms", "");
+        findings.plain(&format!("{what} at {rate} sets/s, p99.9"), ms(delays, 0.999), "ms", "");
+    }
+    let what = format!("server CPU per 1,000 sets at {rate} sets/s");
+    findings.plain(&what, steady.each.server_s * 1000.0, "s", "");
+    if let Some(each) = steady.each.database_s {
+        let what = format!("PostgreSQL CPU per 1,000 sets at {rate} sets/s");
+        findings.plain(&what, each * 1000.0, "s", "");
+    }
+    if let Some(each) = steady.each.log_bytes {
+        findings.plain(&format!("write-ahead log per set at {rate} sets/s"), each, "B", "");
+    }
+    findings.invalid = steady.invalid();
+    findings.broken = steady.broken;
+    Ok(findings)
+}
+
+/// Lets `people` log `rate` sets a second together, each followed by a second device, and stops the server, so that
+/// every device has heard everything.
+pub(crate) async fn run(
+    server: &mut Server,
+    people: &[Person],
+    rate: u32,
+    seconds: u32,
+) -> anyhow::Result<Steady> {
     let (mut senders, mut writers, mut watchers) = (Vec::new(), JoinSet::new(), JoinSet::new());
     for (number, person) in people.iter().enumerate() {
-        let mut athlete = Athlete::connect(&server, person).await?;
+        let mut athlete = Athlete::connect(server, person).await?;
         athlete.log(2).await?;
-        let mut device = Athlete::connect(&server, person).await?;
+        let mut device = Athlete::connect(server, person).await?;
         let from = device.follow(athlete.session).await?;
         let (sender, due) = mpsc::unbounded_channel();
         senders.push(sender);
@@ -50,7 +112,7 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
         sent.insert(number, log);
         acks.add(delays).context("histograms of one form")?;
     }
-    let after = server.used().await?;
+    let each = server.used().await?.each_since(before, acks.len());
     // The devices hear everything before the server says goodbye.
     server.stop().await?;
     let mut deliveries = histogram()?;
@@ -62,39 +124,7 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
             broken = Some(why);
         }
     }
-    let total = acks.len();
-    let mut findings = Findings::of(format!(
-        "{athletes} athletes at {rate} sets/s together for {seconds} s, open loop: every delay counts from the planned \
-         time, which a thread of its own hands out (its own lag: p99 {} µs). A second device of each athlete follows \
-         the session; the ledger compares the {total} acknowledged sets with what each device received: each \
-         version once, in order.",
-        lag.value_at_quantile(0.99)
-    ));
-    let ms = |histogram: &Histogram<u64>, quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
-    for (what, histogram) in [("acknowledgement", &acks), ("delivery", &deliveries)] {
-        findings.plain(&format!("{what} at {rate} sets/s, p50"), ms(histogram, 0.5), "ms", "");
-        findings.at_most(&format!("{what} at {rate} sets/s, p99"), 10.0, ms(histogram, 0.99), "ms", "");
-        findings.plain(&format!("{what} at {rate} sets/s, p99.9"), ms(histogram, 0.999), "ms", "");
-    }
-    findings.plain(
-        &format!("server CPU per 1,000 sets at {rate} sets/s"),
-        (after.server_s - before.server_s) * 1000.0 / total as f64,
-        "s",
-        "",
-    );
-    if let Some((after, before)) = after.database_s.zip(before.database_s) {
-        let what = format!("PostgreSQL CPU per 1,000 sets at {rate} sets/s");
-        findings.plain(&what, (after - before) * 1000.0 / total as f64, "s", "");
-    }
-    if let Some((after, before)) = after.log_bytes.zip(before.log_bytes) {
-        let what = format!("write-ahead log per set at {rate} sets/s");
-        findings.plain(&what, (after - before) / total as f64, "B", "");
-    }
-    findings.broken = broken;
-    if lag.value_at_quantile(0.99) > LAG_MAX_US {
-        findings.invalid = Some(format!("the pacer was late itself: p99 {} µs", lag.value_at_quantile(0.99)));
-    }
-    Ok(findings)
+    Ok(Steady { acks, deliveries, lag, each, broken })
 }
 
 /// Sends a set at each planned time, and answers what was acknowledged when.
@@ -114,7 +144,7 @@ async fn write(
                 }
                 None => paced = false,
             },
-            frame = athlete.socket.next() => {
+            frame = athlete.wire.next() => {
                 let ServerFrame::Reply(reply) = frame? else { continue };
                 let (req, version) = accepted(reply)?;
                 let planned = under_way.remove(&req).context("a reply to nothing")?;
@@ -130,7 +160,7 @@ async fn write(
 async fn watch(mut device: Athlete) -> Received {
     let mut received = Vec::new();
     loop {
-        match device.socket.next().await {
+        match device.wire.next().await {
             Ok(ServerFrame::Events(events)) => {
                 let now = Instant::now();
                 received.extend(events.events.iter().map(|event| (event.v, now)));

@@ -39,6 +39,7 @@ mod scenario;
 mod schedule;
 mod server;
 mod sessions;
+mod socketio;
 mod start;
 mod tally;
 mod target;
@@ -47,6 +48,8 @@ mod throughput;
 mod units;
 mod wake;
 mod wall;
+mod wire;
+mod yardsticks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,6 +60,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use postgres::Postgres;
 use report::{Measurement, Verdict};
+use server::Kind;
 
 /// Load harness for Spotter.
 #[derive(Debug, Parser)]
@@ -73,6 +77,12 @@ enum Command {
         after_help = "Example:\n  spotter-load bench --server target/release/spotter --out docs/benchmarks.md"
     )]
     Bench(Bench),
+    /// Measure Spotter beside servers that do the same work without the engine
+    #[command(
+        after_help = "Example:\n  spotter-load yardsticks --server target/release/spotter --postgres postgres://spotter@127.0.0.1:5432 \
+                      --postmaster 4321 --bare target/bare/release/bare --socketio loadtest/yardsticks/socketio"
+    )]
+    Yardsticks(yardsticks::Yardsticks),
     Run(run::Run),
     /// Say whether a run is better or worse than another of the same scenario
     #[command(after_help = compare::HOW)]
@@ -114,6 +124,8 @@ struct Bench {
 /// What is measured, and on what.
 #[derive(Clone, Debug)]
 struct Plan {
+    kind: Kind,
+    /// Its program, or its folder.
     server: PathBuf,
     quick: bool,
     /// The server that keeps the journal; SQLite where there is none.
@@ -134,6 +146,7 @@ fn program(path: &str) -> Result<PathBuf, String> {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Bench(bench) => live(bench_code(&bench)),
+        Command::Yardsticks(asked) => live(yardsticks_code(&asked)),
         Command::Run(run) => live(run_code(&run)),
         Command::Compare(asked) => ended(compare::compare(&asked)),
         Command::Report(asked) => ended(html::report(&asked).map(|()| ExitCode::SUCCESS)),
@@ -169,7 +182,15 @@ async fn told_to_stop(doing: impl Future<Output = ExitCode>) -> ExitCode {
 }
 
 async fn bench_code(bench: &Bench) -> ExitCode {
-    match report::bench(bench).await {
+    measured(report::bench(bench).await)
+}
+
+async fn yardsticks_code(asked: &yardsticks::Yardsticks) -> ExitCode {
+    measured(yardsticks::compare(asked).await)
+}
+
+fn measured(verdict: anyhow::Result<Verdict>) -> ExitCode {
+    match verdict {
         Ok(Verdict::Ran) => ExitCode::SUCCESS,
         Ok(Verdict::Invalid) => ExitCode::from(97),
         Ok(Verdict::Broken) => ExitCode::from(98),

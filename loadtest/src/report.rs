@@ -9,10 +9,11 @@ use clap::ValueEnum;
 
 use crate::figures::{Figure, Findings};
 use crate::postgres::Postgres;
+use crate::server::Kind;
 use crate::{Bench, Plan, idle, latency, sessions, start, throughput, wake, wall};
 
-/// What a run is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a run is worth, from good to bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
     /// The figures stand.
     Ran,
@@ -75,7 +76,8 @@ impl Measurement {
 /// Runs what was asked for, prints the page and writes it. One measurement that fails costs the others
 /// nothing.
 pub(crate) async fn bench(bench: &Bench) -> anyhow::Result<Verdict> {
-    let mut plans = vec![Plan { server: bench.server.clone(), quick: bench.quick, postgres: None }];
+    let mut plans =
+        vec![Plan { kind: Kind::Spotter, server: bench.server.clone(), quick: bench.quick, postgres: None }];
     if let Some(url) = &bench.postgres {
         let postgres = Postgres { url: url.trim_end_matches('/').to_owned(), postmaster: bench.postmaster };
         plans.push(Plan { postgres: Some(postgres), ..plans[0].clone() });
@@ -196,7 +198,7 @@ fn command_line(bench: &Bench) -> String {
 }
 
 /// Where and on what the figures were taken.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let said = |program: &str, arguments: &[&str]| {
         let output =
             Command::new(program).args(arguments).output().ok().filter(|output| output.status.success());

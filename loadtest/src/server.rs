@@ -1,4 +1,5 @@
-//! The server under test: a process of its own in a folder of its own, on loopback, ended when dropped.
+//! The server under test, Spotter or one that it is compared with: a process of its own in a folder of its own, on
+//! loopback, ended when dropped.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use uuid::Uuid;
 
 use crate::Plan;
 use crate::postgres::Postgres;
@@ -20,8 +22,37 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// The gym of the load.
 const GYM: &str = "lt-bench";
 
+/// Which server does the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Spotter itself.
+    Spotter,
+    /// `loadtest/yardsticks/bare`: a program that speaks a part of Spotter's protocol.
+    Bare,
+    /// `loadtest/yardsticks/socketio`: a folder, for Node.
+    SocketIo,
+}
+
+impl Kind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Spotter => "spotter",
+            Self::Bare => "bare",
+            Self::SocketIo => "socketio",
+        }
+    }
+}
+
+/// What is spoken on a server's sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Spotter,
+    SocketIo,
+}
+
 /// A server process and its data.
 pub(crate) struct Server {
+    kind: Kind,
     program: PathBuf,
     folder: TempDir,
     port: u16,
@@ -43,6 +74,19 @@ pub(crate) struct Used {
     pub(crate) log_bytes: Option<f64>,
 }
 
+impl Used {
+    /// What was used after `before`, for each of `count`.
+    pub(crate) fn each_since(self, before: Self, count: u64) -> Self {
+        let each = 1.0 / count as f64;
+        let between = |after: Option<f64>, before: Option<f64>| Some((after? - before?) * each);
+        Self {
+            server_s: (self.server_s - before.server_s) * each,
+            database_s: between(self.database_s, before.database_s),
+            log_bytes: between(self.log_bytes, before.log_bytes),
+        }
+    }
+}
+
 /// Somebody with a token.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
@@ -57,6 +101,14 @@ pub(crate) struct Gym {
     pub(crate) coaches: Vec<Person>,
 }
 
+impl Person {
+    /// Somebody whose id is their token.
+    fn made_up() -> Self {
+        let user = UserId(Uuid::now_v7());
+        Self { user, token: user.to_string() }
+    }
+}
+
 impl Server {
     /// Prepares a server that is not started yet.
     pub(crate) async fn prepare(plan: &Plan) -> anyhow::Result<Self> {
@@ -65,6 +117,7 @@ impl Server {
             None => None,
         };
         Ok(Self {
+            kind: plan.kind,
             program: plan.server.clone(),
             database,
             postgres: plan.postgres.clone(),
@@ -75,8 +128,19 @@ impl Server {
         })
     }
 
+    pub(crate) const fn protocol(&self) -> Protocol {
+        match self.kind {
+            Kind::Spotter | Kind::Bare => Protocol::Spotter,
+            Kind::SocketIo => Protocol::SocketIo,
+        }
+    }
+
     pub(crate) fn socket(&self) -> String {
-        format!("ws://127.0.0.1:{}/v1/socket", self.port)
+        let path = match self.protocol() {
+            Protocol::Spotter => "v1/socket",
+            Protocol::SocketIo => "socket.io/?EIO=4&transport=websocket",
+        };
+        format!("ws://127.0.0.1:{}/{path}", self.port)
     }
 
     /// Where it says how it is.
@@ -84,8 +148,12 @@ impl Server {
         format!("http://127.0.0.1:{}/metrics", self.admin_port)
     }
 
-    /// Adds a gym of `athletes` athletes with one coach who sees all of them.
+    /// Adds a gym of `athletes` athletes with one coach who sees all of them. A server without accounts takes whoever
+    /// comes.
     pub(crate) async fn populate(&self, athletes: usize) -> anyhow::Result<(Vec<Person>, Person)> {
+        if self.kind != Kind::Spotter {
+            return Ok(((0..athletes).map(|_| Person::made_up()).collect(), Person::made_up()));
+        }
         let Gym { athletes, mut coaches } = self.add_gym(GYM, athletes, 1).await?;
         Ok((athletes, coaches.pop().context("the coach has no token")?))
     }
@@ -137,7 +205,16 @@ impl Server {
     /// Starts the server and answers how long it took to be ready.
     pub(crate) async fn start(&mut self) -> anyhow::Result<Duration> {
         let begun = Instant::now();
-        let child = self.command(&["serve"]).spawn()?;
+        let mut command = match self.kind {
+            Kind::Spotter => self.command(&["serve"]),
+            Kind::Bare => self.yardstick(Command::new(&self.program)),
+            Kind::SocketIo => {
+                let mut node = Command::new("node");
+                node.arg(self.program.join("server.mjs"));
+                self.yardstick(node)
+            }
+        };
+        let child = command.spawn().with_context(|| format!("cannot start {}", self.kind.name()))?;
         let child = self.child.insert(child);
         while !is_ready(self.port).await {
             ensure!(child.try_wait()?.is_none(), "the server ended before it was ready");
@@ -198,6 +275,15 @@ impl Server {
 
     fn id(&self) -> anyhow::Result<u32> {
         self.child.as_ref().and_then(Child::id).context("the server does not run")
+    }
+
+    /// `command` as what a server without settings needs to know.
+    fn yardstick(&self, mut command: Command) -> Command {
+        command
+            .env("YARDSTICK_LISTEN", format!("127.0.0.1:{}", self.port))
+            .env("YARDSTICK_DATABASE", self.database.as_deref().unwrap_or_default())
+            .kill_on_drop(true);
+        command
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -12,7 +12,7 @@ use spotter_protocol::Role;
 use crate::Plan;
 use crate::postgres::Postgres;
 use crate::scenario::Scenario;
-use crate::server::{Gym, Person, Server};
+use crate::server::{Gym, Kind, Person, Server};
 
 /// How long a token must still be good after the run: it is not renewed.
 const TOKEN_SPARE: Duration = Duration::from_secs(120);
@@ -68,7 +68,7 @@ impl Target {
         postgres: Option<Postgres>,
         scenario: &Scenario,
     ) -> anyhow::Result<Self> {
-        let plan = Plan { server: program, quick: false, postgres };
+        let plan = Plan { kind: Kind::Spotter, server: program, quick: false, postgres };
         let mut server = Server::prepare(&plan).await?;
         let mut gyms = Vec::new();
         for gym in 0..scenario.gyms {

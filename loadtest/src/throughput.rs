@@ -7,45 +7,32 @@ use tokio::task::JoinSet;
 use crate::Plan;
 use crate::athlete::Athlete;
 use crate::figures::{Findings, median, spread};
-use crate::server::Server;
+use crate::server::{Person, Server, Used};
 
 /// Commands each athlete has under way.
 const UNDER_WAY: usize = 2;
+
+/// What came of one run.
+pub(crate) struct Run {
+    pub(crate) sets_per_s: f64,
+    /// For each set.
+    pub(crate) each: Used,
+}
 
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let (athletes, seconds, runs) = if plan.quick { (50, 2, 1) } else { (500, 10, 3) };
     let mut server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
-    let mut connected = Vec::new();
-    for person in &people {
-        let mut athlete = Athlete::connect(&server, person).await?;
-        athlete.log(3).await?;
-        connected.push(athlete);
-    }
+    let mut connected = connect(&server, &people).await?;
     let mut rates = Vec::new();
     let (mut costs, mut database_costs, mut logged) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
-        let before = server.used().await?;
-        let begun = Instant::now();
-        let until = begun + Duration::from_secs(seconds);
-        let mut running = JoinSet::new();
-        for athlete in connected.drain(..) {
-            running.spawn(log_until(athlete, until));
-        }
-        let mut acknowledged = 0;
-        while let Some(done) = running.join_next().await {
-            let (athlete, count) = done??;
-            connected.push(athlete);
-            acknowledged += count;
-        }
-        let elapsed = begun.elapsed().as_secs_f64();
-        rates.push(acknowledged as f64 / elapsed);
-        let (after, each) = (server.used().await?, 1.0 / acknowledged as f64);
-        costs.push((after.server_s - before.server_s) * 1000.0 * each);
-        let database = after.database_s.zip(before.database_s);
-        database_costs.extend(database.map(|(after, before)| (after - before) * 1000.0 * each));
-        logged.extend(after.log_bytes.zip(before.log_bytes).map(|(after, before)| (after - before) * each));
+        let Run { sets_per_s, each } = run(&server, &mut connected, seconds).await?;
+        rates.push(sets_per_s);
+        costs.push(each.server_s * 1000.0);
+        database_costs.extend(each.database_s.map(|s| s * 1000.0));
+        logged.extend(each.log_bytes);
     }
     server.stop().await?;
     let mut findings = Findings::of(format!(
@@ -64,6 +51,36 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
         findings.plain("write-ahead log per set, at that rate", median(&logged), "B", &spread(&logged));
     }
     Ok(findings)
+}
+
+/// Connects `people`, each with a session under way.
+pub(crate) async fn connect(server: &Server, people: &[Person]) -> anyhow::Result<Vec<Athlete>> {
+    let mut connected = Vec::new();
+    for person in people {
+        let mut athlete = Athlete::connect(server, person).await?;
+        athlete.log(3).await?;
+        connected.push(athlete);
+    }
+    Ok(connected)
+}
+
+/// Lets all of them log for that many seconds, each as fast as it is answered.
+pub(crate) async fn run(server: &Server, athletes: &mut Vec<Athlete>, seconds: u64) -> anyhow::Result<Run> {
+    let before = server.used().await?;
+    let begun = Instant::now();
+    let until = begun + Duration::from_secs(seconds);
+    let mut running = JoinSet::new();
+    for athlete in athletes.drain(..) {
+        running.spawn(log_until(athlete, until));
+    }
+    let mut sets = 0;
+    while let Some(done) = running.join_next().await {
+        let (athlete, count) = done??;
+        athletes.push(athlete);
+        sets += count;
+    }
+    let sets_per_s = sets as f64 / begun.elapsed().as_secs_f64();
+    Ok(Run { sets_per_s, each: server.used().await?.each_since(before, sets) })
 }
 
 /// Logs sets until then, and answers how many were acknowledged; starts and plans of sessions are not counted.

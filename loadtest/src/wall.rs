@@ -75,7 +75,7 @@ async fn count(mut page: Athlete, mut ended: oneshot::Receiver<()>) -> anyhow::R
     let (mut seen, begun) = (Seen::default(), Instant::now());
     loop {
         tokio::select! {
-            frame = page.socket.next() => {
+            frame = page.wire.next() => {
                 let frame = frame?;
                 match &frame {
                     ServerFrame::Pong(_) => continue,
@@ -115,7 +115,7 @@ async fn train(mut athlete: Athlete, mut due: mpsc::UnboundedReceiver<Instant>) 
                 }
                 None => paced = false,
             },
-            frame = athlete.socket.next() => {
+            frame = athlete.wire.next() => {
                 if let ServerFrame::Reply(reply) = frame? {
                     accepted(reply)?;
                     under_way -= 1;

@@ -4,10 +4,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{ACQUIRE_TIMEOUT, TRUSTED, is_alive};
-use crate::db::ANSWER_TIMEOUT;
+use crate::db::{in_time, within};
 
 /// Connections of the lanes and of what takes turns with them: no more than work at once.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Lanes {
         work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> sqlx::Result<T> {
         let mut connection = self.take().await?;
-        let done = in_time(ANSWER_TIMEOUT, work(&mut connection)).await?;
+        let done = in_time(work(&mut connection)).await?;
         if let Some(waiting) = &mut *self.lock() {
             waiting.push((connection, Instant::now()));
         }
@@ -43,7 +43,7 @@ impl Lanes {
                 return Ok(connection);
             }
         }
-        in_time(ACQUIRE_TIMEOUT, self.options.connect()).await
+        within(ACQUIRE_TIMEOUT, self.options.connect()).await
     }
 
     fn pop(&self) -> sqlx::Result<Option<(PgConnection, Instant)>> {
@@ -62,12 +62,4 @@ impl Lanes {
     fn lock(&self) -> MutexGuard<'_, Option<Vec<(PgConnection, Instant)>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Waits for an answer no longer than that.
-async fn in_time<T>(
-    limit: std::time::Duration,
-    answer: impl Future<Output = sqlx::Result<T>>,
-) -> sqlx::Result<T> {
-    timeout(limit, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
