@@ -23,8 +23,9 @@ use uuid::Uuid;
 use crate::host;
 use crate::live::Live;
 use crate::results::{Results, Verdict};
-use crate::run::{drive, verdict};
+use crate::run::{drive, judge};
 use crate::scenario::Scenario;
+use crate::schedule::plan;
 use crate::server::{Gym, Person};
 use crate::target::Target;
 use crate::units::{count, delay};
@@ -58,11 +59,12 @@ pub(crate) async fn echo(asked: &Echo) -> anyhow::Result<Verdict> {
     let (child, port) = start().await?;
     let target = target(&scenario, port);
     let folder = tempfile::tempdir()?;
+    let log = folder.path().join("delays.hgrm");
     let before = host::own_cpu_s();
-    let mut results = drive(&scenario, &target, &folder.path().join("delays.hgrm"), Live::Lines).await?;
+    let mut results = drive(&scenario, plan(&scenario), &target, &log, Live::Lines, async { Ok(()) }).await?;
     let own_s = host::own_cpu_s() - before;
     let echo_s = host::cpu_s(&child.id().context("the echo ended")?.to_string());
-    results.verdict = verdict(&results, &scenario);
+    judge(&mut results, &scenario);
     println!("{}", asked.said(&results, own_s, echo_s));
     Ok(results.verdict)
 }
@@ -139,6 +141,7 @@ fn target(scenario: &Scenario, port: u16) -> Target {
         server: None,
         database: None,
         is_echo: true,
+        stranger: None,
     }
 }
 

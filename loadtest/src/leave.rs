@@ -7,13 +7,13 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::html;
-use crate::results::{Generator, Results, Verdict};
+use crate::results::{Generator, Results, Run, Verdict};
 
 /// Writes `results.json`, `intervals.csv`, `junit.xml` and `report.html`.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub(crate) fn leave(results: &Results, folder: &Path) -> anyhow::Result<()> {
+fn leave(results: &Results, folder: &Path) -> anyhow::Result<()> {
     let files = [
         ("results.json", serde_json::to_string_pretty(results)?),
         ("intervals.csv", intervals(results)),
@@ -23,6 +23,21 @@ pub(crate) fn leave(results: &Results, folder: &Path) -> anyhow::Result<()> {
     for (name, text) in files {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Leaves the files and prints the summary, to standard error where standard output has lines of JSON.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(crate) fn leave_and_say(results: &Results, folder: &Path, json_lines: bool) -> anyhow::Result<()> {
+    leave(results, folder)?;
+    let said = format!("{}\n{1}/results.json\n{1}/report.html", summary(results)?, folder.display());
+    if json_lines {
+        eprintln!("{said}");
+    } else {
+        println!("{said}");
     }
     Ok(())
 }
@@ -94,11 +109,13 @@ fn escaped(text: &str) -> String {
 }
 
 /// The run on a page.
-pub(crate) fn summary(results: &Results) -> anyhow::Result<String> {
+fn summary(results: &Results) -> anyhow::Result<String> {
     let mut page = String::new();
     let run = &results.run;
     let on = run.database.as_deref().map_or(String::new(), |database| format!(" on {database}"));
-    writeln!(page, "\n{}, {:.0} s against {}{on}, seed {}\n", run.name, run.seconds, run.target, run.seed)?;
+    let by = run.workers.map_or(String::new(), |workers| format!(" by {workers} workers"));
+    let Run { name, seconds, target, seed, .. } = run;
+    writeln!(page, "\n{name}, {seconds:.0} s against {target}{on}{by}, seed {seed}\n")?;
     writeln!(
         page,
         "{:16} {:>9} {:>8} {:>9} {:>9} {:>9} {:>9}",

@@ -19,7 +19,7 @@ use marks::{Mark, Marks};
 pub(crate) use stamp::Stamp;
 
 /// Examples that are kept of what is broken.
-const EXAMPLES_MAX: usize = 20;
+pub(crate) const EXAMPLES_MAX: usize = 20;
 /// Planned times that a stream remembers, to measure how late its copies are.
 const PLANNED_MAX: usize = 256;
 

@@ -28,6 +28,8 @@ pub(crate) enum Live {
     Lines,
     /// To standard output.
     JsonLines,
+    /// Whoever asked for this part of a run.
+    Told(Box<dyn Fn(Now) + Send>),
 }
 
 impl Live {
@@ -49,6 +51,7 @@ impl Live {
         match self {
             Self::Screen(screen) => screen.show(now),
             Self::Lines => eprintln!("{}", line(&now.interval)),
+            Self::Told(tell) => tell(now.clone()),
             Self::JsonLines => {
                 if let Ok(line) = serde_json::to_string(now) {
                     let _ = writeln!(std::io::stdout(), "{line}");

@@ -10,6 +10,7 @@
 
 mod athlete;
 mod compare;
+mod crew;
 mod doctor;
 mod echo;
 #[cfg(test)]
@@ -84,6 +85,8 @@ enum Command {
     )]
     Yardsticks(yardsticks::Yardsticks),
     Run(run::Run),
+    Lead(crew::Lead),
+    Worker(crew::Worker),
     /// Say whether a run is better or worse than another of the same scenario
     #[command(after_help = compare::HOW)]
     Compare(compare::Compare),
@@ -148,6 +151,10 @@ fn main() -> ExitCode {
         Command::Bench(bench) => live(bench_code(&bench)),
         Command::Yardsticks(asked) => live(yardsticks_code(&asked)),
         Command::Run(run) => live(run_code(&run)),
+        Command::Lead(lead) => live(async move { code(crew::lead(&lead).await) }),
+        Command::Worker(worker) => {
+            live(async move { code(crew::worker(&worker).await.map(|()| results::Verdict::Passed)) })
+        }
         Command::Compare(asked) => ended(compare::compare(&asked)),
         Command::Report(asked) => ended(html::report(&asked).map(|()| ExitCode::SUCCESS)),
         Command::Doctor(asked) => doctor::doctor(&asked),
@@ -204,15 +211,15 @@ async fn run_code(run: &run::Run) -> ExitCode {
 }
 
 fn code(outcome: Result<results::Verdict, run::NotRun>) -> ExitCode {
-    match outcome {
-        Ok(results::Verdict::Passed) => ExitCode::SUCCESS,
-        Ok(results::Verdict::Invalid) => ExitCode::from(97),
-        Ok(results::Verdict::Broken) => ExitCode::from(98),
-        Ok(results::Verdict::Failed) => ExitCode::from(99),
-        Err(run::NotRun::Called(error)) => failed(&error, ExitCode::from(2)),
-        Err(run::NotRun::Unreachable(error)) => failed(&error, ExitCode::from(3)),
-        Err(run::NotRun::Failed(error)) => failed(&error, ExitCode::FAILURE),
-    }
+    let not_run = match outcome {
+        Ok(results::Verdict::Passed) => return ExitCode::SUCCESS,
+        Ok(results::Verdict::Invalid) => return ExitCode::from(97),
+        Ok(results::Verdict::Broken) => return ExitCode::from(98),
+        Ok(results::Verdict::Failed) => return ExitCode::from(99),
+        Err(not_run) => not_run,
+    };
+    let (code, error) = not_run.parts();
+    failed(&error, ExitCode::from(code))
 }
 
 /// How a command ends that reads files: the wrong ones are a wrong call.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::athlete::now;
 use crate::ledger::{Ledger, Set};
 use crate::reader;
+use crate::server::Person;
 use crate::target::Target;
 
 /// How long one session may take.
@@ -49,9 +50,11 @@ pub(crate) async fn reconcile(target: &Target, ledger: &Arc<Mutex<Ledger>>, run:
 /// When it cannot be asked.
 pub(crate) async fn ask_across(target: &Target, ledger: &Arc<Mutex<Ledger>>, run: u32) -> anyhow::Result<()> {
     let sessions = lock(ledger).sessions();
+    let first_of_each = target.gyms.iter().map(|gym| &gym.athletes[0]);
+    let strangers: Vec<&Person> = first_of_each.chain(&target.stranger).collect();
     for gym in 0..target.gyms.len() as u16 {
-        let other = (gym + 1) % target.gyms.len() as u16;
-        let stranger = &target.gyms[usize::from(other)].athletes[0];
+        let other = (gym + 1) % strangers.len() as u16;
+        let stranger = strangers[usize::from(other)];
         for (to, ..) in sessions.iter().filter(|(_, of, _)| *of == gym).take(ASKED_FOR) {
             if stored(&target.socket, &stranger.token, *to, run).await?.is_some() {
                 lock(ledger).let_in(*to, other);

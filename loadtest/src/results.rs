@@ -51,6 +51,9 @@ pub(crate) struct Run {
     pub(crate) server_version: Option<String>,
     /// Of this harness.
     pub(crate) version: String,
+    /// Generators that shared the run; absent when it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) workers: Option<u32>,
 }
 
 /// The machine of the generator.

@@ -1,7 +1,7 @@
 //! `spotter-load run`: a scenario against a server, from its people to its verdict.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::athlete::now;
 use crate::host;
 use crate::idle::ensure_files;
-use crate::leave::{leave, summary};
+use crate::leave::leave_and_say;
 use crate::ledger::Ledger;
 use crate::line::Line;
 use crate::live::Live;
@@ -25,9 +25,9 @@ use crate::reconcile::{ask_across, reconcile};
 use crate::results::{self, Generator, Results, Verdict};
 use crate::sampler::sample;
 use crate::scenario::Scenario;
-use crate::schedule::{Deed, PhoneOrder, plan};
+use crate::schedule::{Deed, Due, PhoneOrder, plan};
 use crate::tally::Tally;
-use crate::target::{NoTarget, Running, Target};
+use crate::target::{NoTarget, Running, Target, accounts};
 
 /// How long everybody may take to come.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -94,6 +94,25 @@ impl From<anyhow::Error> for NotRun {
     }
 }
 
+impl NotRun {
+    /// The exit code it comes to, and why.
+    pub(crate) fn parts(self) -> (u8, anyhow::Error) {
+        match self {
+            Self::Called(error) => (2, error),
+            Self::Unreachable(error) => (3, error),
+            Self::Failed(error) => (1, error),
+        }
+    }
+
+    pub(crate) fn from_parts(code: u8, error: anyhow::Error) -> Self {
+        match code {
+            2 => Self::Called(error),
+            3 => Self::Unreachable(error),
+            _ => Self::Failed(error),
+        }
+    }
+}
+
 /// Runs a scenario, prints the summary and leaves the files.
 ///
 /// # Errors
@@ -107,21 +126,14 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     let target = target(run, &scenario).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
     let live = Live::begin(&scenario, run.json_lines)?;
-    let driven = drive(&scenario, &target, &folder.join("delays.hgrm"), live).await;
+    let log = folder.join("delays.hgrm");
+    let driven = drive(&scenario, plan(&scenario), &target, &log, live, async { Ok(()) }).await;
     if let Some(server) = target.server {
         server.end().await?;
     }
     let mut results = driven?;
-    results.thresholds =
-        scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
-    results.verdict = verdict(&results, &scenario);
-    leave(&results, &folder)?;
-    let said = format!("{}\n{1}/results.json\n{1}/report.html", summary(&results)?, folder.display());
-    if run.json_lines {
-        eprintln!("{said}");
-    } else {
-        println!("{said}");
-    }
+    judge(&mut results, &scenario);
+    leave_and_say(&results, &folder, run.json_lines)?;
     Ok(results.verdict)
 }
 
@@ -137,19 +149,35 @@ async fn target(run: &Run, scenario: &Scenario) -> Result<Target, NotRun> {
             .map(|url| Postgres { url: url.trim_end_matches('/').to_owned(), postmaster: None });
         return Ok(Target::start(program, postgres, scenario).await?);
     };
-    let running = Running { url, allowed: run.i_own.as_deref(), metrics: run.metrics.as_deref(), people };
-    Target::join(&running, scenario).await.map_err(|error| match error {
+    let running = Running {
+        url,
+        allowed: run.i_own.as_deref(),
+        metrics: run.metrics.as_deref(),
+        people: &accounts(people).map_err(NotRun::Called)?,
+        stranger: None,
+    };
+    join(&running, scenario).await
+}
+
+/// Signs people in on a server that runs.
+///
+/// # Errors
+/// See [`NotRun`].
+pub(crate) async fn join(running: &Running<'_>, scenario: &Scenario) -> Result<Target, NotRun> {
+    Target::join(running, scenario).await.map_err(|error| match error {
         NoTarget::Unreachable(error) => NotRun::Unreachable(error),
         NoTarget::Refused(error) => NotRun::Called(error),
     })
 }
 
-/// Lets everybody come, follows the plan, waits until all is answered and seen, and reads what is stored.
+/// Lets everybody come, waits for `go`, follows the plan, waits until all is answered and seen, and reads what is stored.
 pub(crate) async fn drive(
     scenario: &Scenario,
+    plan: Vec<Due>,
     target: &Target,
-    log: &std::path::Path,
+    log: &Path,
     live: Live,
+    go: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<Results> {
     let run = rand::random::<u32>();
     let tally = Arc::new(Tally::default());
@@ -164,12 +192,13 @@ pub(crate) async fn drive(
     drop(ready);
     let came = tokio::time::timeout(READY_WITHIN, all_ready.recv()).await;
     came.map_err(|_| anyhow!("not everybody came within {READY_WITHIN:?}"))?;
+    go.await?;
     // What it took to come is not part of the run.
     tally.second();
 
-    let (started_at, begun) = (now(), Instant::now());
+    let (started_at, begun, cpu_s) = (now(), Instant::now(), host::own_cpu_s());
     let (stop, stopped) = watch::channel(false);
-    let following = follow(plan(scenario), scenario.length(), move |deed, planned| {
+    let following = follow(plan, scenario.length(), move |deed, planned| {
         // One who has hung up failed; the ledger says so.
         let _ = match deed {
             Deed::Phone(phone, order) => phone_orders[phone].send((order, planned)).is_ok(),
@@ -207,6 +236,7 @@ pub(crate) async fn drive(
             database: target.database.map(str::to_owned),
             server_version: version,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            workers: None,
         },
         host: host::host(),
         stages: scenario.laid_out(),
@@ -216,7 +246,7 @@ pub(crate) async fn drive(
         ledger,
         generator: Generator {
             lag: tally.lag(),
-            cpu_s: host::own_cpu_s(),
+            cpu_s: host::own_cpu_s() - cpu_s,
             rss_kib: host::own_rss_kib(),
             waited_s: processor.waited_s,
             starved_s: processor.starved_s,
@@ -319,9 +349,16 @@ impl People<'_> {
     }
 }
 
+/// Says of each threshold whether it was met, and of the run how it ended.
+pub(crate) fn judge(results: &mut Results, scenario: &Scenario) {
+    results.thresholds =
+        scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
+    results.verdict = verdict(results, scenario);
+}
+
 /// What is broken stays broken however late the generator was; a late generator, and one that had no processor left, says
 /// nothing about delays.
-pub(crate) fn verdict(results: &Results, scenario: &Scenario) -> Verdict {
+fn verdict(results: &Results, scenario: &Scenario) -> Verdict {
     let (ledger, generator) = (&results.ledger, &results.generator);
     let is_late = generator.lag.p99 > u64::from(scenario.lag_max_ms) * 1_000;
     let is_starved = generator.starved_s > scenario.starved_max * results.run.seconds;

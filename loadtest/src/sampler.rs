@@ -1,12 +1,13 @@
 //! Looks once a second: what was answered, how the server is, and a line to read.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
+use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use tokio::sync::watch;
@@ -32,14 +33,7 @@ pub(crate) async fn sample(
     mut ended: watch::Receiver<bool>,
 ) -> anyhow::Result<(Vec<Interval>, Processor)> {
     let http = reqwest::Client::builder().timeout(METRICS_WITHIN).no_proxy().build()?;
-    let mut file =
-        BufWriter::new(File::create(log).with_context(|| format!("cannot write {}", log.display()))?);
-    let mut serializer = V2DeflateSerializer::new();
-    let mut log = IntervalLogWriterBuilder::new()
-        .add_comment("spotter-load; delays in microseconds from the planned time")
-        .with_start_time(started(begun))
-        .with_base_time(started(begun))
-        .begin_log_with(&mut file, &mut serializer)?;
+    let mut log = Log::create(log, started(begun))?;
     let mut intervals = Vec::new();
     let mut processor = Processor::begin();
     let mut last = 0.0;
@@ -50,24 +44,67 @@ pub(crate) async fn sample(
             _ = ended.changed() => true,
         };
         let at = begun.elapsed().as_secs_f64();
-        let (from, length) = (Duration::from_secs_f64(last), Duration::from_secs_f64((at - last).max(0.0)));
-        last = at;
-        processor.look(length);
+        processor.look(Duration::from_secs_f64((at - last).max(0.0)));
         let mut interval =
             Interval { at, connections: tally.connections(), operations: [].into(), server: None };
         for Second { kind, counted, delays } in tally.second() {
-            log.write_histogram(&delays, from, length, Tag::new(kind))
-                .map_err(|error| anyhow!("{error:?}"))?;
+            log.write(kind, last, at, &delays)?;
             interval.operations.insert(kind.to_owned(), counted);
         }
+        last = at;
         interval.server = look(&http, target).await;
         let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).so_far();
         let now = Now { interval, ledger, lag: tally.lag() };
         live.show(&now);
         intervals.push(now.interval);
         if is_over {
+            log.finish()?;
             return Ok((intervals, processor));
         }
+    }
+}
+
+/// A log of histograms, a line for each operation in each second.
+pub(crate) struct Log {
+    file: BufWriter<File>,
+}
+
+impl Log {
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn create(path: &Path, begun: SystemTime) -> anyhow::Result<Self> {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let mut file = BufWriter::new(file);
+        IntervalLogWriterBuilder::new()
+            .add_comment("spotter-load; delays in microseconds from the planned time")
+            .with_start_time(begun)
+            .with_base_time(begun)
+            .begin_log_with(&mut file, &mut V2DeflateSerializer::new())?;
+        Ok(Self { file })
+    }
+
+    /// The delays from `from` to `to`, in seconds of the run.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn write(
+        &mut self,
+        kind: &str,
+        from: f64,
+        to: f64,
+        delays: &Histogram<u64>,
+    ) -> anyhow::Result<()> {
+        let (from, length) = (Duration::from_secs_f64(from), Duration::from_secs_f64((to - from).max(0.0)));
+        IntervalLogWriterBuilder::new()
+            .begin_log_with(&mut self.file, &mut V2DeflateSerializer::new())?
+            .write_histogram(delays, from, length, Tag::new(kind))
+            .map_err(|error| anyhow!("{error:?}"))
+    }
+
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn finish(mut self) -> anyhow::Result<()> {
+        Ok(self.file.flush()?)
     }
 }
 

@@ -123,20 +123,10 @@ impl Tally {
     /// When a histogram cannot be written.
     pub(crate) fn operations(&self) -> anyhow::Result<BTreeMap<String, Operation>> {
         let kinds = lock(&self.kinds);
-        let operation = |(kind, Kind { all, .. }): (&&'static str, &Kind)| {
-            let mut bytes = Vec::new();
-            V2DeflateSerializer::new()
-                .serialize(&all.delays, &mut bytes)
-                .map_err(|error| anyhow!("{error:?}"))?;
-            let operation = Operation {
-                count: all.delays.len(),
-                errors: all.errors.clone(),
-                delay: summed(&all.delays),
-                histogram: BASE64_STANDARD.encode(bytes),
-            };
-            anyhow::Ok(((*kind).to_owned(), operation))
+        let of_kind = |(kind, Kind { all, .. }): (&&'static str, &Kind)| {
+            anyhow::Ok(((*kind).to_owned(), operation(&all.delays, all.errors.clone())?))
         };
-        kinds.iter().map(operation).collect()
+        kinds.iter().map(of_kind).collect()
     }
 
     /// How late the generator was itself.
@@ -145,7 +135,18 @@ impl Tally {
     }
 }
 
-fn summed(delays: &Histogram<u64>) -> Delays {
+/// An operation, by its delays and errors.
+///
+/// # Errors
+/// When the histogram cannot be written.
+pub(crate) fn operation(delays: &Histogram<u64>, errors: BTreeMap<String, u64>) -> anyhow::Result<Operation> {
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new().serialize(delays, &mut bytes).map_err(|error| anyhow!("{error:?}"))?;
+    let histogram = BASE64_STANDARD.encode(bytes);
+    Ok(Operation { count: delays.len(), errors, delay: summed(delays), histogram })
+}
+
+pub(crate) fn summed(delays: &Histogram<u64>) -> Delays {
     if delays.is_empty() {
         return Delays::default();
     }

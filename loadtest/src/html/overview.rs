@@ -206,6 +206,8 @@ pub(super) fn circumstances(results: &Results) -> Markup {
     let processors = format!("{} × {}", host.cores, host.processor);
     let server = run.server_version.clone().unwrap_or_else(|| "it does not say its version".to_owned());
     let database = run.database.clone().unwrap_or_else(|| "the server's own".to_owned());
+    let workers =
+        run.workers.map_or(String::new(), |workers| format!(", {workers} workers on their machines"));
     let lag = format!(
         "p50 {}, p99 {}, max {} behind plan; {} s of processor, {} s waiting for one, none left in {:.0} s; {}",
         delay(generator.lag.p50 as f64),
@@ -220,7 +222,7 @@ pub(super) fn circumstances(results: &Results) -> Markup {
         ("server", server),
         ("database", database),
         ("target", run.target.clone()),
-        ("harness", format!("spotter-load {}", run.version)),
+        ("harness", format!("spotter-load {}{workers}", run.version)),
         ("seed", run.seed.to_string()),
         ("processors", processors),
         ("memory", memory(host.memory_kib as f64)),

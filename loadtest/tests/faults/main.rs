@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that is surprised should end")]
 
+mod crew;
 mod fake;
 mod starved;
 
@@ -35,6 +36,17 @@ struct Outcome {
 }
 
 impl Outcome {
+    fn of(folder: &Path, output: &std::process::Output) -> Self {
+        let results = std::fs::read(folder.join("out/results.json")).unwrap_or_else(|error| {
+            panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
+        });
+        Self {
+            code: output.status.code().unwrap(),
+            results: serde_json::from_slice(&results).unwrap(),
+            said: String::from_utf8_lossy(&output.stdout).into_owned(),
+        }
+    }
+
     /// Lost, doubled, reordered, leaked.
     fn found(&self) -> [bool; 4] {
         let ledger = &self.results["ledger"];
@@ -54,14 +66,7 @@ async fn run_against(broken: Option<Broken>, scenario: &str) -> Outcome {
     let address = fake::serve(broken).await;
     let folder = tempfile::tempdir().unwrap();
     let output = load(folder.path(), scenario, &format!("ws://{address}"), address).await;
-    let results = std::fs::read(folder.path().join("out/results.json")).unwrap_or_else(|error| {
-        panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
-    });
-    Outcome {
-        code: output.status.code().unwrap(),
-        results: serde_json::from_slice(&results).unwrap(),
-        said: String::from_utf8(output.stdout).unwrap(),
-    }
+    Outcome::of(folder.path(), &output)
 }
 
 async fn load(folder: &Path, scenario: &str, target: &str, address: SocketAddr) -> std::process::Output {
@@ -69,14 +74,19 @@ async fn load(folder: &Path, scenario: &str, target: &str, address: SocketAddr) 
 }
 
 fn harness(folder: &Path, scenario: &str, target: &str, address: SocketAddr) -> Command {
-    std::fs::write(folder.join("short.toml"), scenario).unwrap();
-    let people = ["lt-0", "lt-1"].map(|gym| format!("{gym},a0@{gym},secret\n{gym},a1@{gym},secret\n"));
-    std::fs::write(folder.join("people.csv"), people.concat()).unwrap();
+    put(folder, scenario);
     let mut harness = Command::new(env!("CARGO_BIN_EXE_spotter-load"));
     harness.current_dir(folder).args(["run", "short.toml", "--out", "out", "--people", "people.csv"]);
     harness.args(["--target", target, "--metrics", &format!("http://{address}/metrics")]);
     harness.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     harness
+}
+
+/// The scenario and the people of the server.
+fn put(folder: &Path, scenario: &str) {
+    std::fs::write(folder.join("short.toml"), scenario).unwrap();
+    let people = ["lt-0", "lt-1"].map(|gym| format!("{gym},a0@{gym},secret\n{gym},a1@{gym},secret\n"));
+    std::fs::write(folder.join("people.csv"), people.concat()).unwrap();
 }
 
 #[tokio::test]
