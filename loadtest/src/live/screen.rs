@@ -63,11 +63,16 @@ impl Screen {
     pub(super) fn show(&mut self, now: &Now) {
         self.shown.note(now);
         // A terminal that is gone takes nothing from the run.
-        let is_drawn = !self.is_left.load(Ordering::SeqCst)
-            && self.terminal.draw(|frame| self.shown.draw(frame)).is_ok();
-        if !is_drawn {
+        if self.is_left.load(Ordering::SeqCst) || self.draw().is_err() {
             eprintln!("{}", line(&now.interval));
         }
+    }
+
+    fn draw(&mut self) -> std::io::Result<()> {
+        // A server that was started for the run writes its warnings to the same terminal.
+        self.terminal.clear()?;
+        self.terminal.draw(|frame| self.shown.draw(frame))?;
+        Ok(())
     }
 }
 
