@@ -1,8 +1,8 @@
 //! `spotter-load`: measures a server of Spotter from outside, as its users meet it. It knows nothing of it but its
 //! command line and its protocol.
 //!
-//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it; `compare` and `report` read what
-//! runs leave behind.
+//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it, `lead` has several `worker`s do so
+//! together; `compare` and `report` read what runs leave behind; `echo` measures the harness itself.
 //!
 //! Exit codes: 0 it ran (missed aims of `bench` stand in the table), 1 it failed, 2 it was called wrongly, 3 the target
 //! cannot be reached, 97 the load was not what it should have been, 98 the server lost, doubled, reordered or leaked

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -17,6 +18,9 @@ use crate::run::{NotRun, drive, join};
 use crate::scenario::Scenario;
 use crate::schedule::{part, plan};
 use crate::target::Running;
+
+/// How long the people of other workers may take to sign in and come.
+const GO_WITHIN: Duration = Duration::from_secs(600);
 
 /// Wait for a lead, and do its part of a run
 #[derive(Clone, Debug, clap::Args)]
@@ -67,33 +71,14 @@ pub(crate) async fn worker(worker: &Worker) -> Result<(), NotRun> {
 async fn serve(worker: &Worker, token: &str, stream: TcpStream) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let (mut from, mut to) = stream.into_split();
-    let greeting = tokio::time::timeout(GREETED_WITHIN, hear(&mut from, GREETING_MAX)).await;
-    let refused = match greeting.context("no greeting")?? {
-        ToWorker::Greeting { token: theirs, .. } if !is_same(token, &theirs) => {
-            Some("its token is not the worker's".to_owned())
-        }
-        ToWorker::Greeting { version, .. } if version != env!("CARGO_PKG_VERSION") => {
-            Some(format!("it is version {version}, the worker {}", env!("CARGO_PKG_VERSION")))
-        }
-        ToWorker::Greeting { .. } => {
-            say(&mut to, &ToLead::Welcome).await?;
-            None
-        }
-        ToWorker::Errand(_) | ToWorker::Go => Some("it does not say who it is".to_owned()),
-    };
-    if let Some(why) = refused {
-        say(&mut to, &ToLead::Refused { code: 2, why: format!("the lead is refused: {why}") }).await?;
-        return Err(anyhow!(why));
-    }
-    let ToWorker::Errand(errand) = hear(&mut from, MESSAGE_MAX).await? else {
-        return Err(anyhow!("a lead without an errand"));
-    };
+    let greeted = tokio::time::timeout(GREETED_WITHIN, greet(&mut from, &mut to, token)).await;
+    let errand = greeted.context("it does not say what it wants")??;
     let (heard, orders) = mpsc::channel(1);
     let listening = listen(from, heard);
     let (tell, told) = mpsc::unbounded_channel();
     let telling = tokio::spawn(forward(told, to));
     let done = async {
-        let end = match work(worker, *errand, orders, &tell).await {
+        let end = match work(worker, errand, orders, &tell).await {
             Ok(part) => ToLead::Done(Box::new(part)),
             Err(not_run) => {
                 let (code, error) = not_run.parts();
@@ -115,6 +100,29 @@ async fn serve(worker: &Worker, token: &str, stream: TcpStream) -> anyhow::Resul
         outcome = done => outcome,
         // A run without its lead would go on for nobody.
         () = listening => Err(anyhow!("the lead has gone")),
+    }
+}
+
+/// The errand of a lead that has the token.
+async fn greet(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, token: &str) -> anyhow::Result<Errand> {
+    let refused = match hear(from, GREETING_MAX).await? {
+        ToWorker::Greeting { token: theirs, .. } if !is_same(token, &theirs) => {
+            Some("its token is not the worker's".to_owned())
+        }
+        ToWorker::Greeting { version, .. } if version != env!("CARGO_PKG_VERSION") => {
+            Some(format!("it is version {version}, the worker {}", env!("CARGO_PKG_VERSION")))
+        }
+        ToWorker::Greeting { .. } => None,
+        ToWorker::Errand(_) | ToWorker::Go => Some("it does not say who it is".to_owned()),
+    };
+    if let Some(why) = refused {
+        say(to, &ToLead::Refused { code: 2, why: format!("the lead is refused: {why}") }).await?;
+        bail!(why);
+    }
+    say(to, &ToLead::Welcome).await?;
+    match hear(from, MESSAGE_MAX).await? {
+        ToWorker::Errand(errand) => Ok(*errand),
+        ToWorker::Greeting { .. } | ToWorker::Go => bail!("it has no errand"),
     }
 }
 
@@ -158,7 +166,8 @@ async fn work(
     let log = folder.path().join("delays.hgrm");
     let go = async {
         tell.send(ToLead::Ready)?;
-        let order = orders.recv().await;
+        let order = tokio::time::timeout(GO_WITHIN, orders.recv()).await;
+        let order = order.context("the lead waits too long for the others")?;
         ensure!(matches!(order, Some(ToWorker::Go)), "the lead does not let it begin");
         Ok(())
     };
