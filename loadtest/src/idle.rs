@@ -11,7 +11,7 @@ use crate::server::Server;
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let (few, many) = if plan.quick { (50, 200) } else { (1_000, 5_000) };
     ensure_files(many)?;
-    let mut server = Server::prepare(plan).await?;
+    let server = Server::prepare(plan).await?;
     let (people, _) = server.populate(many).await?;
     server.start().await?;
     let mut sessions = Vec::new();

@@ -53,10 +53,10 @@ pub(crate) fn ms(delays: &Histogram<u64>, quantile: f64) -> f64 {
 
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let (athletes, rate, seconds) = if plan.quick { (50, 200, 3) } else { (1_000, 2_000, 30) };
-    let mut server = Server::prepare(plan).await?;
+    let server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
-    let steady = run(&mut server, &people, rate, seconds).await?;
+    let steady = run(&server, &people, rate, seconds).await?;
     let total = steady.acks.len();
     let mut findings = Findings::of(format!(
         "{athletes} athletes at {rate} sets/s together for {seconds} s, open loop: every delay counts from the planned \
@@ -87,7 +87,7 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
 /// Lets `people` log `rate` sets a second together, each followed by a second device, and stops the server, so that
 /// every device has heard everything.
 pub(crate) async fn run(
-    server: &mut Server,
+    server: &Server,
     people: &[Person],
     rate: u32,
     seconds: u32,

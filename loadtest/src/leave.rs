@@ -87,6 +87,10 @@ fn junit(results: &Results) -> String {
         let missed = (!threshold.met).then(|| format!("measured {}", threshold.measured));
         tests.push((threshold.what.clone(), missed));
     }
+    for fault in &results.faults {
+        let never = fault.consistent_after.is_none().then(|| "not before the end of the run".to_owned());
+        tests.push((format!("all is consistent after {} at {:.1} s", fault.what, fault.at), never));
+    }
     let failures = tests.iter().filter(|(_, failure)| failure.is_some()).count();
     let suite = escaped(&results.run.name);
     let mut xml = format!(
@@ -145,6 +149,16 @@ fn summary(results: &Results) -> anyhow::Result<String> {
     for example in &ledger.examples {
         writeln!(page, "  {example}")?;
     }
+    for fault in &results.faults {
+        match fault.consistent_after {
+            Some(after) => {
+                writeln!(page, "fault at {:.1} s: {}: consistent after {after:.2} s", fault.at, fault.what)?
+            }
+            None => {
+                writeln!(page, "fault at {:.1} s: {}: NOT CONSISTENT before the end", fault.at, fault.what)?
+            }
+        }
+    }
     let generator = &results.generator;
     writeln!(
         page,
@@ -165,7 +179,7 @@ fn summary(results: &Results) -> anyhow::Result<String> {
             "INVALID: the generator was late itself or had no processor left; its figures say nothing of the server"
         }
         Verdict::Broken => "BROKEN: something was lost, doubled, reordered or leaked",
-        Verdict::Failed => "FAILED: a threshold was missed",
+        Verdict::Failed => "FAILED: a threshold was missed, or not all was consistent after a fault",
     };
     writeln!(page, "{verdict}")?;
     Ok(page)

@@ -5,6 +5,7 @@
 //! order cost no more than one.
 
 mod marks;
+mod owed;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,8 @@ use spotter_protocol::{Address, SessionId, UserId, Version};
 
 use crate::results;
 use marks::{Mark, Marks};
+use owed::Presence;
+pub(crate) use owed::{Client, Owed};
 pub(crate) use stamp::Stamp;
 
 /// Examples that are kept of what is broken.
@@ -30,6 +33,7 @@ pub(crate) struct Ledger {
     /// The gym of each person.
     people: BTreeMap<UserId, u16>,
     streams: BTreeMap<Address, Stream>,
+    presence: BTreeMap<Client, Presence>,
     found: results::Ledger,
 }
 
@@ -50,6 +54,8 @@ struct Stream {
     place: usize,
     /// Commands sent.
     sent: u64,
+    /// Commands acknowledged, or refused for good.
+    answered: u64,
     /// Versions that were acknowledged.
     versions: Marks,
     /// Numbers of sets that were acknowledged.
@@ -96,6 +102,7 @@ impl Ledger {
             athlete,
             place: self.streams.len(),
             sent: 0,
+            answered: 0,
             versions: Marks::default(),
             numbers: Marks::default(),
             planned: VecDeque::new(),
@@ -126,12 +133,20 @@ impl Ledger {
     /// A command was acknowledged at `version`.
     pub(crate) fn acknowledged(&mut self, to: Address, number: Option<u32>, version: Version) {
         let Some(stream) = self.streams.get_mut(&to) else { return };
+        stream.answered += 1;
         self.found.acknowledged += 1;
         if stream.versions.note(version.0) == Mark::Again {
             self.found.lost += 1;
             self.example(format!("two commands of {to} were acknowledged at version {}", version.0));
         } else if let Some(number) = number {
             stream.numbers.note(number.into());
+        }
+    }
+
+    /// A command was refused for good.
+    pub(crate) fn refused(&mut self, to: Address) {
+        if let Some(stream) = self.streams.get_mut(&to) {
+            stream.answered += 1;
         }
     }
 

@@ -103,9 +103,9 @@ impl Line {
         }
     }
 
-    /// The signal is back.
+    /// The signal is back: there is nothing to wait for.
     pub(crate) fn signal(&mut self) {
-        self.again_at = Some(Instant::now());
+        (self.again_at, self.cap) = (Some(Instant::now()), BACKOFF);
     }
 
     /// The connection is no more, for a reason nobody here wished for.

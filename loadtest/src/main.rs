@@ -15,6 +15,7 @@ mod doctor;
 mod echo;
 #[cfg(test)]
 mod example;
+mod fault;
 mod figures;
 mod host;
 mod html;

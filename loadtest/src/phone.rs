@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::athlete::{movement, now};
-use crate::ledger::{Ledger, Stamp};
+use crate::ledger::{Client, Ledger, Stamp};
 use crate::line::{Line, moment};
 use crate::schedule::{PhoneOrder, ReaderOrder, Task};
 use crate::tally::Tally;
@@ -57,6 +57,8 @@ pub(crate) struct Phone {
     /// Sets so far.
     number: u32,
     has_signal: bool,
+    /// Since when the connection stands, or stood.
+    opened_at: Option<Instant>,
     /// When the signal came back with commands waiting.
     back_at: Option<Instant>,
     /// No command is sent before: the server asked for a pause.
@@ -89,6 +91,7 @@ impl Phone {
             waiting: HashMap::new(),
             number: 0,
             has_signal: true,
+            opened_at: None,
             back_at: None,
             hold_until: None,
         }
@@ -113,7 +116,7 @@ impl Phone {
                 }
                 // Whoever waits for all phones hears that this one is ready.
                 started = None;
-                if until.is_some() {
+                if until.is_some() && (self.line.is_up() || !self.has_signal) {
                     break;
                 }
             }
@@ -121,7 +124,13 @@ impl Phone {
             tokio::select! {
                 order = orders.recv(), if until.is_none() => match order {
                     Some((order, planned)) => self.take(order, planned).await,
-                    None => until = Some(Instant::now() + DRAINED_WITHIN),
+                    None => {
+                        until = Some(Instant::now() + DRAINED_WITHIN);
+                        // The longest wait before connecting again is longer than the run waits.
+                        if self.has_signal {
+                            self.line.signal();
+                        }
+                    }
                 },
                 frame = self.line.next() => match frame {
                     Ok(frame) => self.hear(frame),
@@ -141,24 +150,30 @@ impl Phone {
 
     async fn open(&mut self) {
         // A refused attempt is counted where it is made, and made again.
-        if self.line.open().await.is_ok()
-            && let Some(lost_at) = self.line.back()
-        {
+        if self.line.open().await.is_err() {
+            return;
+        }
+        self.opened_at = Some(Instant::now());
+        self.ledger().came(self.client());
+        if let Some(lost_at) = self.line.back() {
             self.tally.done("resume", lost_at);
         }
     }
 
     fn lose(&mut self, closed: &Closed) {
         self.line.lose(closed);
+        self.ledger().left(self.client());
         self.sessions.iter_mut().for_each(|session| session.outbox.resend());
     }
 
     async fn take(&mut self, order: PhoneOrder, planned: Instant) {
         match order {
             PhoneOrder::Log(task) => {
-                // What waits for the server's answers to earlier commands is late by no fault of the generator.
-                let is_free =
-                    self.line.is_up() && self.sessions.iter().all(|session| session.outbox.is_sent());
+                // What was due before the connection stood, or waits for the answers to earlier commands, is late by no fault of
+                // this generator.
+                let is_free = self.line.is_up()
+                    && self.opened_at.is_some_and(|opened_at| opened_at <= planned)
+                    && self.sessions.iter().all(|session| session.outbox.is_sent());
                 self.log(task, planned);
                 let is_sent = self.send().await.is_ok()
                     && self.sessions.last().is_some_and(|session| session.outbox.is_sent());
@@ -169,11 +184,16 @@ impl Phone {
             PhoneOrder::Cut | PhoneOrder::Signal(false) => {
                 self.has_signal &= order == PhoneOrder::Cut;
                 self.line.cut(self.has_signal);
+                match self.has_signal {
+                    true => self.ledger().left(self.client()),
+                    false => self.ledger().lost_signal(self.client()),
+                }
                 self.sessions.iter_mut().for_each(|session| session.outbox.resend());
             }
             PhoneOrder::Signal(true) => {
                 self.has_signal = true;
                 self.line.signal();
+                self.ledger().left(self.client());
                 self.back_at = (!self.waiting.is_empty()).then(Instant::now);
             }
         }
@@ -296,7 +316,10 @@ impl Phone {
                 let Some(waiting) = self.waiting.remove(&command) else { return };
                 match outcome {
                     Ok(version) => self.acknowledged(to, &waiting, version),
-                    Err(fault) => self.tally.failed(waiting.kind, fault.code.as_str()),
+                    Err(fault) => {
+                        self.ledger().refused(to);
+                        self.tally.failed(waiting.kind, fault.code.as_str());
+                    }
                 }
             }
             Heard::Again => {
@@ -324,6 +347,10 @@ impl Phone {
         if let Some(planned) = waiting.planned.or(self.back_at) {
             self.tally.done(waiting.kind, planned);
         }
+    }
+
+    const fn client(&self) -> Client {
+        Client::Phone(self.owner.athlete as usize)
     }
 
     fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {

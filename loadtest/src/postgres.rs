@@ -1,21 +1,56 @@
-//! The PostgreSQL server under the server under test: whoever runs the load started it, and says where it is.
+//! The PostgreSQL server under the server under test: one that runs already, or one that is started for the run.
 
+mod private;
+
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
+pub(crate) use private::{Ending, Private};
+
 /// A server on which databases may be made.
 #[derive(Clone, Debug)]
 pub(crate) struct Postgres {
     /// Its address without a database: `postgres://user@host:port`.
-    pub(crate) url: String,
-    /// Its first process, when it runs on this machine.
-    pub(crate) postmaster: Option<u32>,
+    url: String,
+    /// Its first process, when whoever started it says so.
+    postmaster: Option<u32>,
+    /// It, when it was started here. It ends with the last copy of this.
+    private: Option<Arc<Private>>,
 }
 
 impl Postgres {
+    /// One that runs already.
+    pub(crate) fn running(url: &str, postmaster: Option<u32>) -> Self {
+        Self { url: url.trim_end_matches('/').to_owned(), postmaster, private: None }
+    }
+
+    /// Finds PostgreSQL on this machine and starts a server of it.
+    ///
+    /// # Errors
+    /// When none is installed, or it does not start.
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let private = Private::start().await?;
+        Ok(Self { url: private.url(), postmaster: None, private: Some(Arc::new(private)) })
+    }
+
+    /// The server itself, when it was started here.
+    pub(crate) fn private(&self) -> Option<&Private> {
+        self.private.as_deref()
+    }
+
+    /// Removes a database that was made here, or ends the whole server when that was started here.
+    pub(crate) async fn leave(&self, database: &str) -> anyhow::Result<()> {
+        match &self.private {
+            Some(private) => private.end(Ending::Fast).await,
+            None => self.drop_database(database).await,
+        }
+    }
+
     /// Makes a database and answers its address.
     pub(crate) async fn new_database(&self) -> anyhow::Result<String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -25,8 +60,8 @@ impl Postgres {
         Ok(format!("{}/{name}", self.url))
     }
 
-    /// Removes a database that was made here, by its address.
-    pub(crate) async fn drop_database(&self, address: &str) -> anyhow::Result<()> {
+    /// Removes a database by its address.
+    async fn drop_database(&self, address: &str) -> anyhow::Result<()> {
         let (_, name) = address.rsplit_once('/').context("an address without a database")?;
         self.ask(&format!("DROP DATABASE {name}")).await?;
         Ok(())
@@ -39,7 +74,8 @@ impl Postgres {
     }
 
     async fn ask(&self, statement: &str) -> anyhow::Result<String> {
-        let mut psql = Command::new("psql");
+        let psql = self.private().map_or(PathBuf::from("psql"), |private| private.program("psql"));
+        let mut psql = Command::new(psql);
         psql.args([&format!("{}/postgres", self.url), "-X", "-A", "-t", "-q", "-c", statement])
             .stdin(Stdio::null());
         let output = psql.output().await.context("psql cannot be run")?;
@@ -49,7 +85,7 @@ impl Postgres {
 
     /// Processor time that its processes have used, in seconds; those that have ended are in the first one's.
     pub(crate) fn cpu_s(&self) -> Option<f64> {
-        let postmaster = self.postmaster?;
+        let postmaster = self.private().map_or(self.postmaster, Private::postmaster)?;
         let all = std::fs::read_dir("/proc").ok()?;
         let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
         let used = pids.filter_map(|pid| {

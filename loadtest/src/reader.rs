@@ -11,7 +11,7 @@ use spotter_protocol::{
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::ledger::{Ledger, Set, Stamp};
+use crate::ledger::{Client, Ledger, Set, Stamp};
 use crate::line::{Line, moment};
 use crate::schedule::ReaderOrder;
 use crate::tally::Tally;
@@ -42,6 +42,17 @@ struct State {
     resuming: Option<Instant>,
     /// The wait after each frame.
     slowly: Option<Duration>,
+    /// Until when nothing is read.
+    frozen: Option<Instant>,
+    /// When it last began to read again.
+    thawed: Option<Instant>,
+}
+
+impl State {
+    /// Whether the reader itself kept something that was due then waiting; that says nothing about the server.
+    fn is_slow(&self, planned: Instant) -> bool {
+        self.slowly.is_some() || self.thawed.is_some_and(|thawed| planned < thawed)
+    }
 }
 
 impl Reader {
@@ -57,7 +68,7 @@ impl Reader {
             if self.line.is_up() && state.asking.is_empty() {
                 ready = None;
             }
-            let due = self.line.due();
+            let (due, frozen) = (self.line.due(), state.frozen);
             let look = until.map(|_| Instant::now() + LOOK_EVERY);
             tokio::select! {
                 order = orders.recv(), if !orders.is_closed() || !orders.is_empty() => {
@@ -65,13 +76,18 @@ impl Reader {
                         self.take(order, given, &mut state).await;
                     }
                 }
-                frame = self.line.next() => self.hear(frame, &mut state).await,
+                frame = self.line.next(), if frozen.is_none() => self.hear(frame, &mut state).await,
+                () = moment(frozen) => (state.frozen, state.thawed) = (None, frozen),
                 () = moment(due) => self.open(&mut state).await,
-                _ = ended.changed(), if until.is_none() => until = Some(Instant::now() + WHOLE_WITHIN),
+                _ = ended.changed(), if until.is_none() => {
+                    until = Some(Instant::now() + WHOLE_WITHIN);
+                    self.line.signal();
+                }
                 () = moment(look) => {}
             }
+            let is_back = self.line.is_up() && state.asking.is_empty() && orders.is_empty();
             if let Some(until) = until
-                && (Instant::now() >= until || (orders.is_empty() && self.ledger().is_whole(self.number)))
+                && (Instant::now() >= until || (is_back && self.ledger().is_whole(self.number)))
             {
                 break;
             }
@@ -91,8 +107,10 @@ impl Reader {
             ReaderOrder::Cut => {
                 state.asking.clear();
                 self.line.cut(true);
+                self.ledger().left(Client::Reader(self.number));
             }
             ReaderOrder::Slowly(wait) => state.slowly = wait,
+            ReaderOrder::Freeze(length) => state.frozen = Some(given + length),
         }
     }
 
@@ -105,6 +123,9 @@ impl Reader {
         state.resuming = self.line.back();
         for to in self.followed.keys().copied().collect::<Vec<_>>() {
             self.subscribe(to, Instant::now(), state).await;
+        }
+        if self.line.is_up() && state.asking.is_empty() {
+            self.ledger().came(Client::Reader(self.number));
         }
     }
 
@@ -120,6 +141,7 @@ impl Reader {
     fn lose(&mut self, closed: &Closed, state: &mut State) {
         state.asking.clear();
         self.line.lose(closed);
+        self.ledger().left(Client::Reader(self.number));
     }
 
     async fn hear(&mut self, frame: Result<ServerFrame, Closed>, state: &mut State) {
@@ -156,8 +178,7 @@ impl Reader {
         for event in events {
             let planned = ledger.event(self.number, *to, event.v, set(&event.ev, self.run));
             if let Some(planned) = planned {
-                // Whoever reads slowly says nothing about the server.
-                let kind = if state.slowly.is_some() { "slow_delivery" } else { "delivery" };
+                let kind = if state.is_slow(planned) { "slow_delivery" } else { "delivery" };
                 self.tally.done(kind, planned);
             }
         }
@@ -177,7 +198,7 @@ impl Reader {
         for tile in tiles {
             let newest = tile.glance.as_ref().map(|glance| (glance.session, glance.v, glance.done));
             let planned = ledger.tile(self.number, tile.athlete, newest);
-            if let Some(planned) = planned.filter(|_| !full && state.slowly.is_none()) {
+            if let Some(planned) = planned.filter(|planned| !full && !state.is_slow(*planned)) {
                 self.tally.done("tile", planned);
             }
         }
@@ -191,10 +212,11 @@ impl Reader {
                 self.tally.failed("subscribe", &format!("{} {}", to.kind.as_str(), fault.code.as_str()))
             }
         }
-        if state.asking.is_empty()
-            && let Some(lost_at) = state.resuming.take()
-        {
-            self.tally.done("resume", lost_at);
+        if state.asking.is_empty() {
+            self.ledger().came(Client::Reader(self.number));
+            if let Some(lost_at) = state.resuming.take() {
+                self.tally.done("resume", lost_at);
+            }
         }
     }
 

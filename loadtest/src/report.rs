@@ -79,7 +79,7 @@ pub(crate) async fn bench(bench: &Bench) -> anyhow::Result<Verdict> {
     let mut plans =
         vec![Plan { kind: Kind::Spotter, server: bench.server.clone(), quick: bench.quick, postgres: None }];
     if let Some(url) = &bench.postgres {
-        let postgres = Postgres { url: url.trim_end_matches('/').to_owned(), postmaster: bench.postmaster };
+        let postgres = Postgres::running(url, bench.postmaster);
         plans.push(Plan { postgres: Some(postgres), ..plans[0].clone() });
     }
     let mut all = Vec::new();

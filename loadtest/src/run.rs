@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::athlete::now;
+use crate::fault::{self, Breaker, Planned, Reach};
 use crate::host;
 use crate::idle::ensure_files;
 use crate::leave::leave_and_say;
@@ -37,13 +38,16 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 #[command(after_help = "\
 Examples:
   spotter-load run smoke --self-contained
+  spotter-load run gym-evening --self-contained --postgres
+  spotter-load run gym-evening --self-contained --postgres --chaos
   spotter-load run gym-evening --self-contained --postgres postgres://spotter@127.0.0.1:5432
   spotter-load run evening.toml --target ws://127.0.0.1:8080 --people people.csv --metrics http://127.0.0.1:8081/metrics
 
 Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late
-or had no processor left, 98 something was lost, doubled, reordered or leaked, 99 a threshold was missed.")]
+or had no processor left, 98 something was lost, doubled, reordered or leaked, 99 a threshold was missed, or not all was
+consistent after a fault.")]
 pub(crate) struct Run {
-    /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, or a file
+    /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, rolling-restart, or a file
     scenario: String,
     /// Start a server for the run, fill it and end it
     #[arg(long, required_unless_present = "target", conflicts_with = "target")]
@@ -51,9 +55,10 @@ pub(crate) struct Run {
     /// The program of that server; by default the one beside this program
     #[arg(long, value_parser = crate::program, requires = "self_contained")]
     server: Option<PathBuf>,
-    /// Let that server use this PostgreSQL, as a user who may make databases: postgres://user@host:port
-    #[arg(long, requires = "self_contained")]
-    postgres: Option<String>,
+    /// Let that server use a PostgreSQL: this one, as a user who may make databases (postgres://user@host:port), or
+    /// without an address one that is found on this machine and started for the run
+    #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = postgres_url, requires = "self_contained")]
+    postgres: Option<Option<String>>,
     /// A server that runs already: ws://host:port
     #[arg(long, requires = "people")]
     target: Option<String>,
@@ -66,6 +71,10 @@ pub(crate) struct Run {
     /// Load this host although it is not this machine: it is yours
     #[arg(long, value_name = "HOST", requires = "target")]
     i_own: Option<String>,
+    /// Break one thing after another besides: sockets and readers; with --self-contained the server, and a PostgreSQL
+    /// started for the run. Thresholds are not judged: a delay then holds what was broken
+    #[arg(long)]
+    chaos: bool,
     /// Write each second as a line of JSON to standard output, and the summary to standard error
     #[arg(long)]
     json_lines: bool,
@@ -120,21 +129,37 @@ impl NotRun {
 pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     let mut scenario = Scenario::find(&run.scenario).map_err(NotRun::Called)?;
     scenario.seed = run.seed.unwrap_or(scenario.seed);
+    let reach = Reach {
+        readers: scenario.readers() > 0,
+        server: run.self_contained,
+        postgres: matches!(run.postgres, Some(None)),
+    };
+    let faults = fault::plan(&scenario, reach, run.chaos).map_err(NotRun::Called)?;
+    if run.chaos {
+        scenario.thresholds.clear();
+    }
     let folder = run.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     ensure_files((scenario.athletes() + scenario.readers()) as usize).map_err(NotRun::Called)?;
     let target = target(run, &scenario).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
     let live = Live::begin(&scenario, run.json_lines)?;
-    let log = folder.join("delays.hgrm");
-    let driven = drive(&scenario, plan(&scenario), &target, &log, live, async { Ok(()) }).await;
-    if let Some(server) = target.server {
-        server.end().await?;
-    }
+    let (log, course) = (folder.join("delays.hgrm"), Course { plan: plan(&scenario), faults });
+    let driven = drive(&scenario, course, &target, &log, live, async { Ok(()) }).await;
+    let ended = match target.server {
+        Some(server) => server.end().await,
+        None => Ok(()),
+    };
     let mut results = driven?;
     judge(&mut results, &scenario);
     leave_and_say(&results, &folder, run.json_lines)?;
+    ended?;
     Ok(results.verdict)
+}
+
+fn postgres_url(url: &str) -> Result<String, String> {
+    let is_one = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    is_one.then(|| url.to_owned()).ok_or_else(|| "an address begins with postgres://".to_owned())
 }
 
 async fn target(run: &Run, scenario: &Scenario) -> Result<Target, NotRun> {
@@ -143,10 +168,11 @@ async fn target(run: &Run, scenario: &Scenario) -> Result<Target, NotRun> {
         let program = run.server.clone().or_else(beside).filter(|program| program.is_file());
         let program = program
             .ok_or_else(|| NotRun::Called(anyhow!("no server beside this program: name it with --server")))?;
-        let postgres = run
-            .postgres
-            .as_deref()
-            .map(|url| Postgres { url: url.trim_end_matches('/').to_owned(), postmaster: None });
+        let postgres = match &run.postgres {
+            Some(Some(url)) => Some(Postgres::running(url, None)),
+            Some(None) => Some(Postgres::start().await?),
+            None => None,
+        };
         return Ok(Target::start(program, postgres, scenario).await?);
     };
     let running = Running {
@@ -170,10 +196,16 @@ pub(crate) async fn join(running: &Running<'_>, scenario: &Scenario) -> Result<T
     })
 }
 
+/// What is done in a run.
+pub(crate) struct Course {
+    pub(crate) plan: Vec<Due>,
+    pub(crate) faults: Vec<Planned>,
+}
+
 /// Lets everybody come, waits for `go`, follows the plan, waits until all is answered and seen, and reads what is stored.
 pub(crate) async fn drive(
     scenario: &Scenario,
-    plan: Vec<Due>,
+    course: Course,
     target: &Target,
     log: &Path,
     live: Live,
@@ -198,7 +230,15 @@ pub(crate) async fn drive(
 
     let (started_at, begun, cpu_s) = (now(), Instant::now(), host::own_cpu_s());
     let (stop, stopped) = watch::channel(false);
-    let following = follow(plan, scenario.length(), move |deed, planned| {
+    let breaker = Breaker {
+        server: target.server.as_ref(),
+        phones: phone_orders.clone(),
+        readers: reader_orders.iter().map(|(_, orders)| orders.clone()).collect(),
+        ledger: &ledger,
+        tally: &tally,
+        stopped: stopped.clone(),
+    };
+    let following = follow(course.plan, scenario.length(), move |deed, planned| {
         // One who has hung up failed; the ledger says so.
         let _ = match deed {
             Deed::Phone(phone, order) => phone_orders[phone].send((order, planned)).is_ok(),
@@ -206,23 +246,30 @@ pub(crate) async fn drive(
         };
     });
     let until = async {
-        let followed = following.await;
+        let (followed, broken) = tokio::join!(following, breaker.follow(course.faults, begun));
         while phones.join_next().await.is_some() {}
         // Receivers that are gone were told enough.
         let _ = end.send(true);
         while readers.join_next().await.is_some() {}
         let _ = stop.send(true);
-        followed
+        let mut faults = broken.join_all().await;
+        faults.sort_by(|one, other| one.at.total_cmp(&other.at));
+        followed.map(|()| faults)
     };
     let sampling = sample(&tally, &ledger, target, live, log, begun, stopped);
     let (followed, intervals) = tokio::join!(until, sampling);
-    followed?;
+    let faults = followed?;
     let ((intervals, processor), seconds) = (intervals?, begun.elapsed().as_secs_f64());
+    let mut asked = Ok(());
     if !target.is_echo {
         reconcile(target, &ledger, run).await;
-        ask_across(target, &ledger, run).await?;
+        asked = ask_across(target, &ledger, run).await;
     }
     let ledger = std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner)).settle();
+    // Of a server that is gone, the ledger says what is lost.
+    if ledger.lost == 0 {
+        asked?;
+    }
     let version = intervals.iter().rev().find_map(|interval| host::server_version(interval.server.as_ref()?));
     Ok(Results {
         schema: results::SCHEMA,
@@ -242,7 +289,7 @@ pub(crate) async fn drive(
         stages: scenario.laid_out(),
         operations: tally.operations()?,
         intervals,
-        faults: Vec::new(),
+        faults,
         ledger,
         generator: Generator {
             lag: tally.lag(),
@@ -366,7 +413,9 @@ fn verdict(results: &Results, scenario: &Scenario) -> Verdict {
         Verdict::Broken
     } else if is_late || is_starved {
         Verdict::Invalid
-    } else if results.thresholds.iter().any(|threshold| !threshold.met) {
+    } else if results.thresholds.iter().any(|threshold| !threshold.met)
+        || results.faults.iter().any(|fault| fault.consistent_after.is_none())
+    {
         Verdict::Failed
     } else {
         Verdict::Passed

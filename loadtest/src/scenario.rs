@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
+use crate::fault::Fault;
 use crate::results;
 use crate::threshold::Threshold;
 
@@ -17,6 +18,7 @@ const PRESETS: &[(&str, &str)] = &[
     ("slow-readers", include_str!("../scenarios/slow-readers.toml")),
     ("offline-sync-burst", include_str!("../scenarios/offline-sync-burst.toml")),
     ("idle", include_str!("../scenarios/idle.toml")),
+    ("rolling-restart", include_str!("../scenarios/rolling-restart.toml")),
 ];
 
 /// The longest run, in seconds.
@@ -49,6 +51,9 @@ pub(crate) struct Scenario {
     #[serde(default)]
     pub(crate) mix: Mix,
     pub(crate) stages: Vec<Stage>,
+    /// What is broken on purpose.
+    #[serde(default)]
+    pub(crate) faults: Vec<Fault>,
     /// How late the generator itself may be, as a 99th percentile: above it, delays say nothing about the server.
     #[serde(default = "ten")]
     pub(crate) lag_max_ms: u32,
@@ -227,7 +232,7 @@ impl Scenario {
             ensure!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "stage {name}: shares: 0 to 1");
             ensure!((1..=10_000).contains(&stage.slow_ms), "stage {name}: slow_ms: 1 to 10000");
         }
-        Ok(())
+        self.faults.iter().try_for_each(|fault| fault.check(f64::from(seconds)))
     }
 
     pub(crate) fn length(&self) -> Duration {

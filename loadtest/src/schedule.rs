@@ -51,6 +51,8 @@ pub(crate) enum ReaderOrder {
     Cut,
     /// Wait so long after each frame; not at all from now on.
     Slowly(Option<Duration>),
+    /// Read nothing for so long, from the moment it was due.
+    Freeze(Duration),
 }
 
 /// The plan, in the order of time.
@@ -129,7 +131,7 @@ fn arrivals(stage: &Stage, per_second: f64, chance: &mut Xoshiro256PlusPlus) -> 
 }
 
 /// A share of `count`, by chance.
-fn some(count: usize, share: f64, chance: &mut Xoshiro256PlusPlus) -> Vec<usize> {
+pub(crate) fn some(count: usize, share: f64, chance: &mut Xoshiro256PlusPlus) -> Vec<usize> {
     let mut all: Vec<usize> = (0..count).collect();
     all.shuffle(chance);
     all.truncate((count as f64 * share).round() as usize);

@@ -4,9 +4,10 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use spotter_protocol::UserId;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,10 +16,12 @@ use tokio::process::{Child, Command};
 use uuid::Uuid;
 
 use crate::Plan;
-use crate::postgres::Postgres;
+use crate::postgres::{Postgres, Private};
 
 /// How long a start may take before the measurement gives up.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How long it may take to stop before it is killed.
+const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 /// The gym of the load.
 const GYM: &str = "lt-bench";
 
@@ -57,7 +60,7 @@ pub(crate) struct Server {
     folder: TempDir,
     port: u16,
     admin_port: u16,
-    child: Option<Child>,
+    child: Mutex<Option<Child>>,
     /// The database of its own, where it does not keep a file.
     database: Option<String>,
     postgres: Option<Postgres>,
@@ -124,7 +127,7 @@ impl Server {
             folder: TempDir::new()?,
             port: free_port()?,
             admin_port: free_port()?,
-            child: None,
+            child: Mutex::new(None),
         })
     }
 
@@ -203,7 +206,7 @@ impl Server {
     }
 
     /// Starts the server and answers how long it took to be ready.
-    pub(crate) async fn start(&mut self) -> anyhow::Result<Duration> {
+    pub(crate) async fn start(&self) -> anyhow::Result<Duration> {
         let begun = Instant::now();
         let mut command = match self.kind {
             Kind::Spotter => self.command(&["serve"]),
@@ -215,9 +218,12 @@ impl Server {
             }
         };
         let child = command.spawn().with_context(|| format!("cannot start {}", self.kind.name()))?;
-        let child = self.child.insert(child);
+        *self.child() = Some(child);
         while !is_ready(self.port).await {
-            ensure!(child.try_wait()?.is_none(), "the server ended before it was ready");
+            if self.has_ended() {
+                *self.child() = None;
+                bail!("the server ended before it was ready");
+            }
             ensure!(begun.elapsed() < READY_WITHIN, "the server does not become ready");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -225,21 +231,43 @@ impl Server {
     }
 
     /// Asks the server to stop and waits until it has.
-    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
-        let mut child = self.child.take().context("the server runs")?;
-        let id = child.id().context("the server runs")?.to_string();
-        Command::new("kill").args(["-TERM", &id]).status().await?;
-        ensure!(child.wait().await?.success(), "the server did not stop well");
+    pub(crate) async fn stop(&self) -> anyhow::Result<()> {
+        self.signal("TERM").await?;
+        let mut child = self.child().take().context("the server does not run")?;
+        let Ok(ended) = tokio::time::timeout(STOPPED_WITHIN, child.wait()).await else {
+            child.kill().await?;
+            bail!("the server does not stop");
+        };
+        ensure!(ended?.success(), "the server did not stop well");
         Ok(())
     }
 
-    /// Stops the server and removes the database that was made for it.
-    pub(crate) async fn end(mut self) -> anyhow::Result<()> {
-        self.stop().await?;
-        match (&self.postgres, &self.database) {
-            (Some(postgres), Some(database)) => postgres.drop_database(database).await,
-            (Some(_) | None, Some(_) | None) => Ok(()),
+    /// Ends the server at once, as a failure of its machine would.
+    pub(crate) async fn kill(&self) -> anyhow::Result<()> {
+        let mut child = self.child().take().context("the server does not run")?;
+        Ok(child.kill().await?)
+    }
+
+    /// Stops the server where it is, and lets it go on after a while.
+    pub(crate) async fn pause(&self, length: Duration) -> anyhow::Result<()> {
+        self.signal("STOP").await?;
+        tokio::time::sleep(length).await;
+        self.signal("CONT").await
+    }
+
+    /// Stops the server, if it runs, and removes the database that was made for it.
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
+        let is_there = self.child().is_some();
+        let stopped = if is_there { self.stop().await } else { Ok(()) };
+        if let (Some(postgres), Some(database)) = (&self.postgres, &self.database) {
+            postgres.leave(database).await?;
         }
+        stopped
+    }
+
+    /// Its PostgreSQL, when the run started that too.
+    pub(crate) fn private_postgres(&self) -> Option<&Private> {
+        self.postgres.as_ref().and_then(Postgres::private)
     }
 
     /// The memory the server holds, in KiB.
@@ -274,7 +302,22 @@ impl Server {
     }
 
     fn id(&self) -> anyhow::Result<u32> {
-        self.child.as_ref().and_then(Child::id).context("the server does not run")
+        self.child().as_ref().and_then(Child::id).context("the server does not run")
+    }
+
+    fn has_ended(&self) -> bool {
+        self.child().as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    async fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let id = self.id()?.to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().await?;
+        ensure!(sent.success(), "the server cannot be sent {name}");
+        Ok(())
+    }
+
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `command` as what a server without settings needs to know.
@@ -314,6 +357,6 @@ async fn is_ready(port: u16) -> bool {
 }
 
 /// A port nobody listens on. It is taken a moment later; another process may be quicker, once in a blue moon.
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

@@ -13,7 +13,7 @@ const COMMANDS: usize = SETS as usize + 2;
 
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let (athletes, few_each, many_each) = if plan.quick { (20, 2, 6) } else { (400, 5, 20) };
-    let mut server = Server::prepare(plan).await?;
+    let server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
     settle(&server, &people[0]).await?;

@@ -9,7 +9,7 @@ use crate::server::Server;
 
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let (athletes, sessions_each, starts) = if plan.quick { (20, 5, 2) } else { (500, 20, 5) };
-    let mut server = Server::prepare(plan).await?;
+    let server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
     let mut storing = JoinSet::new();

@@ -96,7 +96,7 @@ impl Target {
         scenario: &Scenario,
     ) -> anyhow::Result<Self> {
         let plan = Plan { kind: Kind::Spotter, server: program, quick: false, postgres };
-        let mut server = Server::prepare(&plan).await?;
+        let server = Server::prepare(&plan).await?;
         let mut gyms = Vec::new();
         for gym in 0..scenario.gyms {
             let (athletes, coaches) = (scenario.gym.athletes as usize, scenario.gym.coaches as usize);

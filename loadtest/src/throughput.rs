@@ -21,7 +21,7 @@ pub(crate) struct Run {
 
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let (athletes, seconds, runs) = if plan.quick { (50, 2, 1) } else { (500, 10, 3) };
-    let mut server = Server::prepare(plan).await?;
+    let server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
     let mut connected = connect(&server, &people).await?;

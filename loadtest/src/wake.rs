@@ -22,7 +22,7 @@ const WARM: usize = 10;
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     // Together fewer than a node admits at once.
     let (athletes, sessions_each) = if plan.quick { (20, 3) } else { (500, 15) };
-    let mut server = Server::prepare(plan).await?;
+    let server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;
     let mut storing = JoinSet::new();

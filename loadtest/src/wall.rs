@@ -17,7 +17,7 @@ use crate::server::Server;
 
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let (athletes, rate, seconds) = if plan.quick { (20, 20, 3) } else { (200, 200, 20) };
-    let mut server = Server::prepare(plan).await?;
+    let server = Server::prepare(plan).await?;
     let (people, coach) = server.populate(athletes).await?;
     server.start().await?;
     let (mut senders, mut training) = (Vec::new(), JoinSet::new());

@@ -114,8 +114,7 @@ pub(crate) async fn compare(asked: &Yardsticks) -> anyhow::Result<Verdict> {
 }
 
 async fn prepare(asked: &Yardsticks) -> anyhow::Result<Vec<Contender>> {
-    let postgres =
-        Postgres { url: asked.postgres.trim_end_matches('/').to_owned(), postmaster: Some(asked.postmaster) };
+    let postgres = Postgres::running(&asked.postgres, Some(asked.postmaster));
     let programs = [
         (Kind::Spotter, Some(&asked.server)),
         (Kind::Bare, asked.bare.as_ref()),
@@ -161,7 +160,7 @@ impl Contender {
             }
             Load::Steady { rate, athletes } => {
                 let people = &self.people[..athletes];
-                let steady = latency::run(&mut self.server, people, rate, seconds).await?;
+                let steady = latency::run(&self.server, people, rate, seconds).await?;
                 let delay = |what, delays, quantile, named| {
                     (format!("{what}, {name}, {named}, ms"), ms(delays, quantile))
                 };

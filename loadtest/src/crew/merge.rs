@@ -12,7 +12,9 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use super::Part;
 use crate::ledger::EXAMPLES_MAX;
 use crate::live::Now;
-use crate::results::{Delays, Generator, Interval, IntervalOperation, Ledger, Operation, Results, Run};
+use crate::results::{
+    Delays, Fault, Generator, Interval, IntervalOperation, Ledger, Operation, Results, Run,
+};
 use crate::sampler::Log;
 use crate::saved::{decoded, histogram};
 use crate::tally::{operation, summed};
@@ -27,8 +29,6 @@ type Second = BTreeMap<String, Histogram<u64>>;
 pub(super) fn results(parts: &[Part]) -> anyhow::Result<Results> {
     let all = || parts.iter().map(|part| &part.results);
     let first = all().next().context("no worker found anything")?.clone();
-    let mut faults: Vec<_> = all().flat_map(|one| one.faults.iter().cloned()).collect();
-    faults.sort_by(|one, other| one.at.total_cmp(&other.at));
     Ok(Results {
         run: Run {
             started_at: all().map(|one| one.run.started_at).min().unwrap_or_default(),
@@ -39,7 +39,7 @@ pub(super) fn results(parts: &[Part]) -> anyhow::Result<Results> {
         },
         operations: operations(all())?,
         intervals: intervals(parts)?,
-        faults,
+        faults: faults(all()),
         ledger: ledger(all().map(|one| &one.ledger)),
         generator: generator(all().map(|one| &one.generator)),
         ..first
@@ -62,6 +62,23 @@ fn operations<'a>(all: impl Iterator<Item = &'a Results>) -> anyhow::Result<BTre
         }
     }
     kinds.into_iter().map(|(kind, (delays, errors))| Ok((kind, operation(&delays, errors)?))).collect()
+}
+
+/// All workers make the same faults, each to its own connections.
+fn faults<'a>(all: impl Iterator<Item = &'a Results>) -> Vec<Fault> {
+    let together = |one: Fault, other: &Fault| {
+        let after = one.consistent_after.zip(other.consistent_after);
+        Fault {
+            at: one.at.min(other.at),
+            consistent_after: after.map(|(one, other)| one.max(other)),
+            what: one.what,
+        }
+    };
+    let mut all = all.map(|results| &results.faults);
+    let first = all.next().cloned().unwrap_or_default();
+    all.fold(first, |sum, faults| {
+        sum.into_iter().zip(faults).map(|(one, other)| together(one, other)).collect()
+    })
 }
 
 /// The seconds of a worker, each of as many lines of its log as it has operations.

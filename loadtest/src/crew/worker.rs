@@ -12,9 +12,10 @@ use tokio::sync::mpsc;
 use super::{
     Errand, GREETED_WITHIN, GREETING_MAX, MESSAGE_MAX, Part, ToLead, ToWorker, hear, is_same, say, token,
 };
+use crate::fault::{self, Reach};
 use crate::idle::ensure_files;
 use crate::live::Live;
-use crate::run::{NotRun, drive, join};
+use crate::run::{Course, NotRun, drive, join};
 use crate::scenario::Scenario;
 use crate::schedule::{part, plan};
 use crate::target::Running;
@@ -153,6 +154,8 @@ async fn work(
         return Err(NotRun::Called(anyhow!("the scenario has no gyms {gyms:?}")));
     }
     let mine = Scenario { gyms: errand.gyms, ..whole.clone() };
+    let reach = Reach { readers: mine.readers() > 0, server: false, postgres: false };
+    let faults = fault::plan(&mine, reach, false).map_err(NotRun::Called)?;
     ensure_files((mine.athletes() + mine.readers()) as usize).map_err(NotRun::Called)?;
     let running = Running {
         url: &errand.target,
@@ -174,7 +177,8 @@ async fn work(
     let teller = tell.clone();
     // A lead that is gone needs to know no more.
     let live = Live::Told(Box::new(move |now| drop(teller.send(ToLead::Second(Box::new(now))))));
-    let results = drive(&mine, part(plan(&whole), &whole, gyms), &target, &log, live, go).await?;
+    let course = Course { plan: part(plan(&whole), &whole, gyms), faults };
+    let results = drive(&mine, course, &target, &log, live, go).await?;
     let log = std::fs::read_to_string(&log).context("the log cannot be read")?;
     Ok(Part { results, log })
 }

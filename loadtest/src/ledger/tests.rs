@@ -1,5 +1,6 @@
 use uuid::Uuid;
 
+use super::owed::Comings;
 use super::*;
 
 const RUN: u32 = 7;
@@ -163,4 +164,72 @@ fn a_wall_has_to_come_to_the_newest_version_and_never_goes_back() {
 
     fixture.ledger.tile(coach, athlete, Some((session, Version(3), 2)));
     assert_eq!(fixture.settled(), [1, 0, 1, 0], "reordered, and the newest is not what it shows");
+}
+
+#[test]
+fn all_is_well_when_everything_sent_before_is_answered_and_has_reached_everybody() {
+    let Fixture { mut ledger, sessions: [session, _], .. } = Fixture::new().hear(&[1, 2, 3]);
+    ledger.sent(session, None);
+    let mut owed = ledger.owed(Comings::new());
+    // What is sent from now on is not waited for.
+    ledger.sent(session, None);
+    assert!(!ledger.is_paid(&mut owed), "a command waits, and a copy");
+
+    ledger.acknowledged(session, None, Version(5));
+    assert!(!ledger.is_paid(&mut owed), "two copies wait");
+    ledger.event(0, session, Version(4), Set::None);
+    assert!(!ledger.is_paid(&mut owed), "a copy waits");
+    ledger.event(0, session, Version(5), Set::None);
+
+    assert!(ledger.is_paid(&mut owed));
+}
+
+#[test]
+fn a_command_refused_for_good_is_answered() {
+    let Fixture { mut ledger, sessions: [session, _], .. } = Fixture::new().hear(&[1, 2, 3, 4]);
+    ledger.sent(session, None);
+    let mut owed = ledger.owed(Comings::new());
+    ledger.refused(session);
+    assert!(ledger.is_paid(&mut owed));
+}
+
+#[test]
+fn all_is_well_when_whoever_was_cut_off_is_back() {
+    let mut ledger = Fixture::new().hear(&[1, 2, 3, 4]).ledger;
+    let [phone, reader] = [Client::Phone(0), Client::Reader(0)];
+    ledger.came(phone);
+    ledger.came(reader);
+    // It is cut off, but has not noticed yet.
+    let mut owed = ledger.owed(ledger.anew(&[phone]));
+    assert!(!ledger.is_paid(&mut owed));
+
+    ledger.left(phone);
+    assert!(!ledger.is_paid(&mut owed));
+    ledger.came(phone);
+    assert!(ledger.is_paid(&mut owed));
+
+    ledger.left(reader);
+    assert!(!ledger.is_paid(&mut owed), "nobody may be away, whoever was meant");
+}
+
+#[test]
+fn whoever_is_without_signal_is_not_waited_for() {
+    let Fixture { mut ledger, sessions: [session, _], .. } = Fixture::new().hear(&[1, 2, 3, 4]);
+    ledger.came(Client::Phone(0));
+    ledger.lost_signal(Client::Phone(0));
+    ledger.sent(session, None);
+    let mut owed = ledger.owed(ledger.anew(&[Client::Phone(0)]));
+    assert!(ledger.is_paid(&mut owed));
+}
+
+#[test]
+fn all_is_well_when_the_walls_show_the_newest() {
+    let mut fixture = Fixture::new().hear(&[1, 2, 3, 4]);
+    let coach = fixture.ledger.reader(0, true);
+    let (athlete, session) = (fixture.athletes[0], SessionId(fixture.sessions[0].id));
+    let mut owed = fixture.ledger.owed(Comings::new());
+    fixture.ledger.tile(coach, athlete, Some((session, Version(3), 2)));
+    assert!(!fixture.ledger.is_paid(&mut owed));
+    fixture.ledger.tile(coach, athlete, Some((session, Version(4), 3)));
+    assert!(fixture.ledger.is_paid(&mut owed));
 }

@@ -44,7 +44,7 @@ async fn run_against(workers: &[(Child, String)], address: SocketAddr) -> Outcom
     let folder = tempfile::tempdir().unwrap();
     let mut lead = lead(folder.path(), workers, &format!("ws://{address}"));
     let output = lead.args(["--metrics", &format!("http://{address}/metrics")]).output().await.unwrap();
-    Outcome::of(folder.path(), &output)
+    Outcome::read(folder.path(), &output)
 }
 
 fn said(output: &Output) -> String {

@@ -19,6 +19,8 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use uuid::Uuid;
 
+use super::program::Journal;
+
 /// The version at which the promise is broken: its events are a start, a plan, and then what is logged.
 const AT: u64 = 6;
 
@@ -37,9 +39,11 @@ pub(crate) enum Broken {
 type Frames = mpsc::UnboundedSender<ServerFrame>;
 
 #[derive(Default)]
-struct World {
+pub(crate) struct World {
     broken: Option<Broken>,
     sessions: HashMap<Address, Session>,
+    /// Where commands are kept before they are answered, if they outlive the server.
+    pub(crate) journal: Option<Journal>,
 }
 
 struct Session {
@@ -55,7 +59,13 @@ struct Session {
 pub(crate) async fn serve(broken: Option<Broken>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let world = Arc::new(Mutex::new(World { broken, sessions: HashMap::new() }));
+    serve_on(listener, World { broken, ..World::default() });
+    address
+}
+
+/// Serves on what listens already.
+pub(crate) fn serve_on(listener: TcpListener, world: World) {
+    let world = Arc::new(Mutex::new(world));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let world = Arc::clone(&world);
@@ -70,7 +80,6 @@ pub(crate) async fn serve(broken: Option<Broken>) -> SocketAddr {
             });
         }
     });
-    address
 }
 
 /// Signs somebody in, or says how the server is. Whoever is `a1@lt-0` is the second athlete of the first gym.
@@ -178,7 +187,7 @@ fn welcome(hello: &Hello) -> (Welcome, u128) {
 }
 
 impl World {
-    fn command(&mut self, frame: CommandFrame, gym: u128) -> ServerFrame {
+    pub(crate) fn command(&mut self, frame: CommandFrame, gym: u128) -> ServerFrame {
         let is_first = frame.to.owner == user(0, 0);
         let broken = self.broken.filter(|_| is_first);
         let session = self.sessions.entry(frame.to).or_insert_with(|| Session {
@@ -191,6 +200,9 @@ impl World {
         let before = session.done.get(&frame.id).copied();
         let version = before.unwrap_or_else(|| Version(session.events.len() as u64 + 1));
         if before.is_none() {
+            if let Some(journal) = &mut self.journal {
+                journal.keep(gym, &frame);
+            }
             session.done.insert(frame.id, version);
             let event = event(&frame, version);
             session.events.push(event.clone());

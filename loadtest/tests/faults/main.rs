@@ -3,13 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that is surprised should end")]
 
+mod chaos;
 mod crew;
 mod fake;
+mod program;
 mod starved;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use fake::Broken;
 use serde_json::Value;
@@ -36,7 +38,8 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn of(folder: &Path, output: &std::process::Output) -> Self {
+    /// What a run said and left in a folder.
+    fn read(folder: &Path, output: &Output) -> Self {
         let results = std::fs::read(folder.join("out/results.json")).unwrap_or_else(|error| {
             panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
         });
@@ -65,12 +68,12 @@ impl Outcome {
 async fn run_against(broken: Option<Broken>, scenario: &str) -> Outcome {
     let address = fake::serve(broken).await;
     let folder = tempfile::tempdir().unwrap();
-    let output = load(folder.path(), scenario, &format!("ws://{address}"), address).await;
-    Outcome::of(folder.path(), &output)
+    let output = load(folder.path(), scenario, &format!("ws://{address}"), address, &[]).await;
+    Outcome::read(folder.path(), &output)
 }
 
-async fn load(folder: &Path, scenario: &str, target: &str, address: SocketAddr) -> std::process::Output {
-    harness(folder, scenario, target, address).output().await.unwrap()
+async fn load(folder: &Path, scenario: &str, target: &str, address: SocketAddr, more: &[&str]) -> Output {
+    harness(folder, scenario, target, address).args(more).output().await.unwrap()
 }
 
 fn harness(folder: &Path, scenario: &str, target: &str, address: SocketAddr) -> Command {
@@ -159,11 +162,17 @@ async fn a_program_that_reads_a_run_gets_a_line_of_json_each_second_and_nothing_
 async fn a_target_that_is_not_there_or_not_ours_is_not_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let absent = load(folder.path(), SCENARIO, &format!("ws://{nobody}"), nobody).await;
+    let absent = load(folder.path(), SCENARIO, &format!("ws://{nobody}"), nobody, &[]).await;
     assert_eq!(absent.status.code(), Some(3), "{}", String::from_utf8_lossy(&absent.stderr));
 
-    let foreign = load(folder.path(), SCENARIO, "ws://gym.example:8080", nobody).await;
+    let foreign = load(folder.path(), SCENARIO, "ws://gym.example:8080", nobody, &[]).await;
     assert_eq!(foreign.status.code(), Some(2));
     let said = String::from_utf8(foreign.stderr).unwrap();
     assert!(said.contains("--i-own gym.example"), "{said}");
+}
+
+/// No test of its own: runs that start a server start this one.
+#[tokio::test]
+async fn this_executable_serves_when_it_is_started_as_a_server() {
+    program::serve().await;
 }

@@ -1,0 +1,142 @@
+//! Breaks what is planned, when it is planned, and watches until everybody has again all that is theirs.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::{Planned, What};
+use crate::ledger::{Client, Ledger, Owed};
+use crate::phone::ReaderOrders;
+use crate::postgres::{Ending, Private};
+use crate::results;
+use crate::schedule::{PhoneOrder, ReaderOrder};
+use crate::server::Server;
+use crate::tally::Tally;
+
+/// How often the ledger is asked whether all is well again.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Everything that can be broken.
+pub(crate) struct Breaker<'a> {
+    pub(crate) server: Option<&'a Server>,
+    pub(crate) phones: Vec<mpsc::UnboundedSender<(PhoneOrder, Instant)>>,
+    pub(crate) readers: Vec<ReaderOrders>,
+    pub(crate) ledger: &'a Arc<Mutex<Ledger>>,
+    pub(crate) tally: &'a Arc<Tally>,
+    /// Whether the run is over: what is not well then never was.
+    pub(crate) stopped: watch::Receiver<bool>,
+}
+
+impl Breaker<'_> {
+    /// Breaks one thing after the other. The answers come when all is well again, or the run is over.
+    pub(crate) async fn follow(self, plan: Vec<Planned>, begun: Instant) -> JoinSet<results::Fault> {
+        let mut watched = JoinSet::new();
+        for planned in plan {
+            let due = begun + planned.at;
+            tokio::time::sleep_until(due.into()).await;
+            let (broken_at, at) = (Instant::now(), begun.elapsed().as_secs_f64());
+            let what = planned.what.name().to_owned();
+            eprintln!("{at:4.0}s  fault: {what}");
+            let anew = lock(self.ledger).anew(&self.hit(&planned));
+            if let Err(error) = self.break_it(&planned, due).await {
+                eprintln!("{:4.0}s  fault: {what}: {error:#}", begun.elapsed().as_secs_f64());
+                watched.spawn(async move { results::Fault { at, what, consistent_after: None } });
+                continue;
+            }
+            let owed = lock(self.ledger).owed(anew);
+            let well = well_again(owed, Arc::clone(self.ledger), self.stopped.clone());
+            let tally = Arc::clone(self.tally);
+            watched.spawn(async move {
+                let consistent_after = well.await.then(|| {
+                    tally.done("consistent", broken_at);
+                    broken_at.elapsed().as_secs_f64()
+                });
+                results::Fault { at, what, consistent_after }
+            });
+        }
+        watched
+    }
+
+    /// Whose connection cannot outlive it.
+    fn hit(&self, planned: &Planned) -> Vec<Client> {
+        let client = |connection: usize| match connection.checked_sub(self.phones.len()) {
+            None => Client::Phone(connection),
+            Some(reader) => Client::Reader(reader),
+        };
+        match planned.what {
+            What::CutSockets => planned.hit.iter().copied().map(client).collect(),
+            What::KillServer | What::RestartServer => {
+                (0..self.phones.len() + self.readers.len()).map(client).collect()
+            }
+            What::FreezeReaders | What::PauseServer | What::RestartPostgres | What::CrashPostgres => {
+                Vec::new()
+            }
+        }
+    }
+
+    async fn break_it(&self, planned: &Planned, due: Instant) -> anyhow::Result<()> {
+        match planned.what {
+            What::CutSockets => planned.hit.iter().for_each(|connection| self.cut(*connection, due)),
+            What::FreezeReaders => {
+                for connection in &planned.hit {
+                    let order = ReaderOrder::Freeze(planned.length);
+                    // One who has hung up is missed when the ledger is settled.
+                    let _ = self.readers[connection - self.phones.len()].send((order, due));
+                }
+                tokio::time::sleep_until((due + planned.length).into()).await;
+            }
+            What::PauseServer => self.server()?.pause(planned.length).await?,
+            What::KillServer => {
+                self.server()?.kill().await?;
+                self.server()?.start().await?;
+            }
+            What::RestartServer => {
+                self.server()?.stop().await?;
+                self.server()?.start().await?;
+            }
+            What::RestartPostgres => self.postgres()?.restart(Ending::Fast).await?,
+            What::CrashPostgres => self.postgres()?.restart(Ending::Immediate).await?,
+        }
+        Ok(())
+    }
+
+    fn cut(&self, connection: usize, due: Instant) {
+        // One who has hung up is missed when the ledger is settled.
+        let _ = match connection.checked_sub(self.phones.len()) {
+            None => self.phones[connection].send((PhoneOrder::Cut, due)).is_ok(),
+            Some(reader) => self.readers[reader].send((ReaderOrder::Cut, due)).is_ok(),
+        };
+    }
+
+    fn server(&self) -> anyhow::Result<&Server> {
+        self.server.context("the run started no server")
+    }
+
+    fn postgres(&self) -> anyhow::Result<&Private> {
+        self.server()?.private_postgres().context("the run started no PostgreSQL")
+    }
+}
+
+/// Whether what is owed was paid before the run was over; answers as soon as it is.
+async fn well_again(mut owed: Owed, ledger: Arc<Mutex<Ledger>>, mut stopped: watch::Receiver<bool>) -> bool {
+    loop {
+        if lock(&ledger).is_paid(&mut owed) {
+            return true;
+        }
+        if *stopped.borrow() {
+            return false;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            // What came last is looked at once more.
+            _ = stopped.changed() => {}
+        }
+    }
+}
+
+fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,139 @@
+//! What clients are still owed after something was broken: answers, copies, and their connection.
+
+use std::collections::BTreeMap;
+
+use spotter_protocol::Address;
+
+use super::marks::Marks;
+use super::{Ledger, Stream};
+
+/// A connection of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Client {
+    /// Of an athlete, by number of all athletes of the run.
+    Phone(usize),
+    /// By its number in the ledger.
+    Reader(usize),
+}
+
+/// Whether a client is connected.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Presence {
+    /// How often it has come.
+    came: u32,
+    is: Is,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Is {
+    #[default]
+    Away,
+    Here,
+    /// The scenario keeps it away: nobody waits for it.
+    WithoutSignal,
+}
+
+/// How often clients must have come.
+pub(crate) type Comings = BTreeMap<Client, u32>;
+
+/// What must come before all is as it was.
+#[derive(Debug)]
+pub(crate) struct Owed {
+    of: BTreeMap<Address, Due>,
+    comings: Comings,
+}
+
+/// What is due of a session.
+#[derive(Debug)]
+enum Due {
+    /// So many answers; then copies of what they acknowledged.
+    Answers(u64),
+    /// These versions, to all who follow.
+    Copies(Marks),
+}
+
+impl Ledger {
+    /// A client is connected, and follows all that it followed.
+    pub(crate) fn came(&mut self, client: Client) {
+        let presence = self.presence.entry(client).or_default();
+        if presence.is != Is::Here {
+            *presence = Presence { came: presence.came + 1, is: Is::Here };
+        }
+    }
+
+    /// A client has no connection; it is about to come back.
+    pub(crate) fn left(&mut self, client: Client) {
+        self.presence.entry(client).or_default().is = Is::Away;
+    }
+
+    /// A client has no connection, and the scenario wants it so.
+    pub(crate) fn lost_signal(&mut self, client: Client) {
+        self.presence.entry(client).or_default().is = Is::WithoutSignal;
+    }
+
+    /// How often clients will have come when they have come once more.
+    pub(crate) fn anew(&self, clients: &[Client]) -> Comings {
+        let came = |client| self.presence.get(client).map_or(0, |presence| presence.came);
+        clients.iter().map(|client| (*client, came(client) + 1)).collect()
+    }
+
+    /// What is owed now: an answer to every command, its copies to all who follow, and a connection to every client, to
+    /// some of them anew.
+    pub(crate) fn owed(&self, comings: Comings) -> Owed {
+        let of = self.streams.iter().map(|(to, stream)| (*to, Due::Answers(stream.sent))).collect();
+        Owed { of, comings }
+    }
+
+    /// Whether all of it has come. What has come is not asked for again.
+    pub(crate) fn is_paid(&self, owed: &mut Owed) -> bool {
+        owed.of.retain(|to, due| {
+            self.streams
+                .get(to)
+                .is_some_and(|stream| !self.is_without_signal(stream) && !self.has_come(to, stream, due))
+        });
+        let has_come = |(client, comings): (&Client, &u32)| {
+            self.presence
+                .get(client)
+                .is_some_and(|presence| presence.came >= *comings || presence.is == Is::WithoutSignal)
+        };
+        owed.of.is_empty()
+            && owed.comings.iter().all(has_come)
+            && self.presence.values().all(|presence| presence.is != Is::Away)
+    }
+
+    fn is_without_signal(&self, stream: &Stream) -> bool {
+        let phone = self.presence.get(&Client::Phone(stream.athlete as usize));
+        phone.is_some_and(|presence| presence.is == Is::WithoutSignal)
+    }
+
+    fn has_come(&self, to: &Address, stream: &Stream, due: &mut Due) -> bool {
+        if let Due::Answers(sent) = *due {
+            if stream.answered < sent {
+                return false;
+            }
+            *due = Due::Copies(stream.versions.clone());
+        }
+        let Due::Copies(versions) = due else { return false };
+        stream.copies.values().all(|copy| versions.without(&copy.versions) == 0)
+            && self.is_on_walls(to, stream, versions.high())
+    }
+
+    /// Whether every wall of the gym shows that version, or a later session of the athlete.
+    fn is_on_walls(&self, to: &Address, stream: &Stream, version: u64) -> bool {
+        let mut walls = self
+            .readers
+            .iter()
+            .filter(|reader| reader.gym == stream.gym)
+            .filter_map(|reader| reader.tiles.as_ref());
+        walls.all(|tiles| {
+            version == 0
+                || tiles.get(&to.owner).is_some_and(|(session, v, _)| {
+                    if session.0 == to.id {
+                        return v.0 >= version;
+                    }
+                    let shown = self.streams.get(&Address::session(to.owner, *session));
+                    shown.is_some_and(|shown| shown.place > stream.place)
+                })
+        })
+    }
+}

@@ -1,0 +1,212 @@
+//! A PostgreSQL server of the run's own: found on this machine, with folder and port of its own, on loopback, as durable
+//! as it is delivered. It ends with the run, also when the run is killed: a small shell keeps it, and reads a pipe that
+//! closes then.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+
+use crate::server::free_port;
+
+/// How long a start may take; it may have to replay a log.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Who owns its databases.
+const USER: &str = "spotter";
+/// The server refuses root; started by root it runs as this user, whom its packages make.
+const SYSTEM_USER: &str = "postgres";
+/// Programs that are needed, of one version.
+const PROGRAMS: [&str; 3] = ["initdb", "postgres", "psql"];
+const SETTINGS: [&str; 4] =
+    ["listen_addresses=127.0.0.1", "fsync=on", "synchronous_commit=on", "log_min_messages=warning"];
+/// Runs the server until a line names the signal that ends it. Without a line, whoever started it is gone, and the folder
+/// goes too.
+const KEEPER: &str = r#"
+    trap '' HUP INT TERM
+    folder=$1; shift
+    "$@" </dev/null >>"$folder/log" 2>&1 &
+    server=$!
+    echo "$server"
+    read -r signal || abandoned=yes
+    kill "-${signal:-QUIT}" "$server" 2>/dev/null
+    wait "$server"
+    [ -z "$abandoned" ] || rm -rf "$folder"
+"#;
+
+/// The server and where it keeps its data.
+#[derive(Debug)]
+pub(crate) struct Private {
+    folder: TempDir,
+    programs: PathBuf,
+    /// Whom it runs as, when not as this process does: user and group.
+    system_user: Option<(u32, u32)>,
+    port: u16,
+    keeper: Mutex<Option<Keeper>>,
+}
+
+/// The shell that keeps the running server.
+#[derive(Debug)]
+struct Keeper {
+    shell: Child,
+    orders: ChildStdin,
+    postmaster: u32,
+}
+
+/// How it is ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    /// It ends its connections, then writes everything out.
+    Fast,
+    /// It ends at once; the next start replays the log.
+    Immediate,
+}
+
+impl Private {
+    /// Makes and starts a server.
+    ///
+    /// # Errors
+    /// When none is installed, or it does not start.
+    pub(super) async fn start() -> anyhow::Result<Self> {
+        let programs = programs()?;
+        let system_user = system_user().await?;
+        let folder = TempDir::with_prefix("spotter-load-postgres-")?;
+        if let Some((user, group)) = system_user {
+            chown(folder.path(), Some(user), Some(group))?;
+        }
+        let private = Self { folder, programs, system_user, port: free_port()?, keeper: Mutex::new(None) };
+        let mut initdb = private.command(&private.program("initdb"));
+        initdb.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--username", USER]);
+        let made =
+            initdb.arg("--pgdata").arg(private.data()).output().await.context("initdb cannot be run")?;
+        ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr).trim());
+        private.run().await?;
+        Ok(private)
+    }
+
+    /// Its address without a database.
+    pub(super) fn url(&self) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}", self.port)
+    }
+
+    /// One of PostgreSQL's programs, of this server's version.
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
+    /// Its first process; none while it does not run.
+    pub(super) fn postmaster(&self) -> Option<u32> {
+        self.keeper().as_ref().map(|keeper| keeper.postmaster)
+    }
+
+    /// Ends it in the way named and starts it again.
+    ///
+    /// # Errors
+    /// When it does not start again.
+    pub(crate) async fn restart(&self, ending: Ending) -> anyhow::Result<()> {
+        self.end(ending).await?;
+        self.run().await
+    }
+
+    /// Ends it. It does not run afterwards.
+    pub(super) async fn end(&self, ending: Ending) -> anyhow::Result<()> {
+        let Some(mut keeper) = self.keeper().take() else { return Ok(()) };
+        let signal: &[u8] = match ending {
+            Ending::Fast => b"INT\n",
+            Ending::Immediate => b"QUIT\n",
+        };
+        keeper.orders.write_all(signal).await?;
+        keeper.shell.wait().await?;
+        Ok(())
+    }
+
+    async fn run(&self) -> anyhow::Result<()> {
+        let mut command = self.command(Path::new("/bin/sh"));
+        command.args(["-c", KEEPER, "keeper"]).arg(self.folder.path()).arg(self.program("postgres"));
+        command.arg("-D").arg(self.data()).arg("-p").arg(self.port.to_string());
+        command.arg("-c").arg(format!("unix_socket_directories={}", self.folder.path().display()));
+        command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+        // In a group of its own, an interrupt from the keyboard does not reach it before the run has ended.
+        let mut shell = command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (orders, said) = (shell.stdin.take(), shell.stdout.take());
+        let (orders, said) = orders.zip(said).context("the shell has no pipes")?;
+        let mut line = String::new();
+        BufReader::new(said).read_line(&mut line).await?;
+        let postmaster = line.trim().parse().context("PostgreSQL does not start")?;
+        *self.keeper() = Some(Keeper { shell, orders, postmaster });
+        let begun = Instant::now();
+        while !self.is_ready(postmaster) {
+            let runs = Path::new(&format!("/proc/{postmaster}")).exists();
+            ensure!(
+                runs && begun.elapsed() < READY_WITHIN,
+                "PostgreSQL does not start: {}",
+                fs::read_to_string(self.folder.path().join("log")).unwrap_or_default().trim()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// Whether it takes connections: its file says so in the eighth line.
+    fn is_ready(&self, postmaster: u32) -> bool {
+        let state = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
+        let mut lines = state.lines().map(str::trim);
+        lines.next() == Some(&postmaster.to_string()) && lines.nth(6) == Some("ready")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        // The folder this process runs in may not be one that the server can read.
+        command.current_dir("/");
+        if let Some((user, group)) = self.system_user {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    fn keeper(&self) -> std::sync::MutexGuard<'_, Option<Keeper>> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The folder of the server's programs: on the PATH, or else the newest of Debian's.
+fn programs() -> anyhow::Result<PathBuf> {
+    let on_path: Vec<_> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<_> = versions.map(|entry| entry.path()).collect();
+    let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    versions.sort_by_key(|path| std::cmp::Reverse(version(path)));
+    let mut folders = on_path.into_iter().chain(versions.into_iter().map(|path| path.join("bin")));
+    folders.find(|folder| PROGRAMS.iter().all(|program| folder.join(program).is_file())).with_context(|| {
+        format!(
+            "no PostgreSQL server on this machine: {} are neither in one folder of the PATH nor in \
+             /usr/lib/postgresql/*/bin. Install it (Debian: apt-get install postgresql), or name a server that runs: \
+             --postgres postgres://user@host:port",
+            PROGRAMS.join(", ")
+        )
+    })
+}
+
+/// Whom a server of this process runs as, when not as the process itself.
+async fn system_user() -> anyhow::Result<Option<(u32, u32)>> {
+    if fs::metadata("/proc/self")?.uid() != 0 {
+        return Ok(None);
+    }
+    let id = async |which| {
+        let output =
+            Command::new("id").args([which, SYSTEM_USER]).output().await.context("id cannot be run")?;
+        let id = String::from_utf8_lossy(&output.stdout).trim().parse::<u32>();
+        id.with_context(|| format!("PostgreSQL does not run as root, and there is no user {SYSTEM_USER}"))
+    };
+    anyhow::Ok(Some((id("-u").await?, id("-g").await?)))
+}
