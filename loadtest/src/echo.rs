@@ -62,7 +62,7 @@ pub(crate) async fn echo(asked: &Echo) -> anyhow::Result<Verdict> {
     let course = Course { plan: plan(&scenario), faults: Vec::new() };
     let log = folder.path().join("delays.hgrm");
     let before = host::own_cpu_s();
-    let mut results = drive(&scenario, course, &target, &log, Live::Lines, async { Ok(()) }).await?;
+    let mut results = drive(&scenario, course, &target, &log, Live::Lines(0), async { Ok(()) }).await?;
     let own_s = host::own_cpu_s() - before;
     let echo_s = host::cpu_s(&child.id().context("the echo ended")?.to_string());
     judge(&mut results, &scenario);

@@ -2,11 +2,12 @@
 
 mod screen;
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::results::{Delays, Interval, Ledger};
+use crate::results::{Delays, Fault, Interval, Ledger};
 use crate::scenario::Scenario;
 use screen::Screen;
 
@@ -17,15 +18,26 @@ pub(crate) struct Now {
     pub(crate) interval: Interval,
     /// What is known so far.
     pub(crate) ledger: Ledger,
+    /// Those that began, and how they ended as far as they did.
+    pub(crate) faults: Vec<Fault>,
     /// How late the generator was itself, so far.
     pub(crate) lag: Delays,
+}
+
+impl Now {
+    /// The same when nothing more comes: of a worker that is done before the others.
+    pub(crate) fn without_news(self) -> Self {
+        let interval =
+            Interval { connections: 0, operations: BTreeMap::new(), server: None, ..self.interval };
+        Self { interval, ..self }
+    }
 }
 
 /// Who is shown it, and how.
 pub(crate) enum Live {
     Screen(Box<Screen>),
-    /// To standard error.
-    Lines,
+    /// To standard error; so many faults were told of.
+    Lines(usize),
     /// To standard output.
     JsonLines,
     /// Whoever asked for this part of a run.
@@ -42,7 +54,7 @@ impl Live {
         } else if std::io::stdout().is_terminal() && !is_dumb {
             Ok(Self::Screen(Box::new(Screen::open(scenario)?)))
         } else {
-            Ok(Self::Lines)
+            Ok(Self::Lines(0))
         }
     }
 
@@ -50,7 +62,13 @@ impl Live {
     pub(crate) fn show(&mut self, now: &Now) {
         match self {
             Self::Screen(screen) => screen.show(now),
-            Self::Lines => eprintln!("{}", line(&now.interval)),
+            Self::Lines(told) => {
+                for Fault { at, what, .. } in &now.faults[(*told).min(now.faults.len())..] {
+                    eprintln!("{at:4.0}s  fault: {what}");
+                }
+                *told = now.faults.len();
+                eprintln!("{}", line(&now.interval));
+            }
             Self::Told(tell) => tell(now.clone()),
             Self::JsonLines => {
                 if let Ok(line) = serde_json::to_string(now) {

@@ -252,13 +252,12 @@ pub(crate) async fn drive(
         let _ = end.send(true);
         while readers.join_next().await.is_some() {}
         let _ = stop.send(true);
-        let mut faults = broken.join_all().await;
-        faults.sort_by(|one, other| one.at.total_cmp(&other.at));
-        followed.map(|()| faults)
+        broken.join_all().await;
+        followed
     };
     let sampling = sample(&tally, &ledger, target, live, log, begun, stopped);
     let (followed, intervals) = tokio::join!(until, sampling);
-    let faults = followed?;
+    followed?;
     let ((intervals, processor), seconds) = (intervals?, begun.elapsed().as_secs_f64());
     let mut asked = Ok(());
     if !target.is_echo {
@@ -289,7 +288,7 @@ pub(crate) async fn drive(
         stages: scenario.laid_out(),
         operations: tally.operations()?,
         intervals,
-        faults,
+        faults: tally.faults(),
         ledger,
         generator: Generator {
             lag: tally.lag(),

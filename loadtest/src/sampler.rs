@@ -54,7 +54,7 @@ pub(crate) async fn sample(
         last = at;
         interval.server = look(&http, target).await;
         let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).so_far();
-        let now = Now { interval, ledger, lag: tally.lag() };
+        let now = Now { interval, ledger, faults: tally.faults(), lag: tally.lag() };
         live.show(&now);
         intervals.push(now.interval);
         if is_over {

@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 
 use crate::pacer::{histogram, since};
-use crate::results::{Delays, IntervalOperation, Operation};
+use crate::results::{Delays, Fault, IntervalOperation, Operation};
 
 /// Counts of a run; every connection adds to the same.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub(crate) struct Tally {
     /// From the planned time until it was sent, where nothing but the generator was in the way.
     lag: Mutex<Option<Histogram<u64>>>,
     connections: AtomicU64,
+    /// Broken on purpose so far.
+    faults: Mutex<Vec<Fault>>,
 }
 
 /// One kind of operation.
@@ -70,6 +72,25 @@ impl Tally {
         if let Some(lag) = &mut *lag {
             lag.saturating_record(since(planned));
         }
+    }
+
+    /// Something was broken on purpose: its place among the faults.
+    pub(crate) fn broken(&self, at: f64, what: &str) -> usize {
+        let mut faults = lock(&self.faults);
+        faults.push(Fault { at, what: what.to_owned(), consistent_after: None });
+        faults.len() - 1
+    }
+
+    /// All is well again just now after the fault at that place, which began at `broken_at`.
+    pub(crate) fn consistent(&self, fault: usize, broken_at: Instant) {
+        self.done("consistent", broken_at);
+        if let Some(fault) = lock(&self.faults).get_mut(fault) {
+            fault.consistent_after = Some(broken_at.elapsed().as_secs_f64());
+        }
+    }
+
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        lock(&self.faults).clone()
     }
 
     pub(crate) fn connected(&self) {

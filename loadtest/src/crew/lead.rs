@@ -188,6 +188,7 @@ async fn listen(
 ) -> Result<Vec<Part>, NotRun> {
     let mut parts: Vec<Option<Part>> = (0..workers).map(|_| None).collect();
     let mut seconds: Vec<VecDeque<Now>> = vec![VecDeque::new(); workers];
+    let mut last: Vec<Option<Now>> = vec![None; workers];
     while parts.iter().any(Option::is_none) {
         match next(told).await? {
             (_, ToLead::Welcome | ToLead::Ready | ToLead::Refused { .. }) => {}
@@ -196,8 +197,10 @@ async fn listen(
         }
         let is_told = |(second, part): (&VecDeque<Now>, &Option<Part>)| !second.is_empty() || part.is_some();
         while seconds.iter().any(|second| !second.is_empty()) && seconds.iter().zip(&parts).all(is_told) {
-            let now: Vec<Now> = seconds.iter_mut().filter_map(VecDeque::pop_front).collect();
-            live.show(&merge::now(&now));
+            for (last, second) in last.iter_mut().zip(&mut seconds) {
+                *last = second.pop_front().or_else(|| Some(last.take()?.without_news()));
+            }
+            live.show(&merge::now(last.iter().flatten()));
         }
     }
     Ok(parts.into_iter().flatten().collect())

@@ -39,7 +39,7 @@ pub(super) fn results(parts: &[Part]) -> anyhow::Result<Results> {
         },
         operations: operations(all())?,
         intervals: intervals(parts)?,
-        faults: faults(all()),
+        faults: faults(all().map(|one| one.faults.as_slice())),
         ledger: ledger(all().map(|one| &one.ledger)),
         generator: generator(all().map(|one| &one.generator)),
         ..first
@@ -65,7 +65,7 @@ fn operations<'a>(all: impl Iterator<Item = &'a Results>) -> anyhow::Result<BTre
 }
 
 /// All workers make the same faults, each to its own connections.
-fn faults<'a>(all: impl Iterator<Item = &'a Results>) -> Vec<Fault> {
+fn faults<'a>(mut all: impl Iterator<Item = &'a [Fault]>) -> Vec<Fault> {
     let together = |one: Fault, other: &Fault| {
         let after = one.consistent_after.zip(other.consistent_after);
         Fault {
@@ -74,8 +74,7 @@ fn faults<'a>(all: impl Iterator<Item = &'a Results>) -> Vec<Fault> {
             what: one.what,
         }
     };
-    let mut all = all.map(|results| &results.faults);
-    let first = all.next().cloned().unwrap_or_default();
+    let first = all.next().unwrap_or_default().to_vec();
     all.fold(first, |sum, faults| {
         sum.into_iter().zip(faults).map(|(one, other)| together(one, other)).collect()
     })
@@ -196,9 +195,10 @@ fn worst(one: Delays, other: Delays) -> Delays {
 }
 
 /// What is shown of a second while the run goes on: without histograms, the delays are those of the worst worker.
-pub(super) fn now(all: &[Now]) -> Now {
+pub(super) fn now<'a>(all: impl Iterator<Item = &'a Now> + Clone) -> Now {
+    let all = || all.clone();
     let mut operations: BTreeMap<String, IntervalOperation> = BTreeMap::new();
-    for (kind, one) in all.iter().flat_map(|now| &now.interval.operations) {
+    for (kind, one) in all().flat_map(|now| &now.interval.operations) {
         let sum = operations.entry(kind.clone()).or_default();
         sum.count += one.count;
         sum.errors += one.errors;
@@ -206,13 +206,14 @@ pub(super) fn now(all: &[Now]) -> Now {
     }
     Now {
         interval: Interval {
-            at: all.iter().map(|now| now.interval.at).fold(0.0, f64::max),
-            connections: all.iter().map(|now| now.interval.connections).sum(),
+            at: all().map(|now| now.interval.at).fold(0.0, f64::max),
+            connections: all().map(|now| now.interval.connections).sum(),
             operations,
-            server: all.iter().find_map(|now| now.interval.server.clone()),
+            server: all().find_map(|now| now.interval.server.clone()),
         },
-        ledger: ledger(all.iter().map(|now| &now.ledger)),
-        lag: all.iter().map(|now| now.lag).fold(Delays::default(), worst),
+        ledger: ledger(all().map(|now| &now.ledger)),
+        faults: faults(all().map(|now| now.faults.as_slice())),
+        lag: all().map(|now| now.lag).fold(Delays::default(), worst),
     }
 }
 

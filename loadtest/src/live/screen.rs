@@ -18,12 +18,14 @@ use ratatui::{Frame, Terminal};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::{Now, line};
-use crate::results::Stage;
+use crate::results::{Fault, Stage};
 use crate::scenario::Scenario;
 use crate::units::{count, delay, length, memory};
 
 /// Seconds that are drawn.
 const PAST_MAX: usize = 300;
+/// Faults that are listed.
+const FAULTS_MAX: u16 = 5;
 /// Whose rate is drawn, and whose delay.
 const DRAWN: &str = "set";
 
@@ -147,8 +149,10 @@ impl Shown {
     fn draw(&self, frame: &mut Frame) {
         let Some(now) = &self.now else { return };
         let rows = u16::try_from(self.totals.len()).unwrap_or(u16::MAX).saturating_add(1);
-        let parts = [2, 4, rows, 3, 2].map(Constraint::Length);
-        let [head, charts, table, ledger, sides] = Layout::vertical(parts).spacing(1).areas(frame.area());
+        let broken = u16::try_from(now.faults.len()).unwrap_or(u16::MAX).min(FAULTS_MAX);
+        let parts = [2, 4, rows, 3, 2, broken].map(Constraint::Length);
+        let [head, charts, table, ledger, sides, faults] =
+            Layout::vertical(parts).spacing(1).areas(frame.area());
         self.draw_head(frame, head, now);
         let [rates, delays] = Layout::horizontal([Constraint::Fill(1); 2]).spacing(2).areas(charts);
         let of = |part: fn(&(u64, u64)) -> u64| self.past.iter().map(part).collect::<Vec<_>>();
@@ -158,6 +162,7 @@ impl Shown {
         self.draw_operations(frame, table, now);
         draw_ledger(frame, ledger, now);
         self.draw_sides(frame, sides, now);
+        draw_faults(frame, faults, now);
     }
 
     fn draw_head(&self, frame: &mut Frame, area: Rect, now: &Now) {
@@ -258,6 +263,20 @@ fn draw_ledger(frame: &mut Frame, area: Rect, now: &Now) {
     let examples = ledger.examples.iter().rev().take(2).map(|example| Line::styled(example.clone(), BAD));
     let lines: Vec<_> = [Line::from(words)].into_iter().chain(examples).collect();
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// The newest faults.
+fn draw_faults(frame: &mut Frame, area: Rect, now: &Now) {
+    let newest = now.faults.iter().skip(now.faults.len().saturating_sub(FAULTS_MAX.into()));
+    let lines = newest.map(|Fault { at, what, consistent_after }| {
+        let (became, style) = match consistent_after {
+            Some(after) => (format!("consistent after {after:.1} s"), Style::new()),
+            None => ("not consistent yet".to_owned(), BAD),
+        };
+        let begun = format!("{what} at {}, ", length(*at));
+        Line::from(vec![Span::styled("fault      ", QUIET), Span::raw(begun), Span::styled(became, style)])
+    });
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), area);
 }
 
 #[cfg(test)]

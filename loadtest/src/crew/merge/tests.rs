@@ -79,6 +79,17 @@ fn the_merged_log_is_read_as_that_of_one_generator() {
 }
 
 #[test]
+fn a_fault_is_over_when_it_is_over_for_all_workers() {
+    let fault = |at, consistent_after| [Fault { at, what: "cut sockets".to_owned(), consistent_after }];
+    let merged = |one, other| {
+        let [both] = &faults([&fault(1.01, one)[..], &fault(1.0, other)].into_iter())[..] else { panic!() };
+        (both.at, both.consistent_after)
+    };
+    assert_eq!(merged(Some(0.5), Some(2.0)), (1.0, Some(2.0)));
+    assert_eq!(merged(Some(0.5), None), (1.0, None));
+}
+
+#[test]
 fn a_late_worker_makes_the_run_late() {
     let mut late = part(&[&[1]]);
     late.results.generator.lag.p99 = 50_000;

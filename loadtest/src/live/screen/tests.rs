@@ -26,6 +26,7 @@ fn second(at: f64) -> Now {
             server: Some(server),
         },
         ledger: Ledger { acknowledged: 1_234, ..Default::default() },
+        faults: Vec::new(),
         lag: Delays { p50: 40, p99: 310, max: 2_000, ..Default::default() },
     }
 }
@@ -61,6 +62,14 @@ fn what_is_broken_is_on_the_screen_at_once() {
     let screen = screen(&[broken]);
     assert!(row(&screen, "ledger").ends_with("1 leaked"));
     assert_eq!(row(&screen, "reader"), "reader 2 of gym 1 was shown it");
+}
+
+#[test]
+fn a_fault_is_on_the_screen_until_and_after_all_is_well() {
+    let fault = |consistent_after| Fault { at: 2.0, what: "kill server".to_owned(), consistent_after };
+    let with = |faults| screen(&[Now { faults, ..second(3.0) }]);
+    assert_eq!(row(&with(vec![fault(None)]), "fault"), "fault      kill server at 2 s, not consistent yet");
+    assert!(row(&with(vec![fault(Some(1.25))]), "fault").ends_with("consistent after 1.2 s"));
 }
 
 #[test]
