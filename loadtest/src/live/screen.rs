@@ -139,7 +139,9 @@ impl Shown {
         if let Some(server) = &now.interval.server {
             let used = (now.interval.at, [server.cpu_s, server.database_cpu_s]);
             if let Some((at, before)) = self.used.replace(used) {
-                let share = |part: usize| Some((used.1[part]? - before[part]?) / (used.0 - at).max(0.001));
+                // One that was started again counts from nothing.
+                let share =
+                    |part: usize| Some((used.1[part]? - before[part]?).max(0.0) / (used.0 - at).max(0.001));
                 self.uses = [share(0), share(1)];
             }
         }
