@@ -27,7 +27,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Postgres};
 use crate::http::{self, Api, Readiness};
 use crate::policy::{Changes, Policy};
-use crate::socket::{self, Edge, Limited, Registry};
+use crate::socket::{self, Edge, Limited, Meters, Registry};
 use crate::store::{Database, Server, Store, Void};
 use crate::telemetry;
 use crate::workouts::Workouts;
@@ -264,6 +264,7 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
         registry: Arc::clone(&registry),
         tasks: sockets.clone(),
         limits: Limited::new(&config.socket),
+        meters: Meters::default(),
     }));
     let readiness = Readiness::default();
     let api = Arc::new(Api { accounts, sign_in, tokens, policy, workouts, db, readiness, clock });

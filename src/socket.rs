@@ -1,6 +1,7 @@
 //! The socket edge: upgrades connections at `/v1/socket` and serves the wire protocol on them.
 
 mod connection;
+mod meters;
 mod queue;
 mod receipts;
 mod registry;
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Tokens;
 use crate::config;
 use crate::policy::Policy;
+pub(crate) use meters::Meters;
 pub(crate) use registry::Registry;
 
 /// Bytes read from a socket at once. Kept small: every idle socket holds such a buffer.
@@ -39,6 +41,7 @@ pub(crate) struct Edge {
     pub(crate) registry: Arc<Registry>,
     pub(crate) tasks: TaskTracker,
     pub(crate) limits: Limited,
+    pub(crate) meters: Meters,
 }
 
 /// What one connection may do.

@@ -159,8 +159,8 @@ pub trait Listener: Send + Sync {
 ///
 /// At most once: a listener that must miss nothing compares versions and reads the journal.
 pub trait Backplane: Send + Sync + 'static {
-    /// Tells everyone who listens to `owner`.
-    fn publish(&self, owner: UserId, publication: Arc<Publication>);
+    /// Tells everyone who listens to `owner` what `make` makes; where nobody does, nothing is made.
+    fn publish(&self, owner: UserId, make: &dyn Fn() -> Publication);
 
     /// Listens to `owner` until [`Backplane::leave`] with the number returned.
     fn listen(&self, owner: UserId, listener: Arc<dyn Listener>) -> Listening;
@@ -203,10 +203,11 @@ impl LocalBackplane {
 }
 
 impl Backplane for LocalBackplane {
-    fn publish(&self, owner: UserId, publication: Arc<Publication>) {
+    fn publish(&self, owner: UserId, make: &dyn Fn() -> Publication) {
         // The list is shared, so that listeners are called without the lock.
-        let listeners = self.part(owner).by_owner.get(&owner).cloned();
-        for heard in listeners.iter().flat_map(|list| list.iter()) {
+        let Some(listeners) = self.part(owner).by_owner.get(&owner).cloned() else { return };
+        let publication = Arc::new(make());
+        for heard in &*listeners {
             heard.listener.hear(&publication);
         }
     }
@@ -245,8 +246,8 @@ mod tests {
         }
     }
 
-    fn presence(owner: UserId) -> Arc<Publication> {
-        Arc::new(Publication::Presence(owner, Connected { since: Timestamp(0), closed_at: None, turn: 1 }))
+    fn presence(owner: UserId) -> Publication {
+        Publication::Presence(owner, Connected { since: Timestamp(0), closed_at: None, turn: 1 })
     }
 
     #[test]
@@ -255,10 +256,10 @@ mod tests {
         let (backplane, ear) = (LocalBackplane::default(), Arc::new(Ear::default()));
         let listening = backplane.listen(ana, ear.clone());
 
-        backplane.publish(ana, presence(ana));
-        backplane.publish(bo, presence(bo));
+        backplane.publish(ana, &|| presence(ana));
+        backplane.publish(bo, &|| presence(bo));
         backplane.leave(ana, listening);
-        backplane.publish(ana, presence(ana));
+        backplane.publish(ana, &|| presence(ana));
 
         assert_eq!(*ear.0.lock().unwrap(), 1);
         assert!(backplane.part(ana).by_owner.is_empty(), "a topic nobody hears is forgotten");

@@ -113,6 +113,7 @@ impl Engine {
             hints,
             dead_letters: Arc::clone(&ports.dead_letters),
             clock: Arc::clone(&ports.clock),
+            batch_commands: metrics::histogram!("spotter_entity_batch_commands"),
             snapshot_every: tuning.snapshot_every.into(),
             rotate_every: tuning.rotate_every.into(),
         });

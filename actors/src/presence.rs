@@ -66,7 +66,7 @@ impl People {
     /// Told without the lock, so that two changes may overtake one another: their turns tell them apart.
     fn tell(&self, user: UserId, news: Option<Connected>) {
         if let Some(connected) = news {
-            self.backplane.publish(user, Arc::new(Publication::Presence(user, connected)));
+            self.backplane.publish(user, &|| Publication::Presence(user, connected));
         }
     }
 

@@ -28,9 +28,9 @@ pub(crate) struct Queue(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Box<Waiting>>,
     /// What the activation has taken and not answered, oldest first.
-    judging: VecDeque<Waiting>,
+    judging: VecDeque<Box<Waiting>>,
     /// Whether a failure now would be the fault of the newest command in `judging`.
     suspects: bool,
     /// Whether the activation knows that there is work.
@@ -63,7 +63,8 @@ impl Queue {
         if state.waiting.len() + state.judging.len() >= COMMANDS_MAX {
             return Err(ask);
         }
-        state.waiting.push_back(Waiting { ask, since: Instant::now(), alone: false, failures: 0 });
+        let waiting = Waiting { ask, since: Instant::now(), alone: false, failures: 0 };
+        state.waiting.push_back(Box::new(waiting));
         Ok(!std::mem::replace(&mut state.told, true))
     }
 
@@ -161,8 +162,7 @@ impl Queue {
     /// Answers what has waited too long, as of `now`; returns when the next will have.
     pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
-        let is_late = |waiting: &Waiting| now >= waiting.since + WAIT_MAX;
-        let late = state.waiting.iter().take_while(|waiting| is_late(waiting)).count();
+        let late = state.waiting.iter().take_while(|waiting| now >= waiting.since + WAIT_MAX).count();
         let late = state.waiting.drain(..late).collect();
         let next = state.waiting.front().map(|oldest| oldest.since + WAIT_MAX);
         drop(state);
@@ -195,7 +195,7 @@ impl State {
     }
 }
 
-fn refuse(waiting: VecDeque<Waiting>, fault: &Fault) {
+fn refuse(waiting: VecDeque<Box<Waiting>>, fault: &Fault) {
     for waiting in waiting {
         waiting.ask.reply.send(Err(fault.clone()));
     }

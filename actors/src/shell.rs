@@ -5,6 +5,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use metrics::Histogram;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use spotter_protocol::{
     Address, EntityKind, ErrorCode, Fault, GymId, Recorded, StreamId, Timestamp, UserId, Version,
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) hints: Hints,
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Commands of one entity that were judged together.
+    pub(crate) batch_commands: Histogram,
     /// Events after which a snapshot is stored.
     pub(crate) snapshot_every: u64,
     /// Events after which an entity begins a new stream.
@@ -173,7 +176,7 @@ impl<S: Kind> Awake<S> {
             next = if batch.bytes < BATCH_BYTES_MAX { self.queue.next() } else { None };
         }
         let commands = batch.answers.len();
-        metrics::histogram!("spotter_entity_batch_commands").record(commands as f64);
+        self.shared.batch_commands.record(commands as f64);
         if commands > 1 {
             self.queue.suspect_nobody();
         }
@@ -361,12 +364,13 @@ impl<S: Kind> Awake<S> {
 
     fn publish(&self, events: &[Recorded<S::Event>]) {
         let (address, head) = (self.address, self.entity.head());
-        let glance = self.entity.state().glance(address.id, head);
-        let news = match events {
-            [] => EventNews::tail(address, head, glance),
-            events => EventNews::new(address, events, glance),
-        };
-        self.shared.backplane.publish(address.owner, Arc::new(Publication::Events(news)));
+        self.shared.backplane.publish(address.owner, &|| {
+            let glance = self.entity.state().glance(address.id, head);
+            Publication::Events(match events {
+                [] => EventNews::tail(address, head, glance),
+                events => EventNews::new(address, events, glance),
+            })
+        });
     }
 
     async fn save(&mut self) {

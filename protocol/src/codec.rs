@@ -91,6 +91,16 @@ struct OnlyReq {
     req: u64,
 }
 
+/// What most frames and bodies fit in.
+const USUAL_BYTES: usize = 128;
+
+/// A value as MessagePack with named fields.
+pub(crate) fn msgpack<T: Serialize>(value: &T) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    rmp_serde::encode::write_named(&mut bytes, value)?;
+    Ok(bytes)
+}
+
 impl Codec {
     /// Every codec.
     pub const ALL: [Self; 2] = [Self::MsgPack, Self::Json];
@@ -113,7 +123,7 @@ impl Codec {
     )]
     pub fn encode<T: Serialize>(self, kind: &str, body: &T) -> Vec<u8> {
         match self {
-            Self::MsgPack => rmp_serde::to_vec_named(&(kind, body)).expect("a body has a MessagePack form"),
+            Self::MsgPack => msgpack(&(kind, body)).expect("a body has a MessagePack form"),
             Self::Json => {
                 serde_json::to_vec(&JsonFrame { k: kind, b: body }).expect("a body has a JSON form")
             }

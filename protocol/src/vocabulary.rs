@@ -4,6 +4,8 @@
 use serde::Serialize;
 use serde::de::{DeserializeOwned, MapAccess};
 
+use crate::codec;
+
 /// A closed list of named bodies.
 pub trait Vocabulary: Sized {
     /// The names without the bodies.
@@ -44,7 +46,7 @@ pub trait Vocabulary: Sized {
 
 /// Writes one body.
 pub(crate) fn write_body(body: &impl Serialize) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-    rmp_serde::to_vec_named(body)
+    codec::msgpack(body)
 }
 
 /// Reads one body.

@@ -332,7 +332,7 @@ impl Connection {
                 return Ok(());
             }
         };
-        metrics::counter!("spotter_ws_messages_total", "dir" => "in", "type" => frame.kind()).increment(1);
+        self.edge.meters.received(frame.kind()).increment(1);
         match frame {
             ClientFrame::Command(command) => self.command(command).await,
             ClientFrame::Subscribe(subscribe) => self.subscribe(subscribe).await,
@@ -373,11 +373,11 @@ impl Connection {
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         let (queue, in_flight) = (Arc::clone(&self.queue), Arc::clone(&self.in_flight));
-        let kind = frame.command.kind().as_str();
+        let delay = self.edge.meters.acknowledged(frame.command.kind().as_str());
         let begun = Instant::now();
         let reply = ReplyTo::new(move |answer: Answer| {
             in_flight.fetch_sub(1, Ordering::Relaxed);
-            metrics::histogram!("spotter_op_ack_duration_seconds", "op" => kind).record(begun.elapsed());
+            delay.record(begun.elapsed());
             let reply = match answer {
                 Ok(done) => Reply { repeat: done.repeat, ..Reply::ok(req, done.version) },
                 Err(fault) => Reply::refused(Some(req), fault),
@@ -432,8 +432,9 @@ impl Connection {
             return;
         }
         let (by, at) = (self.caller.user, self.edge.engine.clock().now());
-        let news = SignalNews::new(SignalFrame { to, key, value, by, at });
-        self.edge.engine.backplane().publish(to.owner, Arc::new(Publication::Signal(news)));
+        let frame = SignalFrame { to, key, value, by, at };
+        let news = || Publication::Signal(SignalNews::new(frame));
+        self.edge.engine.backplane().publish(to.owner, &news);
     }
 
     /// Notes how far the client is behind what was sent to it, and what of it has arrived.

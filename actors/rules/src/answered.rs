@@ -49,10 +49,12 @@ impl Answered {
         };
         match entry.answers.back_mut() {
             Some((number, reached)) if *number == n => *reached = version,
-            _ => entry.answers.push_back((n, version)),
-        }
-        if entry.answers.len() > ANSWERS_MAX {
-            entry.answers.pop_front();
+            _ => {
+                if entry.answers.len() == ANSWERS_MAX {
+                    entry.answers.pop_front();
+                }
+                entry.answers.push_back((n, version));
+            }
         }
         entry.highest = entry.highest.max(n);
         if self.clients.len() == CLIENTS_MAX {

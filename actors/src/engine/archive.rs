@@ -105,9 +105,12 @@ async fn keep<S: Kind>(shared: &Shared, home: Home) -> Result<Fate, StoreError> 
     match shared.lanes.append(append).await {
         Ok(Outcome::Committed) => {
             metrics::counter!("spotter_entity_archived_total").increment(1);
-            let glance = entity.state().glance(address.id, rebased.version);
-            let news = EventNews::new(address, &[rebased], glance);
-            shared.backplane.publish(address.owner, Arc::new(Publication::Events(news)));
+            let head = rebased.version;
+            let events = [rebased];
+            shared.backplane.publish(address.owner, &|| {
+                let glance = entity.state().glance(address.id, head);
+                Publication::Events(EventNews::new(address, &events, glance))
+            });
             Ok(Fate::Moved)
         }
         Ok(Outcome::Conflict) => Ok(Fate::Busy),

@@ -82,8 +82,8 @@ impl Statement {
 
     /// Adds what is done with `rows`; nothing when there are none. When they are `counted`, the section must answer as
     /// many rows, or nothing of the statement is written: so it is with what may find nothing to change. An insert needs
-    /// no counting (which costs a third of it): all goes in, or a key refuses the statement. In `text`, `{rows}` stands for them as a table `given` in the order in which they were given,
-    /// with the columns that `columns` names.
+    /// no counting (which costs a third of it): all goes in, or a key refuses the statement. In `text`, `{rows}` stands
+    /// for them as a table `given` with the columns that `columns` names.
     pub(super) fn section<T>(
         &mut self,
         name: &'static str,
@@ -95,10 +95,10 @@ impl Statement {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut table = Columns { statement: self, rows, names: Vec::new(), places: Vec::new() };
+        let mut table = Columns { statement: self, rows, given: Vec::new() };
         columns(&mut table)?;
-        let (names, places) = (table.names.join(", "), table.places.join(", "));
-        let source = format!("unnest({places}) WITH ORDINALITY AS given ({names}, place)");
+        // In a list of results, arrays are taken apart row by row; in `FROM` the server makes a table of them first.
+        let source = format!("(SELECT {}) AS given", table.given.join(", "));
         self.text.push_str(", ");
         self.text.push_str(name);
         self.text.push_str(" AS (");
@@ -148,8 +148,7 @@ impl Statement {
 pub(super) struct Columns<'a, T> {
     statement: &'a mut Statement,
     rows: &'a [T],
-    names: Vec<&'static str>,
-    places: Vec<String>,
+    given: Vec<String>,
 }
 
 impl<'a, T> Columns<'a, T> {
@@ -160,8 +159,7 @@ impl<'a, T> Columns<'a, T> {
         Vec<V>: for<'q> Encode<'q, Postgres> + Type<Postgres>,
     {
         let place = self.statement.bind(self.rows.iter().map(value).collect::<Vec<V>>())?;
-        self.names.push(name);
-        self.places.push(format!("${place}"));
+        self.given.push(format!("unnest(${place}) AS {name}"));
         Ok(())
     }
 }

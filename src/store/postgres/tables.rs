@@ -188,14 +188,16 @@ pub(super) fn letters(statement: &mut Statement, letters: &[(&Append, &LetterRow
     let text = "INSERT INTO letters (recipient, gym, author, command, at, kind, body)
          SELECT recipient, gym, author, command, at, kind, body
          FROM {rows} WHERE EXISTS (SELECT FROM held) ORDER BY place";
-    statement.section("letters_in", letters, false, text, |columns| {
-        columns.add("recipient", |(_, letter)| letter.to.0)?;
-        columns.add("gym", |(append, _)| append.gym.0)?;
-        columns.add("author", |(_, letter)| letter.author.0)?;
-        columns.add("command", |(_, letter)| letter.command.0)?;
-        columns.add("at", |(_, letter)| letter.at.0)?;
-        columns.add("kind", |(_, letter)| letter.kind.as_str())?;
-        columns.add("body", |(_, letter)| letter.body.as_slice())
+    let letters: Vec<_> = (0_i64..).zip(letters).collect();
+    statement.section("letters_in", &letters, false, text, |columns| {
+        columns.add("place", |(place, _)| *place)?;
+        columns.add("recipient", |(_, (_, letter))| letter.to.0)?;
+        columns.add("gym", |(_, (append, _))| append.gym.0)?;
+        columns.add("author", |(_, (_, letter))| letter.author.0)?;
+        columns.add("command", |(_, (_, letter))| letter.command.0)?;
+        columns.add("at", |(_, (_, letter))| letter.at.0)?;
+        columns.add("kind", |(_, (_, letter))| letter.kind.as_str())?;
+        columns.add("body", |(_, (_, letter))| letter.body.as_slice())
     })
 }
 

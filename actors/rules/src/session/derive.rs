@@ -16,8 +16,9 @@ use crate::{ReadRow, SessionRow, SetRow};
 impl Log {
     /// Sets performed, failed or skipped, and sets in all. A voided set outside the plan is in neither.
     pub(super) fn progress(&self) -> (u16, u16) {
-        let done = self.sets().filter(|(_, set)| set.is_logged()).count();
-        let total = self.sets().filter(|(_, set)| set.is_in_total()).count();
+        let (done, total) = self.sets().fold((0, 0), |(done, total), (_, set)| {
+            (done + usize::from(set.is_logged()), total + usize::from(set.is_in_total()))
+        });
         (number(done), number(total))
     }
 

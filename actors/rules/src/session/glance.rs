@@ -92,12 +92,14 @@ fn least_reps(target: &Target) -> Option<Reps> {
 }
 
 fn last_set(exercise: &Exercise, set: &Set, mark: Mark) -> LastSet {
-    let mut sets = exercise.sets.iter().filter(|other| other.is_in_total());
-    let n = sets.clone().count();
-    let k = sets.position(|other| other.id == set.id).map_or(n, |place| place + 1);
+    let (mut n, mut k) = (0, None);
+    for other in exercise.sets.iter().filter(|other| other.is_in_total()) {
+        n += 1;
+        k = k.or((other.id == set.id).then_some(n));
+    }
     LastSet {
         exercise: exercise.name.clone(),
-        k: number(k),
+        k: number(k.unwrap_or(n)),
         n: number(n),
         set_type: set.set_type(),
         load_kind: exercise.load_kind,
