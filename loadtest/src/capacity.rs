@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 
 use crate::leave::leave;
+use crate::live::Live;
 use crate::place::Place;
 use crate::results::Verdict;
-use crate::run::{Course, NotRun, drive};
+use crate::run::{Course, NotRun, drive, judge};
 use crate::scenario::Scenario;
+use crate::schedule::plan;
 use crate::target::Target;
 use found::{Found, Step, head};
 use search::Search;
@@ -101,7 +103,10 @@ async fn search(
         let name = format!("step-{:02}-{rate}", steps.len() + 1);
         let folder = folder.join(&name);
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let results = drive(&steady, Course::of(&steady), target, &folder).await?;
+        let course = Course::new(plan(&steady), steady.length());
+        let driving = drive(&steady, course, target, &folder, Live::Lines(0), async { Ok(()) });
+        let mut results = driving.await?;
+        judge(&mut results, &steady);
         leave(&results, &folder)?;
         let step = Step::of(rate, name, &results);
         println!("{}", step.row());

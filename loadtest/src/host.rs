@@ -16,9 +16,14 @@ pub(crate) fn host() -> Host {
 
 /// Processor seconds of this process, in its own code and in the system.
 pub(crate) fn own_cpu_s() -> f64 {
+    cpu_s("self")
+}
+
+/// Processor seconds of a process, by its number.
+pub(crate) fn cpu_s(process: &str) -> f64 {
     /// What a tick of /proc is on Linux.
     const TICKS_PER_S: f64 = 100.0;
-    let stat = read("/proc/self/stat");
+    let stat = read(&format!("/proc/{process}/stat"));
     let Some((_, fields)) = stat.rsplit_once(')') else { return 0.0 };
     let ticks = fields.split_whitespace().skip(11).take(2);
     ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_S

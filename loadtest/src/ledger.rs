@@ -30,7 +30,7 @@ pub(crate) use words::Told;
 use words::{Chain, Pair, Words};
 
 /// Examples that are kept of what is broken.
-const EXAMPLES_MAX: usize = 20;
+pub(crate) const EXAMPLES_MAX: usize = 20;
 /// Planned times that a stream remembers, to measure how late its copies are.
 const PLANNED_MAX: usize = 256;
 
@@ -327,6 +327,11 @@ impl Ledger {
     /// Somebody of another gym was let in.
     pub(crate) fn let_in(&mut self, to: Address, gym: u16) {
         self.wrong(Wrong::Leaked, format!("somebody of gym {gym} may follow {to}"));
+    }
+
+    /// What is known before the run has ended; what never came is not.
+    pub(crate) fn so_far(&self) -> results::Ledger {
+        self.found.clone()
     }
 
     /// Counts what never came, and answers the whole.

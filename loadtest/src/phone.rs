@@ -233,13 +233,19 @@ impl Phone {
 
     /// Does what makes commands. How late they leave is the generator's own where nothing else was in the way.
     async fn act(&mut self, planned: Instant, doing: impl FnOnce(&mut Self)) {
-        // What was due before the connection stood had to wait for the server, not for this generator.
+        // What was due before the connection stood, or waits for the answers to earlier commands, is late by no fault of
+        // this generator.
         let is_ready = self.line.is_up() && self.opened_at.is_some_and(|opened_at| opened_at <= planned);
-        let at_once = is_ready && self.hold_until.is_none() && self.waiting.is_empty();
+        let is_free = is_ready && self.is_sent();
         doing(self);
-        if at_once && self.send().await.is_ok() {
+        if is_free && self.send().await.is_ok() && self.is_sent() {
             self.tally.sent(planned);
         }
+    }
+
+    /// Whether all that was made is under way.
+    fn is_sent(&self) -> bool {
+        self.sessions.iter().all(|session| session.outbox.is_sent()) && self.talk.is_sent()
     }
 
     /// Connects again, after the scenario kept it away.

@@ -9,7 +9,7 @@ use crate::idle::ensure_files;
 use crate::postgres::Postgres;
 use crate::run::NotRun;
 use crate::scenario::Scenario;
-use crate::target::{NoTarget, Running, Target};
+use crate::target::{Running, Target, accounts};
 
 /// Which server is loaded.
 #[derive(Clone, Debug, clap::Args)]
@@ -74,9 +74,12 @@ async fn target(place: &Place, scenario: &Scenario, rests_after: Option<Duration
         };
         return Ok(Target::start(program, postgres, scenario, rests_after).await?);
     };
-    let running = Running { url, allowed: place.i_own.as_deref(), metrics: place.metrics.as_deref(), people };
-    Target::join(&running, scenario).await.map_err(|error| match error {
-        NoTarget::Unreachable(error) => NotRun::Unreachable(error),
-        NoTarget::Refused(error) => NotRun::Called(error),
-    })
+    let running = Running {
+        url,
+        allowed: place.i_own.as_deref(),
+        metrics: place.metrics.as_deref(),
+        people: &accounts(people).map_err(NotRun::Called)?,
+        stranger: None,
+    };
+    Ok(Target::join(&running, scenario).await?)
 }

@@ -48,6 +48,8 @@ pub(crate) struct Reader {
 struct State {
     /// Which subscription a request is, and since when it is wanted.
     asking: HashMap<u64, (Address, Instant)>,
+    /// Since when the connection stands, or stood.
+    opened_at: Option<Instant>,
     /// Since when it was away, until all is followed again.
     resuming: Option<Instant>,
     /// The wait after each frame.
@@ -166,11 +168,14 @@ impl Reader {
             }
             ReaderOrder::Coach(task) => {
                 let Some(coach) = &mut self.coach else { return };
-                let at_once = self.line.is_up() && coach.talk.is_idle() && coach.talk.held().is_none();
+                // As of a phone: late is only what nothing but this generator kept waiting.
+                let is_ready =
+                    self.line.is_up() && state.opened_at.is_some_and(|opened_at| opened_at <= given);
+                let is_free = is_ready && coach.talk.is_sent();
                 coach.act(task, given);
-                let says = !coach.talk.is_idle();
+                let says = !coach.talk.is_sent();
                 self.talk(state).await;
-                if at_once && says && self.line.is_up() {
+                if is_free && says && self.coach.as_ref().is_some_and(|coach| coach.talk.is_sent()) {
                     self.tally.sent(given);
                 }
             }
@@ -185,6 +190,7 @@ impl Reader {
         if !same_history {
             self.followed.values_mut().for_each(|held| *held = None);
         }
+        state.opened_at = Some(Instant::now());
         state.resuming = self.line.back();
         for to in self.followed.keys().copied().collect::<Vec<_>>() {
             self.subscribe(to, Instant::now(), state).await;

@@ -16,6 +16,7 @@ use crate::athlete::now;
 use crate::history::Pages;
 use crate::ledger::{Ledger, Set, Word};
 use crate::reader;
+use crate::server::Person;
 use crate::target::Target;
 
 /// How long one session may take.
@@ -110,9 +111,11 @@ async fn read(
 /// When it cannot be asked.
 pub(crate) async fn ask_across(target: &Target, ledger: &Arc<Mutex<Ledger>>, run: u32) -> anyhow::Result<()> {
     let sessions = lock(ledger).sessions();
+    let first_of_each = target.gyms.iter().map(|gym| &gym.athletes[0]);
+    let strangers: Vec<&Person> = first_of_each.chain(&target.stranger).collect();
     for gym in 0..target.gyms.len() as u16 {
-        let other = (gym + 1) % target.gyms.len() as u16;
-        let stranger = target.tokens.now(target.gyms[usize::from(other)].athletes[0].user);
+        let other = (gym + 1) % strangers.len() as u16;
+        let stranger = target.tokens.now(strangers[usize::from(other)].user);
         let sessions = sessions.iter().filter(|(_, of, _)| *of == gym).map(|(to, ..)| *to);
         let people = target.gyms[usize::from(gym)].athletes.iter();
         let inboxes = people.map(|athlete| Address::inbox(athlete.user));

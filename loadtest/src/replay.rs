@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 
-use crate::leave::{leave, summary};
+use crate::leave::leave_and_say;
+use crate::live::Live;
 use crate::logbook::{self, Workout};
 use crate::place::Place;
 use crate::results::Verdict;
-use crate::run::{Course, NotRun, drive};
+use crate::run::{Course, NotRun, drive, judge};
 use crate::scenario::Scenario;
 use timeline::{Pace, timeline};
 
@@ -24,8 +25,8 @@ A log is an export of Hevy or Strong, and its workouts are dealt to --athletes a
 another. Sets keep exercise, type, load, repetitions, time, distance and effort; the logs have no time for each set, so sets
 are spread evenly over their workout. A pause between workouts lasts ten minutes of the log at most, a workout three hours.
 
-Exit codes: 0 passed, 2 wrong call or a log that cannot be read, 3 target unreachable, 97 the generator itself was late,
-98 something was lost, doubled, reordered or leaked, 99 a threshold was missed.";
+Exit codes: 0 passed, 2 wrong call or a log that cannot be read, 3 target unreachable, 97 the generator itself was late
+or had no processor left, 98 something was lost, doubled, reordered or leaked, 99 a threshold was missed.";
 
 /// Athletes that a coach follows one by one.
 const FOLLOWED_MAX: u32 = 5;
@@ -56,7 +57,7 @@ pub(crate) struct Replay {
     /// Another seed makes athletes begin at other moments
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where results.json, intervals.csv, junit.xml and delays.hgrm are written; by default load-LOG
+    /// Where results.json, report.html, intervals.csv, junit.xml and delays.hgrm are written; by default load-LOG
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -97,14 +98,13 @@ pub(crate) async fn replay(asked: &Replay) -> Result<Verdict, NotRun> {
         "{name}: {played} of {all} workouts in each of {} gyms, at {} times their speed",
         asked.gyms, asked.speed
     );
-    let course =
-        Course { plan: Box::new(plan.into_iter()), length, faults: Vec::new(), opens: false, tends: false };
-    let driven = drive(&scenario, course, &target, &folder).await;
+    let live = Live::begin(&scenario, false)?;
+    let course = Course { opens: false, ..Course::new(plan, length) };
+    let driven = drive(&scenario, course, &target, &folder, live, async { Ok(()) }).await;
     let ended = target.close().await;
-    let results = driven?;
-    leave(&results, &folder)?;
-    print!("{}", summary(&results)?);
-    println!("\n{}", folder.join("results.json").display());
+    let mut results = driven?;
+    judge(&mut results, &scenario);
+    leave_and_say(&results, &folder, false)?;
     ended?;
     if results.ledger.acknowledged == 0 {
         return Err(NotRun::Failed(anyhow!("nothing of the log was played")));

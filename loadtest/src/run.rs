@@ -15,9 +15,10 @@ use crate::coach::Coach;
 use crate::fault::{self, Breaker, Planned, Reach};
 use crate::history::Pages;
 use crate::host;
-use crate::leave::{leave, summary};
+use crate::leave::leave_and_say;
 use crate::ledger::Ledger;
 use crate::line::Line;
+use crate::live::Live;
 use crate::pacer::follow;
 use crate::phone::{Owner, Phone, ReaderOrders};
 use crate::place::Place;
@@ -29,7 +30,7 @@ use crate::scenario::Scenario;
 use crate::schedule::{Deed, Due, PhoneOrder, plan};
 use crate::talk::Talk;
 use crate::tally::Tally;
-use crate::target::Target;
+use crate::target::{NoTarget, Target};
 
 /// How long everybody may take to come.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -44,8 +45,9 @@ Examples:
   spotter-load run gym-evening --self-contained --postgres postgres://spotter@127.0.0.1:5432
   spotter-load run evening.toml --target ws://127.0.0.1:8080 --people people.csv --metrics http://127.0.0.1:8081/metrics
 
-Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late,
-98 something was lost, doubled, reordered or leaked, 99 a threshold was missed, or not all was consistent after a fault.")]
+Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late
+or had no processor left, 98 something was lost, doubled, reordered or leaked, 99 a threshold was missed, or not all was
+consistent after a fault.")]
 pub(crate) struct Run {
     /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, rolling-restart, or a file
     scenario: String,
@@ -55,10 +57,13 @@ pub(crate) struct Run {
     /// started for the run. Thresholds are not judged: a delay then holds what was broken
     #[arg(long)]
     chaos: bool,
+    /// Write each second as a line of JSON to standard output, and the summary to standard error
+    #[arg(long)]
+    json_lines: bool,
     /// Another seed than the scenario's
     #[arg(long)]
     seed: Option<u64>,
-    /// Where results.json, intervals.csv, junit.xml and delays.hgrm are written; by default load-SCENARIO
+    /// Where results.json, report.html, intervals.csv, junit.xml and delays.hgrm are written; by default load-SCENARIO
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -77,6 +82,34 @@ pub(crate) enum NotRun {
 impl From<anyhow::Error> for NotRun {
     fn from(error: anyhow::Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<NoTarget> for NotRun {
+    fn from(error: NoTarget) -> Self {
+        match error {
+            NoTarget::Unreachable(error) => Self::Unreachable(error),
+            NoTarget::Refused(error) => Self::Called(error),
+        }
+    }
+}
+
+impl NotRun {
+    /// The exit code it comes to, and why.
+    pub(crate) fn parts(self) -> (u8, anyhow::Error) {
+        match self {
+            Self::Called(error) => (2, error),
+            Self::Unreachable(error) => (3, error),
+            Self::Failed(error) => (1, error),
+        }
+    }
+
+    pub(crate) fn from_parts(code: u8, error: anyhow::Error) -> Self {
+        match code {
+            2 => Self::Called(error),
+            3 => Self::Unreachable(error),
+            _ => Self::Failed(error),
+        }
     }
 }
 
@@ -99,12 +132,13 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     let folder = run.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
     let target = run.place.open(&scenario, &folder, None).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
-    let driven = drive(&scenario, Course { faults, ..Course::of(&scenario) }, &target, &folder).await;
+    let live = Live::begin(&scenario, run.json_lines)?;
+    let course = Course { faults, ..Course::new(plan(&scenario), scenario.length()) };
+    let driven = drive(&scenario, course, &target, &folder, live, async { Ok(()) }).await;
     let ended = target.close().await;
-    let results = driven?;
-    leave(&results, &folder)?;
-    print!("{}", summary(&results)?);
-    println!("\n{}", folder.join("results.json").display());
+    let mut results = driven?;
+    judge(&mut results, &scenario);
+    leave_and_say(&results, &folder, run.json_lines)?;
     ended?;
     Ok(results.verdict)
 }
@@ -121,19 +155,16 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    /// What a scenario says, but for its faults.
-    pub(crate) fn of(scenario: &Scenario) -> Self {
-        Self {
-            plan: Box::new(plan(scenario).into_iter()),
-            length: scenario.length(),
-            faults: Vec::new(),
-            opens: true,
-            tends: false,
-        }
+    /// A plan for so long, by people who are there and begin a session as they come.
+    pub(crate) fn new(
+        plan: impl IntoIterator<Item = Due, IntoIter: Send + 'static>,
+        length: Duration,
+    ) -> Self {
+        Self { plan: Box::new(plan.into_iter()), length, faults: Vec::new(), opens: true, tends: false }
     }
 }
 
-/// Lets everybody come, follows the plan, waits until all is answered and seen, reads what is stored, and judges.
+/// Lets everybody come, waits for `go`, follows the plan, waits until all is answered and seen, and reads what is stored.
 ///
 /// # Errors
 /// When not everybody comes, or the log cannot be written.
@@ -142,8 +173,9 @@ pub(crate) async fn drive(
     course: Course,
     target: &Target,
     folder: &Path,
+    live: Live,
+    go: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<Results> {
-    let log = &folder.join("delays.hgrm");
     let run = rand::random::<u32>();
     let tally = Arc::new(Tally::default());
     let ledger = Arc::new(Mutex::new(Ledger::default()));
@@ -158,6 +190,7 @@ pub(crate) async fn drive(
     drop(ready);
     let came = tokio::time::timeout(READY_WITHIN, all_ready.recv()).await;
     came.map_err(|_| anyhow!("not everybody came within {READY_WITHIN:?}"))?;
+    go.await?;
     // What it took to come is not part of the run.
     tally.second();
 
@@ -188,28 +221,30 @@ pub(crate) async fn drive(
         let _ = end.send(true);
         while readers.join_next().await.is_some() {}
         let _ = stop.send(true);
-        let mut faults = broken.join_all().await;
-        faults.sort_by(|one, other| one.at.total_cmp(&other.at));
-        followed.map(|()| faults)
+        broken.join_all().await;
+        followed
     };
-    let sampling =
-        sample(Arc::clone(&tally), target.server.as_ref(), target.metrics.as_deref(), log, begun, stopped);
+    let log = folder.join("delays.hgrm");
+    let sampling = sample(&tally, &ledger, target, live, &log, begun, stopped);
     let renewing = target.tokens.keep(target, &tally);
     let (followed, intervals) = tokio::select! {
         driven = async { tokio::join!(until, sampling) } => driven,
         never = renewing => match never {},
     };
-    let faults = followed?;
-    let (intervals, seconds) = (intervals?, begun.elapsed().as_secs_f64());
-    reconcile(target, &ledger, run).await?;
-    let asked = ask_across(target, &ledger, run).await;
+    followed?;
+    let ((intervals, processor), seconds) = (intervals?, begun.elapsed().as_secs_f64());
+    let mut asked = Ok(());
+    if !target.is_echo {
+        reconcile(target, &ledger, run).await?;
+        asked = ask_across(target, &ledger, run).await;
+    }
     let ledger = std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner)).settle();
     // Of a server that is gone, the ledger says what is lost.
     if ledger.lost == 0 {
         asked?;
     }
     let version = intervals.iter().rev().find_map(|interval| host::server_version(interval.server.as_ref()?));
-    let mut results = Results {
+    Ok(Results {
         schema: results::SCHEMA,
         run: results::Run {
             name: scenario.name.clone(),
@@ -221,25 +256,24 @@ pub(crate) async fn drive(
             database: target.database.map(str::to_owned),
             server_version: version,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            workers: None,
         },
         host: host::host(),
-        stages: stages(scenario),
+        stages: scenario.laid_out(),
         operations: tally.operations()?,
         intervals,
-        faults,
+        faults: tally.faults(),
         ledger,
         generator: Generator {
             lag: tally.lag(),
             cpu_s: host::own_cpu_s() - cpu_s,
             rss_kib: host::own_rss_kib(),
+            waited_s: processor.waited_s,
+            starved_s: processor.starved_s,
         },
         thresholds: Vec::new(),
         verdict: Verdict::Passed,
-    };
-    results.thresholds =
-        scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
-    results.verdict = verdict(&results, scenario.lag_max_ms);
-    Ok(results)
+    })
 }
 
 /// Everybody of the run.
@@ -368,23 +402,22 @@ impl People<'_> {
     }
 }
 
-fn stages(scenario: &Scenario) -> Vec<results::Stage> {
-    let mut from = 0.0;
-    let stage = |stage: &crate::scenario::Stage| {
-        let to = from + f64::from(stage.seconds);
-        let stage = results::Stage { name: stage.name.clone(), from, to };
-        from = to;
-        stage
-    };
-    scenario.stages.iter().map(stage).collect()
+/// Says of each threshold whether it was met, and of the run how it ended.
+pub(crate) fn judge(results: &mut Results, scenario: &Scenario) {
+    results.thresholds =
+        scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
+    results.verdict = verdict(results, scenario);
 }
 
-/// What is broken stays broken however late the generator was; a late generator says nothing about delays.
-pub(crate) fn verdict(results: &Results, lag_max_ms: u32) -> Verdict {
-    let ledger = &results.ledger;
+/// What is broken stays broken however late the generator was; a late generator, and one that had no processor left, says
+/// nothing about delays.
+pub(crate) fn verdict(results: &Results, scenario: &Scenario) -> Verdict {
+    let (ledger, generator) = (&results.ledger, &results.generator);
+    let is_late = generator.lag.p99 > u64::from(scenario.lag_max_ms) * 1_000;
+    let is_starved = generator.starved_s > scenario.starved_max * results.run.seconds;
     if ledger.lost + ledger.doubled + ledger.reordered + ledger.leaked > 0 {
         Verdict::Broken
-    } else if results.generator.lag.p99 > u64::from(lag_max_ms) * 1_000 {
+    } else if is_late || is_starved {
         Verdict::Invalid
     } else if results.thresholds.iter().any(|threshold| !threshold.met)
         || results.faults.iter().any(|fault| fault.consistent_after.is_none())

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::fault::Fault;
 pub(crate) use crate::rate::Rate;
+use crate::results;
 use crate::threshold::Threshold;
 
 /// Those that come with the harness, by name.
@@ -59,6 +60,9 @@ pub(crate) struct Scenario {
     /// How late the generator itself may be, as a 99th percentile: above it, delays say nothing about the server.
     #[serde(default = "ten")]
     pub(crate) lag_max_ms: u32,
+    /// The share of its seconds in which the generator may have had no processor left.
+    #[serde(default = "a_tenth")]
+    pub(crate) starved_max: f64,
     #[serde(default)]
     pub(crate) thresholds: Vec<Threshold>,
     /// As it was read.
@@ -185,6 +189,10 @@ const fn ten() -> u32 {
     10
 }
 
+const fn a_tenth() -> f64 {
+    0.1
+}
+
 const fn half_a_second() -> u32 {
     500
 }
@@ -241,6 +249,7 @@ impl Scenario {
             self.coach.cue == 0 || coach_follows > 0,
             "coach.cue: coaches follow no session (gym.coach_follows)"
         );
+        ensure!((0.0..=1.0).contains(&self.starved_max), "starved_max: 0 to 1");
         ensure!(!self.stages.is_empty(), "stages: at least one");
         let seconds = self.stages.iter().fold(0_u32, |sum, stage| sum.saturating_add(stage.seconds));
         ensure!((1..=SECONDS_MAX).contains(&seconds), "stages: 1 to {SECONDS_MAX} seconds together");
@@ -293,6 +302,18 @@ impl Scenario {
 
     pub(crate) fn length(&self) -> Duration {
         Duration::from_secs(self.stages.iter().map(|stage| u64::from(stage.seconds)).sum())
+    }
+
+    /// The stages, by the seconds of the run.
+    pub(crate) fn laid_out(&self) -> Vec<results::Stage> {
+        let mut from = 0.0;
+        let stage = |stage: &Stage| {
+            let to = from + f64::from(stage.seconds);
+            let stage = results::Stage { name: stage.name.clone(), from, to };
+            from = to;
+            stage
+        };
+        self.stages.iter().map(stage).collect()
     }
 
     /// Athletes of all gyms.

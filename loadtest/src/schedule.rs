@@ -1,5 +1,6 @@
 //! The plan of a run: what happens when and to whom, from the scenario and its seed alone.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use rand::rngs::Xoshiro256PlusPlus;
@@ -162,6 +163,27 @@ pub(crate) fn plan(scenario: &Scenario) -> Vec<Due> {
     plan
 }
 
+/// What of the plan of all gyms is for the people of some, with the numbers they have among themselves.
+pub(crate) fn part(plan: Vec<Due>, scenario: &Scenario, gyms: Range<u16>) -> Vec<Due> {
+    let (first, count) = (usize::from(gyms.start), gyms.len());
+    let athletes = scenario.gym.athletes as usize;
+    let coaches = scenario.gym.coaches as usize;
+    let devices = if scenario.gym.second_devices { athletes } else { 0 };
+    let all_devices = devices * usize::from(scenario.gyms);
+    let among = |number: usize, of_gym: usize| {
+        number.checked_sub(first * of_gym).filter(|number| *number < count * of_gym)
+    };
+    let mine = |deed: Deed| match deed {
+        Deed::Phone(phone, order) => Some(Deed::Phone(among(phone, athletes)?, order)),
+        // Second devices of all gyms come before the coaches of all gyms.
+        Deed::Reader(reader, order) => match reader.checked_sub(all_devices) {
+            None => Some(Deed::Reader(among(reader, devices)?, order)),
+            Some(coach) => Some(Deed::Reader(count * devices + among(coach, coaches)?, order)),
+        },
+    };
+    plan.into_iter().filter_map(|Due { at, deed }| Some(Due { at, deed: mine(deed)? })).collect()
+}
+
 /// A share of `count`, by chance.
 pub(crate) fn some(count: usize, share: f64, chance: &mut Xoshiro256PlusPlus) -> Vec<usize> {
     let mut all: Vec<usize> = (0..count).collect();
@@ -214,6 +236,7 @@ fn weighed(weights: &[u32], chance: &mut Xoshiro256PlusPlus) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::People;
 
     fn planned(name: &str, seed: u64) -> Vec<Due> {
         plan(&Scenario { seed, ..Scenario::find(name).unwrap() })
@@ -245,6 +268,41 @@ mod tests {
         };
         let cuts = plan(&scenario).iter().filter(is_cut).count();
         assert_eq!(cuts as u32, 2 * (scenario.athletes() + scenario.readers()));
+    }
+
+    #[test]
+    fn parts_of_a_plan_are_the_whole_plan_and_name_their_own_people() {
+        // Coaches who act, athletes with rests, and people who leave.
+        let scenario = Scenario { gyms: 3, ..Scenario::find("gym-evening").unwrap() };
+        let People { athletes, coaches, .. } = scenario.gym;
+        let whole = plan(&scenario);
+        // Each reader of the whole, by the gym and the place in it.
+        let place = |gyms: usize, first: usize, deed: &Deed| {
+            let devices = gyms * athletes as usize;
+            match deed {
+                Deed::Phone(phone, order) => format!("phone {} {order:?}", first * athletes as usize + phone),
+                Deed::Reader(reader, order) if *reader < devices => {
+                    format!("device {} {order:?}", first * athletes as usize + reader)
+                }
+                Deed::Reader(reader, order) => {
+                    format!("coach {} {order:?}", first * coaches as usize + reader - devices)
+                }
+            }
+        };
+        let named = |plan: &[Due], gyms, first| -> Vec<(Duration, String)> {
+            plan.iter().map(|due| (due.at, place(gyms, first, &due.deed))).collect()
+        };
+        let one = part(whole.clone(), &scenario, 0..1);
+        let two = part(whole.clone(), &scenario, 1..3);
+
+        let mut parts = named(&one, 1, 0);
+        parts.extend(named(&two, 2, 1));
+        parts.sort();
+        let mut all = named(&whole, 3, 0);
+        all.sort();
+
+        assert!(parts == all, "{} and {} of {}", one.len(), two.len(), whole.len());
+        assert!(logs(&one) > 0 && logs(&two) > logs(&one));
     }
 
     #[test]

@@ -109,6 +109,12 @@ pub(crate) struct Gym {
     pub(crate) coaches: Vec<Person>,
 }
 
+impl From<Pass> for Person {
+    fn from(pass: Pass) -> Self {
+        Self { user: pass.user.id, token: pass.access_token.clone(), pass: Some(pass) }
+    }
+}
+
 impl Person {
     /// Somebody whose id is their token.
     fn made_up() -> Self {

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 
-use crate::leave::{leave, summary};
+use crate::leave::leave_and_say;
+use crate::live::Live;
 use crate::place::Place;
 use crate::results::Verdict;
-use crate::run::{Course, NotRun, drive, verdict};
+use crate::run::{self, Course, NotRun, drive};
 use crate::scenario::Scenario;
 use crate::schedule::{Due, plan};
 use crate::threshold::Threshold;
@@ -26,8 +27,8 @@ Besides the thresholds of the scenario, but for counts: errors below 1 % where i
 --memory-growth percent above that in the second, and p99 of set, delivery and tile in the last third at most --p99-growth
 percent (or 5 ms) above that in the first. Memory is judged where the harness started the server.
 
-Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late,
-98 something was lost, doubled, reordered or leaked, 99 a threshold was missed, or something grew.";
+Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late
+or had no processor left, 98 something was lost, doubled, reordered or leaked, 99 a threshold was missed, or something grew.";
 
 /// The plan is made so much at a time.
 const SLICE: Duration = Duration::from_secs(30);
@@ -54,7 +55,7 @@ pub(crate) struct Soak {
     /// Another seed than the scenario's
     #[arg(long)]
     seed: Option<u64>,
-    /// Where results.json, intervals.csv, junit.xml and delays.hgrm are written; by default soak-SCENARIO
+    /// Where results.json, report.html, intervals.csv, junit.xml and delays.hgrm are written; by default soak-SCENARIO
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -77,23 +78,17 @@ pub(crate) async fn soak(asked: &Soak) -> Result<Verdict, NotRun> {
     let length = scenario.length();
     let target = asked.place.open(&scenario, &folder, Some(rests_after(length))).await?;
     eprintln!("{} for {} min: {}", scenario.name, asked.minutes, scenario.about);
-    let course = Course {
-        plan: Box::new(slices(&scenario, per_second)),
-        length,
-        faults: Vec::new(),
-        opens: true,
-        tends: true,
-    };
-    let driven = drive(&scenario, course, &target, &folder).await;
+    let live = Live::begin(&scenario, false)?;
+    let course = Course { tends: true, ..Course::new(slices(&scenario, per_second), length) };
+    let driven = drive(&scenario, course, &target, &folder, live, async { Ok(()) }).await;
     let ended = target.close().await;
     let mut results = driven?;
+    run::judge(&mut results, &scenario);
     let thirds = Thirds::read(&folder.join("delays.hgrm"), length.as_secs_f64())?;
     let limits = Limits { memory: asked.memory_growth, p99: asked.p99_growth };
     results.thresholds.extend(judge(&results, &thirds, limits));
-    results.verdict = verdict(&results, scenario.lag_max_ms);
-    leave(&results, &folder)?;
-    print!("{}", summary(&results)?);
-    println!("\n{}", folder.join("results.json").display());
+    results.verdict = run::verdict(&results, &scenario);
+    leave_and_say(&results, &folder, false)?;
     ended?;
     Ok(results.verdict)
 }

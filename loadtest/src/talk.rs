@@ -121,6 +121,11 @@ impl Talk {
         self.hold_until = None;
     }
 
+    /// Whether all that was said is under way.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.outboxes.values().all(Outbox::is_sent)
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
     }

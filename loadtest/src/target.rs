@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use reqwest::Url;
-use spotter_client::{Api, ApiError};
+use serde::{Deserialize, Serialize};
+use spotter_client::{Api, ApiError, Pass};
 use spotter_protocol::Role;
 
 use crate::Plan;
@@ -29,6 +30,10 @@ pub(crate) struct Target {
     pub(crate) server: Option<Server>,
     /// What was started for the run.
     pub(crate) database: Option<&'static str>,
+    /// It answers and keeps nothing, so there is nothing to read again.
+    pub(crate) is_echo: bool,
+    /// Somebody of a gym that is not among these.
+    pub(crate) stranger: Option<Person>,
 }
 
 /// Why there is no target.
@@ -52,8 +57,32 @@ pub(crate) struct Running<'a> {
     /// The host that may be loaded although it is not this one.
     pub(crate) allowed: Option<&'a str>,
     pub(crate) metrics: Option<&'a str>,
-    /// A line each: gym, e-mail, password.
-    pub(crate) people: &'a Path,
+    pub(crate) people: &'a [Account],
+    /// Somebody of a gym that another generator loads.
+    pub(crate) stranger: Option<&'a Account>,
+}
+
+/// Somebody who can sign in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) gym: String,
+    email: String,
+    password: String,
+}
+
+/// The accounts of a file, a line each: gym, e-mail, password.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn accounts(file: &Path) -> anyhow::Result<Vec<Account>> {
+    let rows = std::fs::read_to_string(file).context("the file of people cannot be read")?;
+    let account = |row: &str| {
+        let mut fields = row.splitn(3, ',').map(|field| field.trim().to_owned());
+        let account = fields.next().zip(fields.next()).zip(fields.next());
+        let ((gym, email), password) = account.context("each line of people is gym,e-mail,password")?;
+        Ok(Account { gym, email, password })
+    };
+    rows.lines().filter(|row| !row.trim().is_empty()).map(account).collect()
 }
 
 impl Target {
@@ -81,10 +110,12 @@ impl Target {
             name: socket.trim_end_matches("/v1/socket").to_owned(),
             socket,
             metrics: Some(server.metrics()),
-            tokens: Tokens::of(people(&gyms)),
+            tokens: Tokens::of(&gyms, None),
             gyms,
             server: Some(server),
             database: Some(plan.database()),
+            is_echo: false,
+            stranger: None,
         })
     }
 
@@ -101,35 +132,17 @@ impl Target {
             url.port_or_known_default().unwrap_or(80)
         );
         let api = Api::new(&base);
-        let rows = std::fs::read_to_string(running.people).context("the file of people cannot be read")?;
         let mut gyms: Vec<(String, Gym)> = Vec::new();
-        for row in rows.lines().filter(|row| !row.trim().is_empty()) {
-            let mut fields = row.splitn(3, ',').map(str::trim);
-            let (Some(slug), Some(email), Some(password)) = (fields.next(), fields.next(), fields.next())
-            else {
-                return Err(anyhow::anyhow!("each line of people is gym,e-mail,password").into());
-            };
-            if !slug.starts_with(MARK) {
-                return Err(anyhow::anyhow!(
-                    "gym {slug}: a load fills only gyms whose names begin with {MARK}"
-                )
-                .into());
-            }
-            let pass = api.login(slug, email, password).await.map_err(|error| match error {
-                ApiError::Unreachable(_) => NoTarget::Unreachable(error.into()),
-                ApiError::Refused { .. } => {
-                    NoTarget::Refused(anyhow::Error::from(error).context(format!("{email} cannot sign in")))
-                }
-            })?;
+        for account in running.people {
+            let slug = &account.gym;
+            let pass = sign_in(&api, account).await?;
             let place = gyms.iter().position(|(known, _)| known == slug).unwrap_or_else(|| {
-                gyms.push((slug.to_owned(), Gym::default()));
+                gyms.push((slug.clone(), Gym::default()));
                 gyms.len() - 1
             });
-            let role = pass.user.role;
-            let person = Person { user: pass.user.id, token: pass.access_token.clone(), pass: Some(pass) };
-            match role {
-                Role::Athlete => gyms[place].1.athletes.push(person),
-                Role::Coach => gyms[place].1.coaches.push(person),
+            match pass.user.role {
+                Role::Athlete => gyms[place].1.athletes.push(pass.into()),
+                Role::Coach => gyms[place].1.coaches.push(pass.into()),
                 Role::GymOwner | Role::Admin => {}
             }
         }
@@ -138,14 +151,20 @@ impl Target {
         if gyms.len() < usize::from(scenario.gyms) {
             return Err(anyhow::anyhow!("the scenario needs {} gyms", scenario.gyms).into());
         }
+        let stranger = match running.stranger {
+            Some(account) => Some(sign_in(&api, account).await?.into()),
+            None => None,
+        };
         Ok(Self {
             name: running.url.to_owned(),
             socket: api.socket(),
             metrics: metrics.map(String::from),
-            tokens: Tokens::of(people(&gyms)),
+            tokens: Tokens::of(&gyms, stranger.as_ref()),
             gyms,
             server: None,
             database: None,
+            is_echo: false,
+            stranger,
         })
     }
 
@@ -187,9 +206,18 @@ impl Target {
     }
 }
 
-/// Everybody of some gyms.
-fn people(gyms: &[Gym]) -> impl Iterator<Item = &Person> + Clone {
-    gyms.iter().flat_map(|gym| gym.athletes.iter().chain(&gym.coaches))
+async fn sign_in(api: &Api, account: &Account) -> Result<Pass, NoTarget> {
+    let Account { gym, email, password } = account;
+    if !gym.starts_with(MARK) {
+        let why = anyhow::anyhow!("gym {gym}: a load fills only gyms whose names begin with {MARK}");
+        return Err(why.into());
+    }
+    api.login(gym, email, password).await.map_err(|error| match error {
+        ApiError::Unreachable(_) => NoTarget::Unreachable(error.into()),
+        ApiError::Refused { .. } => {
+            NoTarget::Refused(anyhow::Error::from(error).context(format!("{email} cannot sign in")))
+        }
+    })
 }
 
 /// As many people as the scenario asks for.

@@ -13,7 +13,7 @@ use spotter_protocol::UserId;
 use tokio::sync::{Mutex, watch};
 
 use crate::athlete::now;
-use crate::server::Person;
+use crate::server::{Gym, Person};
 use crate::tally::Tally;
 use crate::target::Target;
 
@@ -49,13 +49,14 @@ struct Claims {
 impl Tokens {
     /// The tokens of these people, who have just got them. Who did not sign in got one from the tool of a server that was
     /// started for the run.
-    pub(crate) fn of<'a>(people: impl Iterator<Item = &'a Person> + Clone) -> Self {
-        let passes = people.clone().filter_map(|person| person.pass.clone());
+    pub(crate) fn of(gyms: &[Gym], stranger: Option<&Person>) -> Self {
+        let people = || gyms.iter().flat_map(|gym| gym.athletes.iter().chain(&gym.coaches)).chain(stranger);
+        let passes = people().filter_map(|person| person.pass.clone());
         let mut due: Vec<_> =
             passes.map(|pass| (after(pass.expires_in.into()), Renewal::Of(Box::new(pass)))).collect();
-        let made = people.clone().find(|person| person.pass.is_none());
+        let made = people().find(|person| person.pass.is_none());
         due.extend(made.and_then(|person| Some((after(lasts(&person.token)?), Renewal::All))));
-        let held = people.map(|person| (person.user, watch::Sender::new(person.token.clone()))).collect();
+        let held = people().map(|person| (person.user, watch::Sender::new(person.token.clone()))).collect();
         Self { held, due: Mutex::new(due) }
     }
 

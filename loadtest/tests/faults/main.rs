@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that is surprised should end")]
 
 mod chaos;
+mod crew;
 mod fake;
 mod program;
+mod starved;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,6 +24,7 @@ name = "short"
 about = "A short run."
 gyms = 2
 lag_max_ms = 5000
+starved_max = 1.0
 thresholds = ["set.count > 20"]
 gym = { athletes = 2, coaches = 0 }
 mix = { set = 8, rest = 1, note = 1 }
@@ -34,6 +37,7 @@ name = "short"
 about = "A short run in which people talk."
 gyms = 2
 lag_max_ms = 5000
+starved_max = 1.0
 thresholds = ["cue.count > 5", "message.count > 10"]
 gym = { athletes = 2, coaches = 1, coach_follows = 2 }
 mix = { set = 8, message = 4 }
@@ -101,19 +105,29 @@ async fn run_with(broken: Option<(Broken, What)>, scenario: &str, token_lasts: D
 }
 
 async fn load(folder: &Path, scenario: &str, target: &str, address: SocketAddr, more: &[&str]) -> Output {
-    let what = [&["run", "short.toml"], more].concat();
-    asked(folder, scenario, &what, target, address).await
+    harness(folder, scenario, target, address).args(more).output().await.unwrap()
 }
 
-async fn asked(folder: &Path, scenario: &str, what: &[&str], target: &str, address: SocketAddr) -> Output {
+fn harness(folder: &Path, scenario: &str, target: &str, address: SocketAddr) -> Command {
+    asked(folder, scenario, &["run", "short.toml"], target, address)
+}
+
+/// The harness, asked to do something.
+fn asked(folder: &Path, scenario: &str, what: &[&str], target: &str, address: SocketAddr) -> Command {
+    put(folder, scenario);
+    let mut harness = Command::new(env!("CARGO_BIN_EXE_spotter-load"));
+    harness.current_dir(folder).args(what).args(["--out", "out", "--people", "people.csv"]);
+    harness.args(["--target", target, "--metrics", &format!("http://{address}/metrics")]);
+    harness.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    harness
+}
+
+/// The scenario and the people of the server.
+fn put(folder: &Path, scenario: &str) {
     std::fs::write(folder.join("short.toml"), scenario).unwrap();
     let person = |gym, name| format!("{gym},{name}@{gym},secret\n");
     let people = ["lt-0", "lt-1"].map(|gym| ["a0", "a1", "c0"].map(|name| person(gym, name)).concat());
     std::fs::write(folder.join("people.csv"), people.concat()).unwrap();
-    let mut harness = Command::new(env!("CARGO_BIN_EXE_spotter-load"));
-    harness.current_dir(folder).args(what).args(["--out", "out", "--people", "people.csv"]);
-    harness.args(["--target", target, "--metrics", &format!("http://{address}/metrics")]);
-    harness.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap()
 }
 
 #[tokio::test]
@@ -125,6 +139,7 @@ async fn a_server_that_keeps_every_promise_passes() {
     assert_eq!(ledger["acknowledged"], ledger["delivered"], "each has one second device");
     assert_eq!(outcome.results["verdict"], "passed");
     assert_eq!(outcome.results["run"]["server_version"], "0.0.0-fake");
+    assert!(outcome.results["generator"]["lag"]["p50"].as_u64().unwrap() > 0);
 }
 
 #[tokio::test]
@@ -232,6 +247,19 @@ async fn a_missed_threshold_fails_a_run_that_is_right() {
 }
 
 #[tokio::test]
+async fn a_program_that_reads_a_run_gets_a_line_of_json_each_second_and_nothing_else() {
+    let address = fake::serve(None, LONG).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = harness(folder.path(), SCENARIO, &format!("ws://{address}"), address);
+    let output = run.arg("--json-lines").output().await.unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let seconds: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(seconds.len() >= 2, "{lines}");
+    assert!(seconds.last().unwrap()["ledger"]["acknowledged"].as_u64().unwrap() > 40, "{lines}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("PASSED"));
+}
+
+#[tokio::test]
 async fn a_target_that_is_not_there_or_not_ours_is_not_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -251,7 +279,8 @@ async fn searched(broken: Option<Broken>, threshold: &str, from: u32) -> (Option
     let scenario = SCENARIO.replace("set.count > 20", threshold);
     let (most, from) = ((2 * from).to_string(), from.to_string());
     let what = ["capacity", "short.toml", "--from", &from, "--most", &most, "--step", "2"];
-    let output = asked(folder.path(), &scenario, &what, &format!("ws://{address}"), address).await;
+    let mut search = asked(folder.path(), &scenario, &what, &format!("ws://{address}"), address);
+    let output = search.output().await.unwrap();
     let found = std::fs::read(folder.path().join("out/capacity.json")).unwrap_or_default();
     let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
     (output.status.code(), serde_json::from_slice(&found).unwrap_or_default(), said)
@@ -294,7 +323,8 @@ async fn a_real_log_is_played_in_two_gyms_and_nothing_of_it_is_lost() {
     let log = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/hevy.csv");
     let what = ["replay", log, "--athletes", "2", "--coaches", "0", "--speed", "3000", "--minutes", "1"];
 
-    let output = asked(folder.path(), "", &what, &format!("ws://{address}"), address).await;
+    let mut replay = asked(folder.path(), "", &what, &format!("ws://{address}"), address);
+    let output = replay.output().await.unwrap();
 
     let results = std::fs::read(folder.path().join("out/results.json")).unwrap();
     let results: Value = serde_json::from_slice(&results).unwrap();
