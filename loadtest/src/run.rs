@@ -57,6 +57,10 @@ pub(crate) struct Run {
     /// started for the run. Thresholds are not judged: a delay then holds what was broken
     #[arg(long)]
     chaos: bool,
+    /// Judge only what is lost, doubled, reordered or leaked, and thresholds on counts: on a machine that does other work,
+    /// delays, errors and how late the generator was say nothing
+    #[arg(long)]
+    correctness: bool,
     /// Write each second as a line of JSON to standard output, and the summary to standard error
     #[arg(long)]
     json_lines: bool,
@@ -129,9 +133,15 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     if run.chaos {
         scenario.thresholds.clear();
     }
+    if run.correctness {
+        scenario.judge_correctness_alone();
+    }
     let folder = run.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
     let target = run.place.open(&scenario, &folder, None).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
+    if run.correctness {
+        eprintln!("delays, errors and how late the generator was are not judged");
+    }
     let live = Live::begin(&scenario, run.json_lines)?;
     let course = Course { faults, ..Course::new(plan(&scenario), scenario.length()) };
     let driven = drive(&scenario, course, &target, &folder, live, async { Ok(()) }).await;

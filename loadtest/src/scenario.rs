@@ -285,6 +285,13 @@ impl Scenario {
         self.faults.iter().try_for_each(|fault| fault.check(f64::from(seconds)))
     }
 
+    /// Lets the machine be as slow as it is: neither delays and errors are judged, nor the generator. How much has to be done
+    /// stays, for a run in which nothing happens shows nothing.
+    pub(crate) fn judge_correctness_alone(&mut self) {
+        self.thresholds.retain(Threshold::is_count);
+        (self.lag_max_ms, self.starved_max) = (u32::MAX, 1.0);
+    }
+
     /// The most operations a second of a stage, whoever does them.
     fn most(&self, stage: &Stage) -> f64 {
         stage.per_second.most() + stage.coach_per_second.most() + self.after_rests(stage)

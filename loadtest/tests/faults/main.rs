@@ -247,6 +247,21 @@ async fn a_missed_threshold_fails_a_run_that_is_right() {
 }
 
 #[tokio::test]
+async fn a_run_judged_on_correctness_alone_may_be_slow_but_neither_idle_nor_wrong() {
+    let slow = SCENARIO.replace("set.count > 20", "set.p99 < 1us\", \"set.count > 20").replace("5000", "1");
+    let idle = slow.replace("set.count > 20", "set.count > 100000");
+    let wrong = Some((Broken::Doubled, What::Set));
+    for (scenario, broken, code) in [(&slow, None, 0), (&idle, None, 99), (&slow, wrong, 98)] {
+        let (address, folder) = (fake::serve(broken, LONG).await, tempfile::tempdir().unwrap());
+        let target = format!("ws://{address}");
+        let output = load(folder.path(), scenario, &target, address, &["--correctness"]).await;
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stdout));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("how late the generator was are not judged"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_program_that_reads_a_run_gets_a_line_of_json_each_second_and_nothing_else() {
     let address = fake::serve(None, LONG).await;
     let folder = tempfile::tempdir().unwrap();
