@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::html;
+use crate::place::SERVER_LOG;
 use crate::results::{Generator, Results, Run, Verdict};
 
 /// Writes `results.json`, `intervals.csv`, `junit.xml` and `report.html`.
@@ -33,7 +34,11 @@ pub(crate) fn leave(results: &Results, folder: &Path) -> anyhow::Result<()> {
 /// When a file cannot be written.
 pub(crate) fn leave_and_say(results: &Results, folder: &Path, json_lines: bool) -> anyhow::Result<()> {
     leave(results, folder)?;
-    let said = format!("{}\n{1}/results.json\n{1}/report.html", summary(results)?, folder.display());
+    let mut said = format!("{}\n{1}/results.json\n{1}/report.html", summary(results)?, folder.display());
+    let server_log = folder.join(SERVER_LOG);
+    if std::fs::metadata(&server_log).is_ok_and(|log| log.len() > 0) {
+        write!(said, "\n{}: the server had something to say", server_log.display())?;
+    }
     if json_lines {
         eprintln!("{said}");
     } else {

@@ -11,6 +11,9 @@ use crate::run::NotRun;
 use crate::scenario::Scenario;
 use crate::target::{Running, Target, accounts};
 
+/// What a server that is started says, in the folder of the run.
+pub(crate) const SERVER_LOG: &str = "server.log";
+
 /// Which server is loaded.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Place {
@@ -52,7 +55,10 @@ impl Place {
     ) -> Result<Target, NotRun> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         ensure_files((scenario.athletes() + scenario.readers()) as usize).map_err(NotRun::Called)?;
-        target(self, scenario, rests_after).await
+        let log = folder.join(SERVER_LOG);
+        // That of an earlier run, if there is one.
+        let _ = std::fs::remove_file(&log);
+        target(self, scenario, rests_after, log).await
     }
 }
 
@@ -61,7 +67,12 @@ fn postgres_url(url: &str) -> Result<String, String> {
     is_one.then(|| url.to_owned()).ok_or_else(|| "an address begins with postgres://".to_owned())
 }
 
-async fn target(place: &Place, scenario: &Scenario, rests_after: Option<Duration>) -> Result<Target, NotRun> {
+async fn target(
+    place: &Place,
+    scenario: &Scenario,
+    rests_after: Option<Duration>,
+    log: PathBuf,
+) -> Result<Target, NotRun> {
     let (Some(url), Some(people)) = (&place.target, &place.people) else {
         let beside = || Some(std::env::current_exe().ok()?.parent()?.join("spotter"));
         let program = place.server.clone().or_else(beside).filter(|program| program.is_file());
@@ -72,7 +83,7 @@ async fn target(place: &Place, scenario: &Scenario, rests_after: Option<Duration
             Some(None) => Some(Postgres::start().await?),
             None => None,
         };
-        return Ok(Target::start(program, postgres, scenario, rests_after).await?);
+        return Ok(Target::start(program, postgres, scenario, rests_after, log).await?);
     };
     let running = Running {
         url,

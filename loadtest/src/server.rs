@@ -1,6 +1,7 @@
 //! The server under test, Spotter or one that it is compared with: a process of its own in a folder of its own, on
 //! loopback, ended when dropped.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -23,6 +24,8 @@ use crate::postgres::{Postgres, Private};
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long it may take to stop before it is killed.
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+/// Lines of its log that an error shows.
+const LAST_WORDS: usize = 10;
 /// The gym of the load.
 const GYM: &str = "lt-bench";
 
@@ -61,6 +64,8 @@ pub(crate) struct Server {
     folder: TempDir,
     /// How long a session is kept in memory that nobody adds to.
     pub(crate) rests_after: Duration,
+    /// Where what it says is written; else it goes where this program's own words go.
+    pub(crate) log: Option<PathBuf>,
     port: u16,
     admin_port: u16,
     child: Mutex<Option<Child>>,
@@ -137,6 +142,7 @@ impl Server {
             postgres: plan.postgres.clone(),
             folder: TempDir::new()?,
             rests_after: Duration::from_secs(3_600),
+            log: None,
             port: free_port()?,
             admin_port: free_port()?,
             child: Mutex::new(None),
@@ -218,7 +224,8 @@ impl Server {
 
     async fn tool(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.command(arguments).stdout(Stdio::piped()).output().await?;
-        ensure!(output.status.success(), "spotter {arguments:?} failed");
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "spotter {arguments:?} failed: {}", said.trim());
         Ok(String::from_utf8(output.stdout)?)
     }
 
@@ -234,14 +241,18 @@ impl Server {
                 self.yardstick(node)
             }
         };
+        if let Some(log) = &self.log {
+            let log = File::options().create(true).append(true).open(log)?;
+            command.stdout(log.try_clone()?).stderr(log);
+        }
         let child = command.spawn().with_context(|| format!("cannot start {}", self.kind.name()))?;
         *self.child() = Some(child);
         while !is_ready(self.port).await {
             if self.has_ended() {
                 *self.child() = None;
-                bail!("the server ended before it was ready");
+                bail!("the server ended before it was ready{}", self.last_words());
             }
-            ensure!(begun.elapsed() < READY_WITHIN, "the server does not become ready");
+            ensure!(begun.elapsed() < READY_WITHIN, "the server does not become ready{}", self.last_words());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Ok(begun.elapsed())
@@ -253,9 +264,9 @@ impl Server {
         let mut child = self.child().take().context("the server does not run")?;
         let Ok(ended) = tokio::time::timeout(STOPPED_WITHIN, child.wait()).await else {
             child.kill().await?;
-            bail!("the server does not stop");
+            bail!("the server does not stop, and was killed{}", self.last_words());
         };
-        ensure!(ended?.success(), "the server did not stop well");
+        ensure!(ended?.success(), "the server did not stop well{}", self.last_words());
         Ok(())
     }
 
@@ -316,6 +327,16 @@ impl Server {
     /// The processor time that its PostgreSQL has used, in seconds, where it can be read.
     pub(crate) fn database_cpu_s(&self) -> Option<f64> {
         self.postgres.as_ref().and_then(Postgres::cpu_s)
+    }
+
+    /// Where what it said is kept, and the end of it; nothing where it said nothing or that is not kept.
+    fn last_words(&self) -> String {
+        let Some(log) = &self.log else { return String::new() };
+        let said = std::fs::read_to_string(log).unwrap_or_default();
+        let lines: Vec<_> = said.lines().collect();
+        let last = &lines[lines.len().saturating_sub(LAST_WORDS)..];
+        let last: String = last.iter().map(|line| format!("\n  {line}")).collect();
+        if last.is_empty() { last } else { format!("; {} ends with{last}", log.display()) }
     }
 
     fn id(&self) -> anyhow::Result<u32> {

@@ -86,7 +86,7 @@ pub(crate) fn accounts(file: &Path) -> anyhow::Result<Vec<Account>> {
 }
 
 impl Target {
-    /// Starts a server and fills it. It ends with the target.
+    /// Starts a server and fills it. It ends with the target; what it says goes to `log`.
     ///
     /// # Errors
     /// When it does not start.
@@ -95,10 +95,12 @@ impl Target {
         postgres: Option<Postgres>,
         scenario: &Scenario,
         rests_after: Option<Duration>,
+        log: PathBuf,
     ) -> anyhow::Result<Self> {
         let plan = Plan { kind: Kind::Spotter, server: program, quick: false, postgres };
         let mut server = Server::prepare(&plan).await?;
         server.rests_after = rests_after.unwrap_or(server.rests_after);
+        server.log = Some(log);
         let mut gyms = Vec::new();
         for gym in 0..scenario.gyms {
             let (athletes, coaches) = (scenario.gym.athletes as usize, scenario.gym.coaches as usize);

@@ -70,6 +70,7 @@ async fn a_server_that_stays_away_is_caught() {
     assert!(outcome.code == 98 && outcome.found()[0], "{}", outcome.said);
     assert_eq!(well_after(&outcome), [("kill server", None)]);
     assert!(outcome.said.contains("NOT CONSISTENT"), "{}", outcome.said);
+    assert!(outcome.said.contains("out/server.log"), "it says why: {}", outcome.said);
 }
 
 #[tokio::test]
