@@ -34,6 +34,7 @@ mod live;
 mod logbook;
 mod memory;
 mod pacer;
+mod people;
 mod phone;
 mod place;
 mod postgres;
