@@ -11,13 +11,14 @@ mod stamp;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod wall;
 mod word;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use spotter_protocol::{Address, EntityKind, SessionId, UserId, Version};
+use spotter_protocol::{Address, EntityKind, UserId, Version};
 
 use crate::results;
 use marks::{Mark, Marks};
@@ -25,6 +26,7 @@ use owed::Presence;
 pub(crate) use owed::{Client, Owed};
 pub(crate) use stamp::Stamp;
 use stream::{Copied, Stream};
+use wall::Shown;
 pub(crate) use word::Word;
 pub(crate) use words::Told;
 use words::{Chain, Pair, Words};
@@ -59,9 +61,6 @@ struct Reader {
     /// The newest tile of each athlete, of a reader of a room.
     tiles: Option<BTreeMap<UserId, Option<Shown>>>,
 }
-
-/// What a tile shows: a session at a version, and how many of its sets are done. Nothing where none runs.
-type Shown = (SessionId, Version, u16);
 
 impl Ledger {
     /// Somebody of a gym.
@@ -228,61 +227,12 @@ impl Ledger {
         }
     }
 
-    /// A tile of `athlete` came to `reader`; `newest` is the session and version it shows, and how many sets. Answers when the newest of its
-    /// sets was due, where that is known.
-    pub(crate) fn tile(&mut self, reader: usize, athlete: UserId, newest: Option<Shown>) -> Option<Instant> {
-        let Reader { gym, tiles } = &mut self.readers[reader];
-        let gym = *gym;
-        if self.people.get(&athlete).is_none_or(|(of, _)| *of != gym) {
-            self.wrong(Wrong::Leaked, format!("reader {reader} of gym {gym} was shown a tile of {athlete}"));
-            return None;
-        }
-        let before = tiles.as_mut()?.insert(athlete, newest).flatten();
-        let (session, version, done) = newest?;
-        let to = Address::session(athlete, session);
-        if let Some((_, held, counted)) = before.filter(|(same, ..)| *same == session) {
-            if held > version {
-                let what = format!("the tile of {to} went from version {} to {}", held.0, version.0);
-                self.wrong(Wrong::Reordered, what);
-            }
-            // A rest or a note changes a tile too, and is no news of a set.
-            if counted >= done {
-                return None;
-            }
-        }
-        let stream = self.streams.get(&to)?;
-        let number = stream.numbers.low()? + u64::from(done.checked_sub(1)?);
-        stream.planned.iter().find(|(planned, _)| u64::from(*planned) == number).map(|(_, at)| *at)
-    }
-
     /// Whether all that was acknowledged has come to `reader`.
     pub(crate) fn is_whole(&self, reader: usize) -> bool {
         let copied = self.streams.values().filter_map(|stream| Some((stream, stream.copies.get(&reader)?)));
         self.unanswered == 0
             && copied.map(|(stream, copy)| copy.missing(stream)).all(|missing| missing == 0)
             && self.stale_tiles(reader).is_empty()
-    }
-
-    /// Athletes whose newest tile never came to that reader of a room.
-    fn stale_tiles(&self, reader: usize) -> Vec<Address> {
-        let Reader { gym, tiles: Some(tiles) } = &self.readers[reader] else { return Vec::new() };
-        let mut newest = BTreeMap::new();
-        let of_gym =
-            |(to, stream): &(&Address, &Stream)| to.kind == EntityKind::Session && stream.gym == *gym;
-        for (to, stream) in
-            self.streams.iter().filter(of_gym).filter(|(_, stream)| stream.versions.high() > 0)
-        {
-            let last = newest.entry(to.owner).or_insert((to, stream));
-            if stream.place > last.1.place {
-                *last = (to, stream);
-            }
-        }
-        let shown = |to: &Address, stream: &Stream| match tiles.get(&to.owner) {
-            Some(Some((session, v, _))) => session.0 == to.id && v.0 >= stream.versions.high(),
-            Some(None) => stream.is_finished,
-            None => false,
-        };
-        newest.into_values().filter(|(to, stream)| !shown(to, stream)).map(|(to, _)| *to).collect()
     }
 
     /// Every session, with its gym and athlete: what is to be read again at the end.

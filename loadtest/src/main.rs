@@ -52,6 +52,7 @@ mod scenario;
 mod schedule;
 mod server;
 mod sessions;
+mod shown;
 mod soak;
 mod socketio;
 mod start;

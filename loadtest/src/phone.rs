@@ -1,5 +1,6 @@
 //! An athlete's phone: it logs what is due, and sends it until it is answered, whatever becomes of the connection.
 
+mod log;
 mod play;
 
 use std::collections::HashMap;
@@ -8,26 +9,18 @@ use std::time::{Duration, Instant};
 
 use spotter_client::{Answered, Closed, Heard, Outbox};
 use spotter_protocol::{
-    Actual, Add, Address, ClientFrame, Command, CommandId, Complete, EventsFrame, Finish, InstanceId, Load,
-    LoadKind, Millis, Name, Note, NoteText, PlannedExercise, PlannedSet, Reply, Reps, ServerFrame, SessionId,
-    SetType, SnapshotFrame, Start, Target, TilesFrame, Title, Unit, UserId, Version,
+    Address, ClientFrame, Command, CommandId, EventsFrame, Reply, ServerFrame, SnapshotFrame, TilesFrame,
+    UserId, Version,
 };
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
-use crate::athlete::{movement, now};
-use crate::ledger::{Client, Ledger, Stamp};
+use crate::athlete::now;
+use crate::ledger::{Client, Ledger};
 use crate::line::{Line, moment};
-use crate::schedule::{PhoneOrder, ReaderOrder, Task};
+use crate::schedule::{PhoneOrder, ReaderOrder};
 use crate::talk::Talk;
 use crate::tally::Tally;
 
-/// Sets of an exercise, planned with one command.
-const SETS: u32 = 10;
-/// Sets of a session; the next one belongs to another.
-const SESSION_SETS: u32 = 100;
-/// Commands of a session; a session that is full of notes and rests ends too.
-const SESSION_COMMANDS: u32 = 250;
 /// How long after the last order a phone goes on trying.
 const DRAINED_WITHIN: Duration = Duration::from_secs(30);
 /// The pause after a temporary refusal that names none.
@@ -253,82 +246,6 @@ impl Phone {
         self.talk.signal();
         self.line.signal();
         self.ledger().left(self.client());
-    }
-
-    /// Begins another session, and plans its first exercise.
-    fn begin(&mut self, planned: Instant) {
-        self.open_session(Title::clipped("Load"), planned);
-        self.plan(planned);
-    }
-
-    fn open_session(&mut self, title: Title, planned: Instant) {
-        // A set that was planned and left is not planned again elsewhere.
-        self.number = self.number.next_multiple_of(SETS);
-        let to = Address::session(self.owner.user, SessionId(Uuid::now_v7()));
-        let outbox = Outbox::new(self.line.client, to);
-        self.sessions.push(Session { to, outbox, sets: 0, commands: 0 });
-        self.ledger().open(to, self.owner.gym, self.owner.athlete);
-        self.push("start", Start { workout: None, title: Some(title) }.into(), planned, None);
-    }
-
-    /// Plans the next exercise.
-    fn plan(&mut self, planned: Instant) {
-        // Warm-ups make no records: a set is one event.
-        let target = Target { set_type: SetType::Warmup, ..Target::default() };
-        let sets = (1..=SETS)
-            .map(|set| PlannedSet { set: self.stamp(self.number + set).set(), target: target.clone() });
-        let exercise = PlannedExercise {
-            instance: InstanceId(Uuid::now_v7()),
-            exercise: movement(),
-            name: Name::clipped("Barbell Squat"),
-            load_kind: LoadKind::default(),
-            group: None,
-            sets: sets.collect(),
-        };
-        self.push("plan", Add { exercise, place: None }.into(), planned, None);
-    }
-
-    fn log(&mut self, task: Task, planned: Instant) {
-        let full = |session: &Session| session.sets == SESSION_SETS || session.commands >= SESSION_COMMANDS;
-        if self.sessions.last().is_none_or(full) {
-            self.begin(planned);
-        }
-        match task {
-            Task::Set => self.log_set(planned),
-            Task::Rest => self.rest(Millis(120_000), planned),
-            Task::Note => {
-                let text = "slow on the way up; ".repeat(self.owner.note_bytes / 20 + 1);
-                let text = NoteText::clipped(&text[..self.owner.note_bytes]);
-                self.push("note", Note { set: None, text }.into(), planned, None);
-            }
-            Task::Message(coach) => {
-                let planned = self.has_signal.then_some(planned);
-                self.talk.message(self.owner.coaches[coach], planned);
-            }
-            Task::Finish => {
-                self.push("finish", Finish {}.into(), planned, None);
-                self.begin(planned);
-            }
-        }
-    }
-
-    fn log_set(&mut self, planned: Instant) {
-        let Some(session) = self.sessions.last_mut() else { return };
-        let place = session.sets % SETS;
-        let new_exercise = place == 0 && session.sets > 0;
-        session.sets += 1;
-        if new_exercise {
-            self.plan(planned);
-        }
-        self.number += 1;
-        let load = Load::new(60_000 + place * 2_500, Unit::Kg).ok();
-        let actual = Actual { load, reps: Reps::new(5).ok(), ..Actual::default() };
-        let set = self.stamp(self.number).set();
-        self.push("set", Complete { set, actual, place: None }.into(), planned, Some(self.number));
-    }
-
-    fn stamp(&self, number: u32) -> Stamp {
-        Stamp { run: self.owner.run, gym: self.owner.gym, athlete: self.owner.athlete, number }
     }
 
     fn push(&mut self, kind: &'static str, command: Command, planned: Instant, number: Option<u32>) {

@@ -6,24 +6,22 @@ use std::time::{Duration, Instant};
 
 use spotter_client::Closed;
 use spotter_protocol::{
-    Address, ClientFrame, ConversationView, EntityKind, EntityView, Event, EventsFrame, InboxEvent, Reply,
-    ServerFrame, SessionEvent, SetId, SetStatus, Shown, SnapshotFrame, Subscribe, TilesFrame, Unsubscribe,
-    UserId, Version,
+    Address, ClientFrame, EntityKind, EntityView, EventsFrame, Reply, ServerFrame, SnapshotFrame, Subscribe,
+    TilesFrame, Unsubscribe, UserId, Version,
 };
 use tokio::sync::{mpsc, watch};
 
 use crate::coach::{self, Coach};
-use crate::ledger::{Client, Ledger, Set, Stamp, Told, Word};
+use crate::ledger::{Client, Ledger};
 use crate::line::{Line, moment};
 use crate::schedule::ReaderOrder;
+use crate::shown::{said, set, sets, told};
 use crate::tally::Tally;
 
 /// How long a reader waits at the end for what it has not.
 const WHOLE_WITHIN: Duration = Duration::from_secs(10);
 /// Sessions of one athlete that are followed at once: the newest, and one that may still get late sets.
 const SESSIONS_KEPT: usize = 2;
-/// Messages of a conversation that a state shows.
-const SHOWN_MAX: usize = 50;
 /// How often it looks then.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long after the last order a coach goes on trying.
@@ -321,61 +319,4 @@ impl Reader {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The set that an event logs.
-pub(crate) fn set(event: &Shown, run: u32) -> Set {
-    match event {
-        Shown::Event(Event::Session(SessionEvent::SetCompleted(completed))) => stamped(completed.set, run),
-        Shown::Event(_) | Shown::Hidden | Shown::Unknown(_) => Set::None,
-    }
-}
-
-/// The cue or the message that an event is, if it is one, and how its arrival is counted.
-pub(crate) fn said(event: &Shown, run: u32) -> Option<(&'static str, Option<Word>)> {
-    match event {
-        Shown::Event(Event::Session(SessionEvent::Cued(cued))) => {
-            Some(("cue_delivery", Word::read(cued.cue.0, run)))
-        }
-        Shown::Event(Event::Inbox(InboxEvent::MessageReceived(message))) => {
-            Some(("message_delivery", Word::read(message.id.0, run)))
-        }
-        Shown::Event(Event::Inbox(InboxEvent::MessageSent(message))) => {
-            Some(("message_copy", Word::read(message.id.0, run)))
-        }
-        Shown::Event(_) | Shown::Hidden | Shown::Unknown(_) => None,
-    }
-}
-
-/// What a state holds of cues and messages.
-pub(crate) fn told(state: &EntityView, run: u32) -> Vec<Told> {
-    match state {
-        EntityView::Session(session) => {
-            let mut by_coach: BTreeMap<UserId, Vec<Word>> = BTreeMap::new();
-            for cue in &session.cues {
-                by_coach.entry(cue.by).or_default().extend(Word::read(cue.cue.0, run));
-            }
-            by_coach.into_iter().map(|(with, words)| Told { with, words, whole: true }).collect()
-        }
-        EntityView::Inbox(inbox) => {
-            let part = |conversation: &ConversationView| {
-                let words = conversation.messages.iter().filter_map(|message| Word::read(message.id.0, run));
-                let whole = conversation.messages.len() < SHOWN_MAX;
-                Told { with: conversation.with, words: words.collect(), whole }
-            };
-            inbox.conversations.iter().map(part).collect()
-        }
-        EntityView::Room(_) => Vec::new(),
-    }
-}
-
-/// The sets that a session holds as done.
-pub(crate) fn sets(state: &EntityView, run: u32) -> Vec<Set> {
-    let EntityView::Session(session) = state else { return Vec::new() };
-    let sets = session.exercises.iter().flat_map(|exercise| &exercise.sets);
-    sets.filter(|set| set.status == SetStatus::Performed).map(|set| stamped(set.set, run)).collect()
-}
-
-fn stamped(set: SetId, run: u32) -> Set {
-    Stamp::read(set, run).map_or(Set::Unmarked, Set::Of)
 }

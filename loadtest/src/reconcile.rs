@@ -6,17 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use spotter_client::Socket;
-use spotter_protocol::{
-    Address, ClientFrame, ClientId, EntityView, Event, ServerFrame, SessionEvent, Shown, Subscribe, Version,
-};
+use spotter_protocol::{Address, ClientFrame, ClientId, ServerFrame, Subscribe, Version};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::athlete::now;
 use crate::history::Pages;
 use crate::ledger::{Ledger, Set, Word};
-use crate::reader;
 use crate::server::Person;
+use crate::shown;
 use crate::target::Target;
 
 /// How long one session may take.
@@ -147,17 +145,17 @@ async fn stored(url: &str, token: &str, to: Address, run: u32) -> anyhow::Result
             match socket.next().await? {
                 ServerFrame::Snapshot(snapshot) if snapshot.to == to => {
                     version = snapshot.v;
-                    sets = reader::sets(&snapshot.state, run);
+                    sets = shown::sets(&snapshot.state, run);
                     words =
-                        reader::told(&snapshot.state, run).into_iter().flat_map(|told| told.words).collect();
-                    own = records(&snapshot.state);
+                        shown::told(&snapshot.state, run).into_iter().flat_map(|told| told.words).collect();
+                    own = shown::records(&snapshot.state);
                 }
                 ServerFrame::Events(events) if events.to == to => {
                     version = events.events.last().map_or(version, |event| event.v);
-                    sets.extend(events.events.iter().map(|event| reader::set(&event.ev, run)));
-                    let said = events.events.iter().filter_map(|event| reader::said(&event.ev, run));
+                    sets.extend(events.events.iter().map(|event| shown::set(&event.ev, run)));
+                    let said = events.events.iter().filter_map(|event| shown::said(&event.ev, run));
                     words.extend(said.filter_map(|(_, word)| word));
-                    own += events.events.iter().filter(|event| is_record(&event.ev)).count() as u64;
+                    own += events.events.iter().filter(|event| shown::is_record(&event.ev)).count() as u64;
                 }
                 ServerFrame::Reply(reply) if reply.req == Some(1) => {
                     socket.close().await;
@@ -177,17 +175,6 @@ async fn stored(url: &str, token: &str, to: Address, run: u32) -> anyhow::Result
         }
     };
     tokio::time::timeout(READ_WITHIN, reading).await.context("no answer")?
-}
-
-/// Records that a session holds. One that is logged in order withdraws none.
-fn records(state: &EntityView) -> u64 {
-    let EntityView::Session(session) = state else { return 0 };
-    let sets = session.exercises.iter().flat_map(|exercise| &exercise.sets);
-    sets.map(|set| set.prs.len() as u64).sum()
-}
-
-const fn is_record(event: &Shown) -> bool {
-    matches!(event, Shown::Event(Event::Session(SessionEvent::Pr(_) | SessionEvent::PrWithdrawn(_))))
 }
 
 fn lock(ledger: &Mutex<Ledger>) -> std::sync::MutexGuard<'_, Ledger> {

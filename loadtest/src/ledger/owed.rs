@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use spotter_protocol::{Address, EntityKind};
+use spotter_protocol::Address;
 
 use super::marks::Marks;
 use super::words::Words;
@@ -108,7 +108,7 @@ impl Ledger {
     }
 
     /// Whether the scenario keeps a reader away.
-    fn is_gone(&self, reader: usize) -> bool {
+    pub(super) fn is_gone(&self, reader: usize) -> bool {
         self.presence.get(&Client::Reader(reader)).is_some_and(|presence| presence.is == Is::WithoutSignal)
     }
 
@@ -124,29 +124,5 @@ impl Ledger {
             stream.copies.iter().filter(|(reader, copy)| !copy.is_left && !self.is_gone(**reader));
         copies.all(|(_, copy)| versions.without(&copy.versions) + words.without(&copy.words) == 0)
             && self.is_on_walls(to, stream, versions.high())
-    }
-
-    /// Whether every wall of the gym shows that version, or a later session of the athlete; or no session, if it has
-    /// ended.
-    fn is_on_walls(&self, to: &Address, stream: &Stream, version: u64) -> bool {
-        let mut walls = self
-            .readers
-            .iter()
-            .enumerate()
-            .filter(|(number, reader)| reader.gym == stream.gym && !self.is_gone(*number))
-            .filter_map(|(_, reader)| reader.tiles.as_ref());
-        walls.all(|tiles| {
-            version == 0
-                || to.kind != EntityKind::Session
-                || match tiles.get(&to.owner) {
-                    Some(Some((session, v, _))) if session.0 == to.id => v.0 >= version,
-                    Some(Some((session, ..))) => {
-                        let shown = self.streams.get(&Address::session(to.owner, *session));
-                        shown.is_some_and(|shown| shown.place > stream.place)
-                    }
-                    Some(None) => stream.is_finished,
-                    None => false,
-                }
-        })
     }
 }

@@ -1,3 +1,4 @@
+use spotter_protocol::SessionId;
 use uuid::Uuid;
 
 use super::owed::Comings;

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use spotter_protocol::{Add, InstanceId, SetType};
 use spotter_protocol::{
-    Complete, ExerciseId, Finish, LoadKind, Millis, Name, PlannedExercise, PlannedSet, Rest, Target,
+    Add, Complete, ExerciseId, Finish, InstanceId, LoadKind, Millis, Name, PlannedExercise, PlannedSet, Rest,
+    SetType, Target,
 };
 use uuid::Uuid;
 
