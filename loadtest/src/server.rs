@@ -18,6 +18,7 @@ use tokio::process::{Child, Command};
 use uuid::Uuid;
 
 use crate::Plan;
+use crate::host;
 use crate::postgres::{Postgres, Private};
 
 /// How long a start may take before the measurement gives up.
@@ -300,19 +301,12 @@ impl Server {
 
     /// The memory the server holds, in KiB.
     pub(crate) fn rss_kib(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-        Ok(line.split_whitespace().nth(1).context("no number of VmRSS")?.parse()?)
+        host::rss_kib(self.id()?).context("the server's memory cannot be read")
     }
 
     /// The processor time the server has used, in seconds.
     pub(crate) fn cpu_s(&self) -> anyhow::Result<f64> {
-        /// What a tick of /proc is on Linux.
-        const TICKS_PER_S: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()?))?;
-        let (_, fields) = stat.rsplit_once(')').context("an odd /proc/PID/stat")?;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-        Ok(ticks.sum::<Result<f64, _>>()? / TICKS_PER_S)
+        host::cpu_s(self.id()?).context("the server's processor time cannot be read")
     }
 
     /// What has been used so far by whoever does the work.
