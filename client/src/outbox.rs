@@ -103,6 +103,11 @@ impl Outbox {
         self.waiting.len()
     }
 
+    /// Whether every command is under way.
+    pub fn is_sent(&self) -> bool {
+        self.waiting.back().is_none_or(|waiting| waiting.sent)
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
@@ -168,11 +173,14 @@ mod tests {
     #[test]
     fn everything_unanswered_goes_again_on_another_connection() {
         let mut outbox = an_outbox();
+        assert!(!outbox.is_sent());
         send_all(&mut outbox, 1);
+        assert!(outbox.is_sent());
         assert!(matches!(outbox.reply(&Reply::ok(1, Version(1))), Some(Heard::Answered(_))));
 
         outbox.resend();
 
+        assert!(!outbox.is_sent());
         assert_eq!(send_all(&mut outbox, 9), [(2, 1), (3, 2)]);
     }
 

@@ -107,6 +107,8 @@ pub(crate) fn run(seed: u64, slower: f64) -> Results {
             lag: Delays { mean: 41.2, p50: 32, p90: 71, p99: 164, p999: 402, max: 911 },
             cpu_s: 11.4,
             rss_kib: 61_440.0,
+            waited_s: 1.3,
+            starved_s: 0.0,
         },
         verdict: Verdict::Passed,
     }
@@ -126,6 +128,7 @@ fn about(seed: u64) -> Run {
         database: Some("SQLite".to_owned()),
         server_version: Some("spotter 0.1.0".to_owned()),
         version: "0.1.0".to_owned(),
+        workers: None,
     }
 }
 

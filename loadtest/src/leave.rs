@@ -6,9 +6,11 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::results::{Results, Verdict};
+use crate::html;
+use crate::place::SERVER_LOG;
+use crate::results::{Generator, Results, Run, Verdict};
 
-/// Writes `results.json`, `intervals.csv` and `junit.xml`.
+/// Writes `results.json`, `intervals.csv`, `junit.xml` and `report.html`.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -17,10 +19,30 @@ pub(crate) fn leave(results: &Results, folder: &Path) -> anyhow::Result<()> {
         ("results.json", serde_json::to_string_pretty(results)?),
         ("intervals.csv", intervals(results)),
         ("junit.xml", junit(results)),
+        ("report.html", html::page(results)),
     ];
     for (name, text) in files {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Leaves the files and prints the summary, to standard error where standard output has lines of JSON.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(crate) fn leave_and_say(results: &Results, folder: &Path, json_lines: bool) -> anyhow::Result<()> {
+    leave(results, folder)?;
+    let mut said = format!("{}\n{1}/results.json\n{1}/report.html", summary(results)?, folder.display());
+    let server_log = folder.join(SERVER_LOG);
+    if std::fs::metadata(&server_log).is_ok_and(|log| log.len() > 0) {
+        write!(said, "\n{}: the server had something to say", server_log.display())?;
+    }
+    if json_lines {
+        eprintln!("{said}");
+    } else {
+        println!("{said}");
     }
     Ok(())
 }
@@ -63,7 +85,8 @@ fn junit(results: &Results) -> String {
         ("nothing is reordered".to_owned(), found(ledger.reordered)),
         ("nothing is leaked".to_owned(), found(ledger.leaked)),
     ];
-    let late = format!("its lag was p99 {} µs", results.generator.lag.p99);
+    let Generator { lag, starved_s, .. } = &results.generator;
+    let late = format!("its lag was p99 {} µs, and it had no processor left in {starved_s:.1} s", lag.p99);
     tests.push(("the generator kept up".to_owned(), (results.verdict == Verdict::Invalid).then_some(late)));
     for threshold in &results.thresholds {
         let missed = (!threshold.met).then(|| format!("measured {}", threshold.measured));
@@ -95,11 +118,13 @@ fn escaped(text: &str) -> String {
 }
 
 /// The run on a page.
-pub(crate) fn summary(results: &Results) -> anyhow::Result<String> {
+fn summary(results: &Results) -> anyhow::Result<String> {
     let mut page = String::new();
     let run = &results.run;
     let on = run.database.as_deref().map_or(String::new(), |database| format!(" on {database}"));
-    writeln!(page, "\n{}, {:.0} s against {}{on}, seed {}\n", run.name, run.seconds, run.target, run.seed)?;
+    let by = run.workers.map_or(String::new(), |workers| format!(" by {workers} workers"));
+    let Run { name, seconds, target, seed, .. } = run;
+    writeln!(page, "\n{name}, {seconds:.0} s against {target}{on}{by}, seed {seed}\n")?;
     writeln!(
         page,
         "{:16} {:>9} {:>8} {:>9} {:>9} {:>9} {:>9}",
@@ -142,9 +167,11 @@ pub(crate) fn summary(results: &Results) -> anyhow::Result<String> {
     let generator = &results.generator;
     writeln!(
         page,
-        "generator: lag p99 {:.2} ms, {:.1} s of processor, {:.0} MiB",
+        "generator: lag p99 {:.2} ms, {:.1} s of processor, {:.1} s waiting for one (none left in {:.0} s), {:.0} MiB",
         generator.lag.p99 as f64 / 1000.0,
         generator.cpu_s,
+        generator.waited_s,
+        generator.starved_s,
         generator.rss_kib / 1024.0
     )?;
     for threshold in &results.thresholds {
@@ -153,7 +180,9 @@ pub(crate) fn summary(results: &Results) -> anyhow::Result<String> {
     }
     let verdict = match results.verdict {
         Verdict::Passed => "PASSED",
-        Verdict::Invalid => "INVALID: the generator was late itself; its figures say nothing of the server",
+        Verdict::Invalid => {
+            "INVALID: the generator was late itself or had no processor left; its figures say nothing of the server"
+        }
         Verdict::Broken => "BROKEN: something was lost, doubled, reordered or leaked",
         Verdict::Failed => "FAILED: a threshold was missed, or not all was consistent after a fault",
     };
@@ -197,6 +226,16 @@ mod tests {
         let [head, row] = csv.lines().collect::<Vec<_>>()[..] else { panic!("two lines") };
         assert!(row.starts_with("1.000,4,set,3,0,"), "{row}");
         assert_eq!(head.split(',').count(), row.split(',').count());
+    }
+
+    #[test]
+    fn a_run_leaves_its_figures_and_the_page_that_shows_them() {
+        let folder = tempfile::tempdir().unwrap();
+        leave(&a_run(), folder.path()).unwrap();
+        let left = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(left("report.html").starts_with("<!DOCTYPE html>"));
+        assert!(left("results.json").contains("\"schema\": 1"));
+        assert!(left("junit.xml").starts_with("<?xml") && left("intervals.csv").starts_with("at_s,"));
     }
 
     #[test]

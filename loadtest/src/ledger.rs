@@ -5,24 +5,34 @@
 //! order cost no more than one.
 
 mod marks;
+mod over;
 mod owed;
 mod stamp;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod wall;
+mod word;
+mod words;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use spotter_protocol::{Address, SessionId, UserId, Version};
+use spotter_protocol::{Address, EntityKind, UserId, Version};
 
 use crate::results;
 use marks::{Mark, Marks};
 use owed::Presence;
 pub(crate) use owed::{Client, Owed};
 pub(crate) use stamp::Stamp;
+use stream::{Copied, Stream};
+use wall::Shown;
+pub(crate) use word::Word;
+pub(crate) use words::Told;
+use words::{Chain, Pair, Words};
 
 /// Examples that are kept of what is broken.
-const EXAMPLES_MAX: usize = 20;
+pub(crate) const EXAMPLES_MAX: usize = 20;
 /// Planned times that a stream remembers, to measure how late its copies are.
 const PLANNED_MAX: usize = 256;
 
@@ -30,9 +40,16 @@ const PLANNED_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     readers: Vec<Reader>,
-    /// The gym of each person.
-    people: BTreeMap<UserId, u16>,
+    /// The gym and the number of each person.
+    people: BTreeMap<UserId, (u16, u32)>,
+    /// By their numbers.
+    users: Vec<UserId>,
     streams: BTreeMap<Address, Stream>,
+    /// Sessions and inboxes that have begun.
+    begun: usize,
+    chains: BTreeMap<Pair, Chain>,
+    /// Words that were said and not answered: until they are, nobody has all.
+    unanswered: u64,
     presence: BTreeMap<Client, Presence>,
     found: results::Ledger,
 }
@@ -41,51 +58,15 @@ pub(crate) struct Ledger {
 #[derive(Debug)]
 struct Reader {
     gym: u16,
-    /// The newest tile of each athlete, of a reader of a room: the session and version it shows, and its sets.
-    tiles: Option<BTreeMap<UserId, (SessionId, Version, u16)>>,
-}
-
-/// One session.
-#[derive(Debug)]
-struct Stream {
-    gym: u16,
-    athlete: u32,
-    /// Its place among all sessions of the run, in the order in which they began.
-    place: usize,
-    /// Commands sent.
-    sent: u64,
-    /// Commands acknowledged, or refused for good.
-    answered: u64,
-    /// Versions that were acknowledged.
-    versions: Marks,
-    /// Numbers of sets that were acknowledged.
-    numbers: Marks,
-    /// When the newest sets were due.
-    planned: VecDeque<(u32, Instant)>,
-    copies: BTreeMap<usize, Copied>,
-}
-
-/// What one reader has of one session.
-#[derive(Debug, Default)]
-struct Copied {
-    versions: Marks,
-    numbers: Marks,
-}
-
-impl Copied {
-    /// Acknowledged versions that never came; where none is missing, numbers of sets.
-    fn missing(&self, stream: &Stream) -> u64 {
-        match stream.versions.without(&self.versions) {
-            0 => stream.numbers.without(&self.numbers),
-            missing => missing,
-        }
-    }
+    /// The newest tile of each athlete, of a reader of a room.
+    tiles: Option<BTreeMap<UserId, Option<Shown>>>,
 }
 
 impl Ledger {
     /// Somebody of a gym.
     pub(crate) fn person(&mut self, user: UserId, gym: u16) {
-        self.people.insert(user, gym);
+        self.people.insert(user, (gym, self.users.len() as u32));
+        self.users.push(user);
     }
 
     /// A connection that will read: its number. With `room`, it must also come to see the newest tile of every
@@ -100,14 +81,19 @@ impl Ledger {
         let stream = Stream {
             gym,
             athlete,
-            place: self.streams.len(),
+            place: self.begun,
+            is_finished: false,
+            closed_at: None,
             sent: 0,
             answered: 0,
             versions: Marks::default(),
             numbers: Marks::default(),
+            words: Words::default(),
+            received: 0,
             planned: VecDeque::new(),
             copies: BTreeMap::new(),
         };
+        self.begun += 1;
         self.streams.insert(to, stream);
     }
 
@@ -116,6 +102,20 @@ impl Ledger {
         if let Some(stream) = self.streams.get_mut(&to) {
             stream.copies.insert(reader, Copied::default());
         }
+    }
+
+    /// `reader` would follow `to` no more, since it is over. Answers whether it may: it has to have all first.
+    pub(crate) fn leave(&mut self, to: Address, reader: usize) -> bool {
+        let Some(stream) = self.streams.get_mut(&to) else { return true };
+        let expected = stream.versions.count() + stream.received;
+        let Some(copy) = stream.copies.get(&reader).filter(|copy| copy.missing(stream) == 0) else {
+            return false;
+        };
+        if !copy.is_left {
+            self.found.delivered += expected;
+            stream.copies.insert(reader, Copied { is_left: true, ..Copied::default() });
+        }
+        true
     }
 
     /// A command leaves; `set` is the number of the set it logs and when that was due, if copies are to be measured by it.
@@ -143,6 +143,13 @@ impl Ledger {
         }
     }
 
+    /// The end of a session was acknowledged: a tile need not show it any more.
+    pub(crate) fn finished(&mut self, to: Address) {
+        if let Some(stream) = self.streams.get_mut(&to) {
+            stream.is_finished = true;
+        }
+    }
+
     /// A command was refused for good.
     pub(crate) fn refused(&mut self, to: Address) {
         if let Some(stream) = self.streams.get_mut(&to) {
@@ -166,6 +173,9 @@ impl Ledger {
         };
         let is_strange = stream.strange(&[set]);
         let copy = stream.copies.entry(reader).or_default();
+        if copy.is_left {
+            return None;
+        }
         let mark = copy.versions.note(v);
         let number = set.number().filter(|_| !is_strange);
         let wrong = match (mark, number.map(|number| copy.numbers.note(number))) {
@@ -200,8 +210,12 @@ impl Ledger {
         };
         let is_strange = stream.strange(sets);
         let numbers = Marks::of(sets.iter().filter_map(Set::number));
-        let before = stream.copies.insert(reader, Copied { versions: Marks::through(version.0), numbers });
-        let held = before.map_or(0, |copy| copy.versions.high());
+        let copy = stream.copies.entry(reader).or_default();
+        if copy.is_left {
+            return;
+        }
+        let held = copy.versions.high();
+        *copy = Copied { versions: Marks::through(version.0), numbers, ..Copied::default() };
         if version.0 < held {
             self.wrong(
                 Wrong::Reordered,
@@ -213,77 +227,27 @@ impl Ledger {
         }
     }
 
-    /// A tile of `athlete` came to `reader`; `newest` is the session and version it shows, and how many sets. Answers when the newest of its
-    /// sets was due, where that is known.
-    pub(crate) fn tile(
-        &mut self,
-        reader: usize,
-        athlete: UserId,
-        newest: Option<(SessionId, Version, u16)>,
-    ) -> Option<Instant> {
-        let Reader { gym, tiles } = &mut self.readers[reader];
-        let gym = *gym;
-        if self.people.get(&athlete) != Some(&gym) {
-            self.wrong(Wrong::Leaked, format!("reader {reader} of gym {gym} was shown a tile of {athlete}"));
-            return None;
-        }
-        let (session, version, done) = newest?;
-        let before = tiles.as_mut()?.insert(athlete, (session, version, done));
-        let to = Address::session(athlete, session);
-        if let Some((_, held, counted)) = before.filter(|(same, ..)| *same == session) {
-            if held > version {
-                let what = format!("the tile of {to} went from version {} to {}", held.0, version.0);
-                self.wrong(Wrong::Reordered, what);
-            }
-            // A rest or a note changes a tile too, and is no news of a set.
-            if counted >= done {
-                return None;
-            }
-        }
-        let stream = self.streams.get(&to)?;
-        let number = stream.numbers.low()? + u64::from(done.checked_sub(1)?);
-        stream.planned.iter().find(|(planned, _)| u64::from(*planned) == number).map(|(_, at)| *at)
-    }
-
     /// Whether all that was acknowledged has come to `reader`.
     pub(crate) fn is_whole(&self, reader: usize) -> bool {
         let copied = self.streams.values().filter_map(|stream| Some((stream, stream.copies.get(&reader)?)));
-        copied.map(|(stream, copy)| copy.missing(stream)).all(|missing| missing == 0)
+        self.unanswered == 0
+            && copied.map(|(stream, copy)| copy.missing(stream)).all(|missing| missing == 0)
             && self.stale_tiles(reader).is_empty()
-    }
-
-    /// Athletes whose newest tile never came to that reader of a room.
-    fn stale_tiles(&self, reader: usize) -> Vec<Address> {
-        let Reader { gym, tiles: Some(tiles) } = &self.readers[reader] else { return Vec::new() };
-        let mut newest = BTreeMap::new();
-        for (to, stream) in
-            self.streams.iter().filter(|(_, stream)| stream.gym == *gym && stream.versions.high() > 0)
-        {
-            let last = newest.entry(to.owner).or_insert((to, stream));
-            if stream.place > last.1.place {
-                *last = (to, stream);
-            }
-        }
-        let shown = |to: &Address, stream: &Stream| {
-            tiles
-                .get(&to.owner)
-                .is_some_and(|(session, v, _)| session.0 == to.id && v.0 >= stream.versions.high())
-        };
-        newest.into_values().filter(|(to, stream)| !shown(to, stream)).map(|(to, _)| *to).collect()
     }
 
     /// Every session, with its gym and athlete: what is to be read again at the end.
     pub(crate) fn sessions(&self) -> Vec<(Address, u16, u32)> {
-        self.streams.iter().map(|(to, stream)| (*to, stream.gym, stream.athlete)).collect()
+        let sessions = self.streams.iter().filter(|(to, _)| to.kind == EntityKind::Session);
+        sessions.map(|(to, stream)| (*to, stream.gym, stream.athlete)).collect()
     }
 
-    /// What the server has stored of a session, read anew.
-    pub(crate) fn stored(&mut self, to: Address, version: Version, sets: &[Set]) {
+    /// What the server has stored of a session, read anew; `own` are events that it made by itself.
+    pub(crate) fn stored(&mut self, to: Address, version: Version, sets: &[Set], own: u64) {
         let Some(stream) = self.streams.get(&to) else { return };
         let stored = Marks::of(sets.iter().filter_map(Set::number));
         let numbers = stream.numbers.without(&stored);
         let lost = numbers.max(stream.versions.count().saturating_sub(version.0));
-        let doubled = version.0.saturating_sub(stream.sent);
+        let doubled = version.0.saturating_sub(stream.sent + own);
         let strange = stream.strange(sets);
         if lost > 0 {
             self.found.lost += lost;
@@ -315,12 +279,17 @@ impl Ledger {
         self.wrong(Wrong::Leaked, format!("somebody of gym {gym} may follow {to}"));
     }
 
+    /// What is known before the run has ended; what never came is not.
+    pub(crate) fn so_far(&self) -> results::Ledger {
+        self.found.clone()
+    }
+
     /// Counts what never came, and answers the whole.
     pub(crate) fn settle(mut self) -> results::Ledger {
         for (to, stream) in &self.streams {
-            for (reader, copy) in &stream.copies {
+            for (reader, copy) in stream.copies.iter().filter(|(_, copy)| !copy.is_left) {
                 let missing = copy.missing(stream);
-                self.found.delivered += stream.versions.count().saturating_sub(missing);
+                self.found.delivered += (stream.versions.count() + stream.received).saturating_sub(missing);
                 self.found.lost += missing;
                 if missing > 0 && self.found.examples.len() < EXAMPLES_MAX {
                     self.found
@@ -351,17 +320,6 @@ impl Ledger {
         if self.found.examples.len() < EXAMPLES_MAX {
             self.found.examples.push(what);
         }
-    }
-}
-
-impl Stream {
-    /// Whether a set is among these that is not this athlete's.
-    fn strange(&self, sets: &[Set]) -> bool {
-        sets.iter().any(|set| match set {
-            Set::None => false,
-            Set::Unmarked => true,
-            Set::Of(stamp) => (stamp.gym, stamp.athlete) != (self.gym, self.athlete),
-        })
     }
 }
 

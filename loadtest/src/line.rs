@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use spotter_client::{Closed, Socket};
-use spotter_protocol::{ClientFrame, ClientId, CloseCode, ServerFrame};
+use spotter_protocol::{self as protocol, ClientFrame, ClientId, CloseCode, ServerFrame};
 use uuid::Uuid;
 
 use crate::athlete::now;
 use crate::tally::Tally;
+use crate::tokens::Token;
 
 /// The first cap of the random wait before connecting again; it doubles.
 const BACKOFF: Duration = Duration::from_millis(500);
@@ -19,7 +20,11 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A connection, or the wish for one.
 pub(crate) struct Line {
     url: Arc<str>,
-    token: String,
+    token: Token,
+    /// A new token that the server has not been told on this connection.
+    has_new_token: bool,
+    /// The request that told it, and when.
+    renewing: Option<(u64, Instant)>,
     pub(crate) client: ClientId,
     tally: Arc<Tally>,
     socket: Option<Socket>,
@@ -35,10 +40,12 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(url: Arc<str>, token: String, tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(url: Arc<str>, token: Token, tally: Arc<Tally>) -> Self {
         Self {
             url,
             token,
+            has_new_token: false,
+            renewing: None,
             client: ClientId(Uuid::now_v7()),
             tally,
             socket: None,
@@ -67,7 +74,9 @@ impl Line {
     /// Why there is no connection yet.
     pub(crate) async fn open(&mut self) -> Result<bool, Closed> {
         let begun = Instant::now();
-        match Socket::open(&self.url, &self.token, self.client, self.incarnation, now).await {
+        let token = self.token.borrow_and_update().clone();
+        (self.has_new_token, self.renewing) = (false, None);
+        match Socket::open(&self.url, &token, self.client, self.incarnation, now).await {
             Ok((socket, welcome)) => {
                 self.tally.done("connect", begun);
                 self.tally.connected();
@@ -103,7 +112,13 @@ impl Line {
         }
     }
 
-    /// The signal is back: there is nothing to wait for.
+    /// Goes with a goodbye, until [`Line::signal`].
+    pub(crate) async fn leave(&mut self) {
+        (self.again_at, self.lost_at) = (None, None);
+        self.close().await;
+    }
+
+    /// The signal is back, or the one who left: there is nothing to wait for.
     pub(crate) fn signal(&mut self) {
         (self.again_at, self.cap) = (Some(Instant::now()), BACKOFF);
     }
@@ -133,12 +148,46 @@ impl Line {
     /// # Errors
     /// Why the connection is no more.
     pub(crate) async fn next(&mut self) -> Result<ServerFrame, Closed> {
-        let Some(socket) = &mut self.socket else { return std::future::pending().await };
-        let frame = socket.next().await?;
-        if let ServerFrame::GoAway(go_away) = &frame {
-            self.go_away = Some(Duration::from_millis(go_away.delay_ms.0.into()));
+        loop {
+            self.tell_token().await?;
+            let Some(socket) = &mut self.socket else { return std::future::pending().await };
+            let frame = tokio::select! {
+                frame = socket.next() => frame?,
+                Ok(()) = self.token.changed() => {
+                    self.has_new_token = true;
+                    continue;
+                }
+            };
+            if let ServerFrame::GoAway(go_away) = &frame {
+                self.go_away = Some(Duration::from_millis(go_away.delay_ms.0.into()));
+            }
+            let told = self.renewing;
+            if let (ServerFrame::Reply(reply), Some((req, told))) = (&frame, told)
+                && reply.req == Some(req)
+            {
+                self.renewing = None;
+                match &reply.error {
+                    None => self.tally.done("token", told),
+                    Some(fault) => self.tally.failed("token", fault.code.as_str()),
+                }
+                continue;
+            }
+            return Ok(frame);
         }
-        Ok(frame)
+    }
+
+    /// Tells the server a token that was renewed; again, should this be cancelled meanwhile.
+    async fn tell_token(&mut self) -> Result<(), Closed> {
+        if !self.has_new_token {
+            return Ok(());
+        }
+        let req = self.req();
+        let token = self.token.borrow_and_update().clone();
+        if let Some(socket) = &mut self.socket {
+            socket.send(&ClientFrame::Token(protocol::Token { req, token })).await?;
+        }
+        (self.has_new_token, self.renewing) = (false, Some((req, Instant::now())));
+        Ok(())
     }
 
     /// Sends a frame; without a connection it is gone.
@@ -165,6 +214,7 @@ impl Line {
 fn reason(closed: &Closed) -> &'static str {
     match closed {
         Closed::ByServer { code, .. } if *code == CloseCode::TooSlow.number() => "too_slow",
+        Closed::ByServer { .. } if closed.is(CloseCode::TokenExpired) => "token_expired",
         Closed::ByServer { .. } => "closed_by_server",
         Closed::Lost(_) => "lost",
         Closed::Silent => "silent",

@@ -1,20 +1,28 @@
 //! `spotter-load`: measures a server of Spotter from outside, as its users meet it. It knows nothing of it but its
 //! command line and its protocol.
 //!
-//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it; `compare` and `report` read what
-//! runs leave behind.
+//! `bench` makes the table of docs/benchmarks.md; `run` drives a scenario and judges it, `lead` has several `worker`s do so
+//! together; `capacity` looks for the largest rate at which it passes, `soak` drives it for long, `replay` plays real logs;
+//! `compare` and `report` read what runs leave behind; `echo` measures the harness itself.
 //!
 //! Exit codes: 0 it ran (missed aims of `bench` stand in the table), 1 it failed, 2 it was called wrongly, 3 the target
 //! cannot be reached, 97 the load was not what it should have been, 98 the server lost, doubled, reordered or leaked
 //! something, 99 a threshold was missed, or a regression.
 
+mod arrivals;
 mod athlete;
+mod away;
+mod capacity;
+mod coach;
 mod compare;
+mod crew;
 mod doctor;
+mod echo;
 #[cfg(test)]
 mod example;
 mod fault;
 mod figures;
+mod history;
 mod host;
 mod html;
 mod idle;
@@ -22,12 +30,19 @@ mod latency;
 mod leave;
 mod ledger;
 mod line;
+mod live;
+mod logbook;
 mod memory;
 mod pacer;
+mod people;
 mod phone;
+mod place;
 mod postgres;
+mod processor;
+mod rate;
 mod reader;
 mod reconcile;
+mod replay;
 mod report;
 mod results;
 mod run;
@@ -37,12 +52,17 @@ mod scenario;
 mod schedule;
 mod server;
 mod sessions;
+mod shown;
+mod soak;
 mod socketio;
 mod start;
+mod steady;
+mod talk;
 mod tally;
 mod target;
 mod threshold;
 mod throughput;
+mod tokens;
 mod units;
 mod wake;
 mod wall;
@@ -82,6 +102,17 @@ enum Command {
     )]
     Yardsticks(yardsticks::Yardsticks),
     Run(run::Run),
+    Lead(crew::Lead),
+    Worker(crew::Worker),
+    /// Find the largest rate at which a server meets the thresholds of a scenario
+    #[command(after_help = capacity::HOW)]
+    Capacity(capacity::Capacity),
+    /// Do what a scenario does for long, and judge what grows
+    #[command(after_help = soak::HOW)]
+    Soak(soak::Soak),
+    /// Play real training logs as live sessions in several gyms
+    #[command(after_help = replay::HOW)]
+    Replay(replay::Replay),
     /// Say whether a run is better or worse than another of the same scenario
     #[command(after_help = compare::HOW)]
     Compare(compare::Compare),
@@ -91,6 +122,10 @@ enum Command {
     /// Say what this machine lets a generator do, and what to do about it
     #[command(after_help = "Example:\n  spotter-load doctor --target ws://127.0.0.1:8080")]
     Doctor(doctor::Doctor),
+    /// Say how late the harness itself is and what it costs, against a server that only answers
+    #[command(after_help = "Example:\n  spotter-load echo --per-second 20000 --seconds 10\n\n\
+        Exit codes: 0 its lag p99 is under 1 ms, 97 it is not.")]
+    Echo(echo::Echo),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -141,10 +176,18 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Bench(bench) => live(bench_code(&bench)),
         Command::Yardsticks(asked) => live(yardsticks_code(&asked)),
-        Command::Run(run) => live(run_code(&run)),
+        Command::Run(asked) => live(judged(run::run(&asked))),
+        Command::Lead(asked) => live(judged(crew::lead(&asked))),
+        Command::Worker(asked) => {
+            live(judged(async { crew::worker(&asked).await.map(|()| results::Verdict::Passed) }))
+        }
+        Command::Capacity(asked) => live(judged(capacity::capacity(&asked))),
+        Command::Soak(asked) => live(judged(soak::soak(&asked))),
+        Command::Replay(asked) => live(judged(replay::replay(&asked))),
         Command::Compare(asked) => ended(compare::compare(&asked)),
         Command::Report(asked) => ended(html::report(&asked).map(|()| ExitCode::SUCCESS)),
         Command::Doctor(asked) => doctor::doctor(&asked),
+        Command::Echo(asked) => live(judged(async { Ok(echo::echo(&asked).await?) })),
     }
 }
 
@@ -190,15 +233,16 @@ fn measured(verdict: anyhow::Result<Verdict>) -> ExitCode {
     }
 }
 
-async fn run_code(run: &run::Run) -> ExitCode {
-    match run::run(run).await {
+async fn judged(run: impl Future<Output = Result<results::Verdict, run::NotRun>>) -> ExitCode {
+    match run.await {
         Ok(results::Verdict::Passed) => ExitCode::SUCCESS,
         Ok(results::Verdict::Invalid) => ExitCode::from(97),
         Ok(results::Verdict::Broken) => ExitCode::from(98),
         Ok(results::Verdict::Failed) => ExitCode::from(99),
-        Err(run::NotRun::Called(error)) => failed(&error, ExitCode::from(2)),
-        Err(run::NotRun::Unreachable(error)) => failed(&error, ExitCode::from(3)),
-        Err(run::NotRun::Failed(error)) => failed(&error, ExitCode::FAILURE),
+        Err(not_run) => {
+            let (code, error) = not_run.parts();
+            failed(&error, ExitCode::from(code))
+        }
     }
 }
 

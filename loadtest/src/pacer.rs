@@ -44,7 +44,7 @@ pub(crate) async fn pace(
 
 /// Hands each deed of a plan to `deliver` when it is due, with the planned time, and ends after `length`.
 pub(crate) async fn follow(
-    plan: Vec<Due>,
+    plan: impl Iterator<Item = Due> + Send + 'static,
     length: Duration,
     mut deliver: impl FnMut(Deed, Instant) + Send + 'static,
 ) -> anyhow::Result<()> {

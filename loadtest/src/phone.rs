@@ -1,30 +1,26 @@
 //! An athlete's phone: it logs what is due, and sends it until it is answered, whatever becomes of the connection.
 
+mod log;
+mod play;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use spotter_client::{Answered, Closed, Heard, Outbox};
 use spotter_protocol::{
-    Actual, Add, Address, ClientFrame, Command, CommandId, Complete, EventsFrame, InstanceId, Load, LoadKind,
-    Millis, Name, Note, NoteText, PlannedExercise, PlannedSet, Reply, Reps, Rest, ServerFrame, SessionId,
-    SetType, SnapshotFrame, Start, Target, TilesFrame, Title, Unit, UserId, Version,
+    Address, ClientFrame, Command, CommandId, EventsFrame, Reply, ServerFrame, SnapshotFrame, TilesFrame,
+    UserId, Version,
 };
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
-use crate::athlete::{movement, now};
-use crate::ledger::{Client, Ledger, Stamp};
+use crate::athlete::now;
+use crate::ledger::{Client, Ledger};
 use crate::line::{Line, moment};
-use crate::schedule::{PhoneOrder, ReaderOrder, Task};
+use crate::schedule::{PhoneOrder, ReaderOrder};
+use crate::talk::Talk;
 use crate::tally::Tally;
 
-/// Sets of an exercise, planned with one command.
-const SETS: u32 = 10;
-/// Sets of a session; the next one belongs to another.
-const SESSION_SETS: u32 = 100;
-/// Commands of a session; a session that is full of notes and rests ends too.
-const SESSION_COMMANDS: u32 = 250;
 /// How long after the last order a phone goes on trying.
 const DRAINED_WITHIN: Duration = Duration::from_secs(30);
 /// The pause after a temporary refusal that names none.
@@ -41,6 +37,10 @@ pub(crate) struct Owner {
     /// Of all athletes of the run.
     pub(crate) athlete: u32,
     pub(crate) note_bytes: usize,
+    /// Whether it begins a session as it comes; else its orders say when.
+    pub(crate) opens: bool,
+    /// Of the gym, in order.
+    pub(crate) coaches: Arc<[UserId]>,
     /// Readers that follow each session, by their numbers in the ledger.
     pub(crate) followers: Vec<(usize, ReaderOrders)>,
 }
@@ -54,9 +54,13 @@ pub(crate) struct Phone {
     /// The session under way, and those before it that still wait for answers.
     sessions: Vec<Session>,
     waiting: HashMap<CommandId, Waiting>,
+    /// Messages to coaches.
+    talk: Talk,
     /// Sets so far.
     number: u32,
     has_signal: bool,
+    /// Whether its owner has gone.
+    is_away: bool,
     /// Since when the connection stands, or stood.
     opened_at: Option<Instant>,
     /// When the signal came back with commands waiting.
@@ -82,7 +86,9 @@ struct Waiting {
 
 impl Phone {
     pub(crate) fn new(owner: Owner, line: Line, ledger: Arc<Mutex<Ledger>>, tally: Arc<Tally>) -> Self {
+        let talk = Talk::new(owner.user, owner.run, &line, Arc::clone(&ledger), Arc::clone(&tally));
         Self {
+            talk,
             owner,
             line,
             ledger,
@@ -91,6 +97,7 @@ impl Phone {
             waiting: HashMap::new(),
             number: 0,
             has_signal: true,
+            is_away: false,
             opened_at: None,
             back_at: None,
             hold_until: None,
@@ -105,22 +112,26 @@ impl Phone {
     ) {
         let mut started = Some(started);
         let mut until = None;
-        self.begin(Instant::now());
+        if self.owner.opens {
+            self.begin(Instant::now());
+        }
         loop {
             if let Err(closed) = self.send().await {
                 self.lose(&closed);
             }
-            if self.waiting.is_empty() {
+            if self.waiting.is_empty() && self.talk.is_idle() {
                 if let Some(back_at) = self.back_at.take() {
                     self.tally.done("sync", back_at);
                 }
-                // Whoever waits for all phones hears that this one is ready.
-                started = None;
+                if self.line.is_up() {
+                    // Whoever waits for all phones hears that this one is ready.
+                    started = None;
+                }
                 if until.is_some() && (self.line.is_up() || !self.has_signal) {
                     break;
                 }
             }
-            let (due, held) = (self.line.due(), self.hold_until);
+            let (due, held, quiet) = (self.line.due(), self.hold_until, self.talk.held());
             tokio::select! {
                 order = orders.recv(), if until.is_none() => match order {
                     Some((order, planned)) => self.take(order, planned).await,
@@ -138,6 +149,7 @@ impl Phone {
                 },
                 () = moment(due) => self.open().await,
                 () = moment(held) => self.hold_until = None,
+                () = moment(quiet) => self.talk.release(),
                 () = moment(until) => break,
             }
         }
@@ -145,6 +157,7 @@ impl Phone {
         for waiting in self.waiting.values() {
             self.tally.failed(waiting.kind, "unanswered");
         }
+        self.talk.give_up();
         self.line.close().await;
     }
 
@@ -163,106 +176,76 @@ impl Phone {
     fn lose(&mut self, closed: &Closed) {
         self.line.lose(closed);
         self.ledger().left(self.client());
+        self.resend();
+    }
+
+    fn resend(&mut self) {
         self.sessions.iter_mut().for_each(|session| session.outbox.resend());
+        self.talk.resend();
     }
 
     async fn take(&mut self, order: PhoneOrder, planned: Instant) {
         match order {
-            PhoneOrder::Log(task) => {
-                // What was due before the connection stood had to wait for the server, not for this generator.
-                let is_ready =
-                    self.line.is_up() && self.opened_at.is_some_and(|opened_at| opened_at <= planned);
-                let at_once = is_ready && self.hold_until.is_none() && self.waiting.is_empty();
-                self.log(task, planned);
-                if at_once && self.send().await.is_ok() {
-                    self.tally.sent(planned);
-                }
-            }
+            PhoneOrder::Log(task) => self.act(planned, |phone| phone.log(task, planned)).await,
+            PhoneOrder::Play(act) => self.act(planned, |phone| phone.play(act, planned)).await,
             PhoneOrder::Cut | PhoneOrder::Signal(false) => {
                 self.has_signal &= order == PhoneOrder::Cut;
-                self.line.cut(self.has_signal);
-                match self.has_signal {
+                let comes_back = self.has_signal && !self.is_away;
+                self.line.cut(comes_back);
+                match comes_back {
                     true => self.ledger().left(self.client()),
                     false => self.ledger().lost_signal(self.client()),
                 }
-                self.sessions.iter_mut().for_each(|session| session.outbox.resend());
+                self.resend();
             }
             PhoneOrder::Signal(true) => {
                 self.has_signal = true;
-                self.line.signal();
-                self.ledger().left(self.client());
-                self.back_at = (!self.waiting.is_empty()).then(Instant::now);
+                if !self.is_away {
+                    self.come_back();
+                    self.back_at = (!self.waiting.is_empty()).then(Instant::now);
+                }
+            }
+            PhoneOrder::Here(false) => {
+                self.is_away = true;
+                self.waiting.values_mut().for_each(|waiting| waiting.planned = None);
+                self.talk.leave();
+                self.line.leave().await;
+                self.ledger().lost_signal(self.client());
+                self.resend();
+            }
+            PhoneOrder::Here(true) => {
+                self.is_away = false;
+                if self.has_signal {
+                    let now = Instant::now();
+                    self.waiting.values_mut().for_each(|waiting| _ = waiting.planned.get_or_insert(now));
+                    self.come_back();
+                }
             }
         }
     }
 
-    /// Begins another session, and plans its first exercise.
-    fn begin(&mut self, planned: Instant) {
-        self.sessions.retain(|session| !session.outbox.is_empty());
-        // A set that was planned and left is not planned again elsewhere.
-        self.number = self.number.next_multiple_of(SETS);
-        let to = Address::session(self.owner.user, SessionId(Uuid::now_v7()));
-        let outbox = Outbox::new(self.line.client, to);
-        self.sessions.push(Session { to, outbox, sets: 0, commands: 0 });
-        self.ledger().open(to, self.owner.gym, self.owner.athlete);
-        let title = Some(Title::clipped("Load"));
-        self.push("start", Start { workout: None, title }.into(), planned, None);
-        self.plan(planned);
-    }
-
-    /// Plans the next exercise.
-    fn plan(&mut self, planned: Instant) {
-        // Warm-ups make no records: a set is one event.
-        let target = Target { set_type: SetType::Warmup, ..Target::default() };
-        let sets = (1..=SETS)
-            .map(|set| PlannedSet { set: self.stamp(self.number + set).set(), target: target.clone() });
-        let exercise = PlannedExercise {
-            instance: InstanceId(Uuid::now_v7()),
-            exercise: movement(),
-            name: Name::clipped("Barbell Squat"),
-            load_kind: LoadKind::default(),
-            group: None,
-            sets: sets.collect(),
-        };
-        self.push("plan", Add { exercise, place: None }.into(), planned, None);
-    }
-
-    fn log(&mut self, task: Task, planned: Instant) {
-        let full = |session: &Session| session.sets == SESSION_SETS || session.commands >= SESSION_COMMANDS;
-        if self.sessions.last().is_none_or(full) {
-            self.begin(planned);
-        }
-        match task {
-            Task::Set => self.log_set(planned),
-            Task::Rest => {
-                let rest = Rest { after: None, start: now(), duration_ms: Millis(120_000) };
-                self.push("rest", rest.into(), planned, None);
-            }
-            Task::Note => {
-                let text = "slow on the way up; ".repeat(self.owner.note_bytes / 20 + 1);
-                let text = NoteText::clipped(&text[..self.owner.note_bytes]);
-                self.push("note", Note { set: None, text }.into(), planned, None);
-            }
+    /// Does what makes commands. How late they leave is the generator's own where nothing else was in the way.
+    async fn act(&mut self, planned: Instant, doing: impl FnOnce(&mut Self)) {
+        // What was due before the connection stood, or waits for the answers to earlier commands, is late by no fault of
+        // this generator.
+        let is_ready = self.line.is_up() && self.opened_at.is_some_and(|opened_at| opened_at <= planned);
+        let is_free = is_ready && self.is_sent();
+        doing(self);
+        if is_free && self.send().await.is_ok() && self.is_sent() {
+            self.tally.sent(planned);
         }
     }
 
-    fn log_set(&mut self, planned: Instant) {
-        let Some(session) = self.sessions.last_mut() else { return };
-        let place = session.sets % SETS;
-        let new_exercise = place == 0 && session.sets > 0;
-        session.sets += 1;
-        if new_exercise {
-            self.plan(planned);
-        }
-        self.number += 1;
-        let load = Load::new(60_000 + place * 2_500, Unit::Kg).ok();
-        let actual = Actual { load, reps: Reps::new(5).ok(), ..Actual::default() };
-        let set = self.stamp(self.number).set();
-        self.push("set", Complete { set, actual, place: None }.into(), planned, Some(self.number));
+    /// Whether all that was made is under way.
+    fn is_sent(&self) -> bool {
+        self.sessions.iter().all(|session| session.outbox.is_sent()) && self.talk.is_sent()
     }
 
-    fn stamp(&self, number: u32) -> Stamp {
-        Stamp { run: self.owner.run, gym: self.owner.gym, athlete: self.owner.athlete, number }
+    /// Connects again, after the scenario kept it away.
+    fn come_back(&mut self) {
+        self.talk.signal();
+        self.line.signal();
+        self.ledger().left(self.client());
     }
 
     fn push(&mut self, kind: &'static str, command: Command, planned: Instant, number: Option<u32>) {
@@ -286,7 +269,7 @@ impl Phone {
                 self.line.send(&ClientFrame::Command(frame)).await?;
             }
         }
-        Ok(())
+        self.talk.send(&mut self.line).await
     }
 
     fn hear(&mut self, frame: ServerFrame) {
@@ -307,7 +290,7 @@ impl Phone {
     fn hear_reply(&mut self, reply: &Reply) {
         let heard =
             self.sessions.iter_mut().find_map(|session| Some((session.to, session.outbox.reply(reply)?)));
-        let Some((to, heard)) = heard else { return };
+        let Some((to, heard)) = heard else { return self.talk.hear(reply, |_| false) };
         match heard {
             Heard::Answered(Answered { command, outcome }) => {
                 let Some(waiting) = self.waiting.remove(&command) else { return };
@@ -329,8 +312,8 @@ impl Phone {
         }
     }
 
-    fn acknowledged(&self, to: Address, waiting: &Waiting, version: Version) {
-        let mut ledger = self.ledger();
+    fn acknowledged(&mut self, to: Address, waiting: &Waiting, version: Version) {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         ledger.acknowledged(to, waiting.number, version);
         if waiting.kind == "start" {
             // Who follows a session that is not there is refused; so they are told now.
@@ -339,6 +322,11 @@ impl Phone {
                 // One who has hung up is missed when the ledger is settled.
                 let _ = orders.send((ReaderOrder::Follow(to), Instant::now()));
             }
+            let is_over = |session: &mut Session| session.to != to && session.outbox.is_empty();
+            self.sessions.extract_if(.., is_over).for_each(|session| ledger.close(session.to));
+        }
+        if waiting.kind == "finish" {
+            ledger.finished(to);
         }
         drop(ledger);
         if let Some(planned) = waiting.planned.or(self.back_at) {

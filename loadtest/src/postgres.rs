@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
+use crate::host;
 pub(crate) use private::{Ending, Private};
 
 /// A server on which databases may be made.
@@ -83,40 +84,9 @@ impl Postgres {
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
-    /// Processor time that its processes have used, in seconds; those that have ended are in the first one's.
+    /// Processor time that its processes have used, in seconds.
     pub(crate) fn cpu_s(&self) -> Option<f64> {
         let postmaster = self.private().map_or(self.postmaster, Private::postmaster)?;
-        let all = std::fs::read_dir("/proc").ok()?;
-        let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-        let used = pids.filter_map(|pid| {
-            let stat = Stat::of(pid)?;
-            match pid == postmaster {
-                true => Some(stat.own + stat.ended_children),
-                false => (stat.parent == postmaster).then_some(stat.own),
-            }
-        });
-        Some(used.sum())
-    }
-}
-
-/// What the system says of a process; times in seconds.
-struct Stat {
-    parent: u32,
-    own: f64,
-    ended_children: f64,
-}
-
-impl Stat {
-    fn of(pid: u32) -> Option<Self> {
-        /// What a tick of /proc is on Linux.
-        const TICKS_PER_S: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks = |from: usize| -> Option<f64> {
-            let two = fields.get(from..from + 2)?.iter().map(|field| field.parse::<f64>());
-            two.sum::<Result<f64, _>>().ok()
-        };
-        let parent = fields.get(1)?.parse().ok()?;
-        Some(Self { parent, own: ticks(11)? / TICKS_PER_S, ended_children: ticks(13)? / TICKS_PER_S })
+        host::family_cpu_s(postmaster)
     }
 }

@@ -6,20 +6,26 @@ use std::time::{Duration, Instant};
 
 use spotter_client::Closed;
 use spotter_protocol::{
-    Address, ClientFrame, EntityView, Event, EventsFrame, Reply, ServerFrame, SessionEvent, SetId, SetStatus,
-    Shown, SnapshotFrame, Subscribe, TilesFrame, Version,
+    Address, ClientFrame, EntityKind, EntityView, EventsFrame, Reply, ServerFrame, SnapshotFrame, Subscribe,
+    TilesFrame, Unsubscribe, UserId, Version,
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::ledger::{Client, Ledger, Set, Stamp};
+use crate::coach::{self, Coach};
+use crate::ledger::{Client, Ledger};
 use crate::line::{Line, moment};
 use crate::schedule::ReaderOrder;
+use crate::shown::{said, set, sets, told};
 use crate::tally::Tally;
 
 /// How long a reader waits at the end for what it has not.
 const WHOLE_WITHIN: Duration = Duration::from_secs(10);
+/// Sessions of one athlete that are followed at once: the newest, and one that may still get late sets.
+const SESSIONS_KEPT: usize = 2;
 /// How often it looks then.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long after the last order a coach goes on trying.
+const DRAINED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A reader.
 pub(crate) struct Reader {
@@ -31,6 +37,8 @@ pub(crate) struct Reader {
     pub(crate) tally: Arc<Tally>,
     /// What is followed, with the version held.
     pub(crate) followed: BTreeMap<Address, Option<Version>>,
+    /// Whose connection it is, if that is a coach's.
+    pub(crate) coach: Option<Coach>,
 }
 
 /// What changes while a reader runs.
@@ -38,37 +46,53 @@ pub(crate) struct Reader {
 struct State {
     /// Which subscription a request is, and since when it is wanted.
     asking: HashMap<u64, (Address, Instant)>,
+    /// Since when the connection stands, or stood.
+    opened_at: Option<Instant>,
     /// Since when it was away, until all is followed again.
     resuming: Option<Instant>,
     /// The wait after each frame.
     slowly: Option<Duration>,
+    /// Whether its owner has gone.
+    is_away: bool,
     /// Until when nothing is read.
     frozen: Option<Instant>,
-    /// When it last began to read again.
+    /// When it last began to read again, or came back.
     thawed: Option<Instant>,
 }
 
 impl State {
     /// Whether the reader itself kept something that was due then waiting; that says nothing about the server.
     fn is_slow(&self, planned: Instant) -> bool {
-        self.slowly.is_some() || self.thawed.is_some_and(|thawed| planned < thawed)
+        self.slowly.is_some() || self.thawed.is_some_and(|thawed| planned <= thawed)
     }
 }
 
 impl Reader {
-    /// Follows what it is told until `ended`, and then until it has all that was acknowledged.
+    /// Follows what it is told until `ended`, and then until it has all that was acknowledged. Lets go of `talking` when
+    /// it has nothing more to say.
     pub(crate) async fn run(
         mut self,
         mut orders: mpsc::UnboundedReceiver<(ReaderOrder, Instant)>,
         mut ended: watch::Receiver<bool>,
         ready: mpsc::Sender<()>,
+        talking: mpsc::Sender<()>,
     ) {
         let (mut state, mut ready, mut until) = (State::default(), Some(ready), None);
+        let (mut talking, mut talks_until) = (Some(talking), None);
         loop {
+            self.talk(&mut state).await;
             if self.line.is_up() && state.asking.is_empty() {
                 ready = None;
             }
+            if orders.is_closed() && orders.is_empty() && talking.is_some() {
+                let last = *talks_until.get_or_insert_with(|| Instant::now() + DRAINED_WITHIN);
+                if self.coach.as_ref().is_none_or(Coach::is_idle) || Instant::now() >= last {
+                    self.coach.iter_mut().for_each(|coach| coach.talk.give_up());
+                    (talking, talks_until) = (None, None);
+                }
+            }
             let (due, frozen) = (self.line.due(), state.frozen);
+            let held = self.coach.as_ref().and_then(|coach| coach.talk.held());
             let look = until.map(|_| Instant::now() + LOOK_EVERY);
             tokio::select! {
                 order = orders.recv(), if !orders.is_closed() || !orders.is_empty() => {
@@ -79,11 +103,14 @@ impl Reader {
                 frame = self.line.next(), if frozen.is_none() => self.hear(frame, &mut state).await,
                 () = moment(frozen) => (state.frozen, state.thawed) = (None, frozen),
                 () = moment(due) => self.open(&mut state).await,
+                () = moment(held) => self.coach.iter_mut().for_each(|coach| coach.talk.release()),
+                () = coach::read(self.coach.as_mut()) => {}
                 _ = ended.changed(), if until.is_none() => {
                     until = Some(Instant::now() + WHOLE_WITHIN);
                     self.line.signal();
                 }
                 () = moment(look) => {}
+                () = moment(talks_until) => {}
             }
             let is_back = self.line.is_up() && state.asking.is_empty() && orders.is_empty();
             if let Some(until) = until
@@ -92,24 +119,65 @@ impl Reader {
                 break;
             }
         }
-        drop(ready);
+        drop((ready, talking));
         self.line.close().await;
+    }
+
+    /// Sends what a coach has to say.
+    async fn talk(&mut self, state: &mut State) {
+        if let Some(coach) = &mut self.coach
+            && let Err(closed) = coach.talk.send(&mut self.line).await
+        {
+            self.lose(&closed, state);
+        }
     }
 
     async fn take(&mut self, order: ReaderOrder, given: Instant, state: &mut State) {
         match order {
             ReaderOrder::Follow(to) => {
                 self.followed.insert(to, None);
+                self.coach.iter_mut().for_each(|coach| coach.sees(to));
                 if self.line.is_up() {
                     self.subscribe(to, given, state).await;
+                    self.leave_old(to.owner, state).await;
                 }
             }
             ReaderOrder::Cut => {
                 state.asking.clear();
-                self.line.cut(true);
+                self.coach.iter_mut().for_each(|coach| coach.talk.resend());
+                self.line.cut(!state.is_away);
+                match state.is_away {
+                    true => self.ledger().lost_signal(Client::Reader(self.number)),
+                    false => self.ledger().left(Client::Reader(self.number)),
+                }
+            }
+            ReaderOrder::Here(false) => {
+                state.asking.clear();
+                self.coach.iter_mut().for_each(|coach| coach.talk.leave());
+                state.is_away = true;
+                self.line.leave().await;
+                self.ledger().lost_signal(Client::Reader(self.number));
+            }
+            ReaderOrder::Here(true) => {
+                (state.is_away, state.thawed) = (false, Some(Instant::now()));
+                self.coach.iter_mut().for_each(|coach| coach.talk.signal());
+                self.line.signal();
                 self.ledger().left(Client::Reader(self.number));
             }
-            ReaderOrder::Slowly(wait) => state.slowly = wait,
+            ReaderOrder::Coach(task) => {
+                let Some(coach) = &mut self.coach else { return };
+                // As of a phone: late is only what nothing but this generator kept waiting.
+                let is_ready =
+                    self.line.is_up() && state.opened_at.is_some_and(|opened_at| opened_at <= given);
+                let is_free = is_ready && coach.talk.is_sent();
+                coach.act(task, given);
+                let says = !coach.talk.is_sent();
+                self.talk(state).await;
+                if is_free && says && self.coach.as_ref().is_some_and(|coach| coach.talk.is_sent()) {
+                    self.tally.sent(given);
+                }
+            }
+            ReaderOrder::Slowly(wait) => (state.slowly, state.thawed) = (wait, Some(Instant::now())),
             ReaderOrder::Freeze(length) => state.frozen = Some(given + length),
         }
     }
@@ -120,6 +188,7 @@ impl Reader {
         if !same_history {
             self.followed.values_mut().for_each(|held| *held = None);
         }
+        state.opened_at = Some(Instant::now());
         state.resuming = self.line.back();
         for to in self.followed.keys().copied().collect::<Vec<_>>() {
             self.subscribe(to, Instant::now(), state).await;
@@ -138,8 +207,27 @@ impl Reader {
         }
     }
 
+    /// Follows the oldest session of somebody no more, when there are several later ones and all of it has come: a server
+    /// lets a connection follow only so many.
+    async fn leave_old(&mut self, owner: UserId, state: &mut State) {
+        let of_owner = |to: &&Address| to.kind == EntityKind::Session && to.owner == owner;
+        let sessions: Vec<_> = self.followed.keys().filter(of_owner).copied().collect();
+        let Some(oldest) = sessions.first().copied().filter(|_| sessions.len() > SESSIONS_KEPT) else {
+            return;
+        };
+        if !self.ledger().leave(oldest, self.number) {
+            return;
+        }
+        self.followed.remove(&oldest);
+        let unsubscribe = Unsubscribe { req: self.line.req(), to: oldest };
+        if let Err(closed) = self.line.send(&ClientFrame::Unsubscribe(unsubscribe)).await {
+            self.lose(&closed, state);
+        }
+    }
+
     fn lose(&mut self, closed: &Closed, state: &mut State) {
         state.asking.clear();
+        self.coach.iter_mut().for_each(|coach| coach.talk.resend());
         self.line.lose(closed);
         self.ledger().left(Client::Reader(self.number));
     }
@@ -163,7 +251,7 @@ impl Reader {
             Err(closed) => return self.lose(&closed, state),
         }
         if let Some(wait) = state.slowly {
-            tokio::time::sleep(wait).await;
+            state.frozen = state.frozen.max(Some(Instant::now() + wait));
         }
     }
 
@@ -176,10 +264,12 @@ impl Reader {
         }
         let mut ledger = self.ledger();
         for event in events {
-            let planned = ledger.event(self.number, *to, event.v, set(&event.ev, self.run));
+            let (kind, planned) = match said(&event.ev, self.run) {
+                Some((kind, word)) => (kind, ledger.word(self.number, *to, event.v, word)),
+                None => ("delivery", ledger.event(self.number, *to, event.v, set(&event.ev, self.run))),
+            };
             if let Some(planned) = planned {
-                let kind = if state.is_slow(planned) { "slow_delivery" } else { "delivery" };
-                self.tally.done(kind, planned);
+                self.tally.done(if state.is_slow(planned) { "slow_delivery" } else { kind }, planned);
             }
         }
     }
@@ -188,8 +278,10 @@ impl Reader {
         if let Some(held) = self.followed.get_mut(to) {
             *held = Some(*v);
         }
-        if let EntityView::Session(_) = state {
-            self.ledger().snapshot(self.number, *to, *v, &sets(state, self.run));
+        if !matches!(state, EntityView::Room(_)) {
+            let mut ledger = self.ledger();
+            ledger.snapshot(self.number, *to, *v, &sets(state, self.run));
+            ledger.told(self.number, *to, &told(state, self.run));
         }
     }
 
@@ -204,10 +296,14 @@ impl Reader {
         }
     }
 
-    fn hear_reply(&self, reply: &Reply, state: &mut State) {
-        let Some((to, wanted)) = reply.req.and_then(|req| state.asking.remove(&req)) else { return };
+    fn hear_reply(&mut self, reply: &Reply, state: &mut State) {
+        let Some((to, wanted)) = reply.req.and_then(|req| state.asking.remove(&req)) else {
+            let slow = |planned| state.is_slow(planned);
+            self.coach.iter_mut().for_each(|coach| coach.talk.hear(reply, slow));
+            return;
+        };
         match &reply.error {
-            None => self.tally.done("subscribe", wanted),
+            None => self.tally.done(if state.is_slow(wanted) { "slow_answer" } else { "subscribe" }, wanted),
             Some(fault) => {
                 self.tally.failed("subscribe", &format!("{} {}", to.kind.as_str(), fault.code.as_str()))
             }
@@ -223,23 +319,4 @@ impl Reader {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The set that an event logs.
-pub(crate) fn set(event: &Shown, run: u32) -> Set {
-    match event {
-        Shown::Event(Event::Session(SessionEvent::SetCompleted(completed))) => stamped(completed.set, run),
-        Shown::Event(_) | Shown::Hidden | Shown::Unknown(_) => Set::None,
-    }
-}
-
-/// The sets that a session holds as done.
-pub(crate) fn sets(state: &EntityView, run: u32) -> Vec<Set> {
-    let EntityView::Session(session) = state else { return Vec::new() };
-    let sets = session.exercises.iter().flat_map(|exercise| &exercise.sets);
-    sets.filter(|set| set.status == SetStatus::Performed).map(|set| stamped(set.set, run)).collect()
-}
-
-fn stamped(set: SetId, run: u32) -> Set {
-    Stamp::read(set, run).map_or(Set::Unmarked, Set::Of)
 }

@@ -8,7 +8,9 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 
 use crate::figures::{Figure, Findings};
+use crate::host;
 use crate::postgres::Postgres;
+use crate::results::Host;
 use crate::server::Kind;
 use crate::{Bench, Plan, idle, latency, sessions, start, throughput, wake, wall};
 
@@ -205,16 +207,11 @@ pub(crate) fn machine() -> String {
         output.and_then(|output| String::from_utf8(output.stdout).ok()).map(|text| text.trim().to_owned())
     };
     let unknown = || "unknown".to_owned();
-    let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = processors.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let Host { cores, processor, kernel, .. } = host::host();
     format!(
-        "Commit {}, {}; {} × {}, Linux {}; generator and server share the cores.",
+        "Commit {}, {}; {cores} × {processor}, Linux {kernel}; generator and server share the cores.",
         said("git", &["describe", "--always", "--dirty", "--exclude=*"]).unwrap_or_else(unknown),
         said("date", &["-u", "+%Y-%m-%d"]).unwrap_or_else(unknown),
-        cores,
-        model.trim_start_matches(['\t', ' ', ':']),
-        said("uname", &["-r"]).unwrap_or_else(unknown),
     )
 }
 

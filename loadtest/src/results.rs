@@ -51,6 +51,9 @@ pub(crate) struct Run {
     pub(crate) server_version: Option<String>,
     /// Of this harness.
     pub(crate) version: String,
+    /// Generators that shared the run; absent when it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) workers: Option<u32>,
 }
 
 /// The machine of the generator.
@@ -163,6 +166,12 @@ pub(crate) struct Generator {
     pub(crate) lag: Delays,
     pub(crate) cpu_s: f64,
     pub(crate) rss_kib: f64,
+    /// Seconds that its threads were ready and waited for a processor, together.
+    #[serde(default)]
+    pub(crate) waited_s: f64,
+    /// Seconds of the run in which it had no processor left.
+    #[serde(default)]
+    pub(crate) starved_s: f64,
 }
 
 /// An objective, and what came of it.

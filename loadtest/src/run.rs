@@ -1,33 +1,29 @@
 //! `spotter-load run`: a scenario against a server, from its people to its verdict.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
-use spotter_protocol::Address;
+use anyhow::anyhow;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::athlete::now;
 use crate::fault::{self, Breaker, Planned, Reach};
 use crate::host;
-use crate::idle::ensure_files;
-use crate::leave::{leave, summary};
+use crate::leave::leave_and_say;
 use crate::ledger::Ledger;
-use crate::line::Line;
+use crate::live::Live;
 use crate::pacer::follow;
-use crate::phone::{Owner, Phone, ReaderOrders};
-use crate::postgres::Postgres;
-use crate::reader::Reader;
-use crate::reconcile::{ask_across, reconcile};
+use crate::people::People;
+use crate::place::Place;
+use crate::reconcile::{ask_across, reconcile, tended};
 use crate::results::{self, Generator, Results, Verdict};
 use crate::sampler::sample;
 use crate::scenario::Scenario;
-use crate::schedule::{Deed, PhoneOrder, plan};
+use crate::schedule::{Deed, Due, plan};
 use crate::tally::Tally;
-use crate::target::{NoTarget, Running, Target};
+use crate::target::{NoTarget, Target};
 
 /// How long everybody may take to come.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -42,41 +38,29 @@ Examples:
   spotter-load run gym-evening --self-contained --postgres postgres://spotter@127.0.0.1:5432
   spotter-load run evening.toml --target ws://127.0.0.1:8080 --people people.csv --metrics http://127.0.0.1:8081/metrics
 
-Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late,
-98 something was lost, doubled, reordered or leaked, 99 a threshold was missed, or not all was consistent after a fault.")]
+Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late
+or had no processor left, 98 something was lost, doubled, reordered or leaked, 99 a threshold was missed, or not all was
+consistent after a fault.")]
 pub(crate) struct Run {
     /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, rolling-restart, or a file
     scenario: String,
-    /// Start a server for the run, fill it and end it
-    #[arg(long, required_unless_present = "target", conflicts_with = "target")]
-    self_contained: bool,
-    /// The program of that server; by default the one beside this program
-    #[arg(long, value_parser = crate::program, requires = "self_contained")]
-    server: Option<PathBuf>,
-    /// Let that server use a PostgreSQL: this one, as a user who may make databases (postgres://user@host:port), or
-    /// without an address one that is found on this machine and started for the run
-    #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = postgres_url, requires = "self_contained")]
-    postgres: Option<Option<String>>,
-    /// A server that runs already: ws://host:port
-    #[arg(long, requires = "people")]
-    target: Option<String>,
-    /// Who uses it, a line each: gym,e-mail,password. Gyms are named lt-…; each coach is linked with each athlete
-    #[arg(long, requires = "target")]
-    people: Option<PathBuf>,
-    /// Where that server says how it is: http://host:port/metrics
-    #[arg(long, requires = "target")]
-    metrics: Option<String>,
-    /// Load this host although it is not this machine: it is yours
-    #[arg(long, value_name = "HOST", requires = "target")]
-    i_own: Option<String>,
+    #[command(flatten)]
+    place: Place,
     /// Break one thing after another besides: sockets and readers; with --self-contained the server, and a PostgreSQL
     /// started for the run. Thresholds are not judged: a delay then holds what was broken
     #[arg(long)]
     chaos: bool,
+    /// Judge only what is lost, doubled, reordered or leaked, and thresholds on counts: on a machine that does other work,
+    /// delays, errors and how late the generator was say nothing
+    #[arg(long)]
+    correctness: bool,
+    /// Write each second as a line of JSON to standard output, and the summary to standard error
+    #[arg(long)]
+    json_lines: bool,
     /// Another seed than the scenario's
     #[arg(long)]
     seed: Option<u64>,
-    /// Where results.json, intervals.csv, junit.xml and delays.hgrm are written; by default load-SCENARIO
+    /// Where results.json, report.html, intervals.csv, junit.xml and delays.hgrm are written; by default load-SCENARIO
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -98,6 +82,34 @@ impl From<anyhow::Error> for NotRun {
     }
 }
 
+impl From<NoTarget> for NotRun {
+    fn from(error: NoTarget) -> Self {
+        match error {
+            NoTarget::Unreachable(error) => Self::Unreachable(error),
+            NoTarget::Refused(error) => Self::Called(error),
+        }
+    }
+}
+
+impl NotRun {
+    /// The exit code it comes to, and why.
+    pub(crate) fn parts(self) -> (u8, anyhow::Error) {
+        match self {
+            Self::Called(error) => (2, error),
+            Self::Unreachable(error) => (3, error),
+            Self::Failed(error) => (1, error),
+        }
+    }
+
+    pub(crate) fn from_parts(code: u8, error: anyhow::Error) -> Self {
+        match code {
+            2 => Self::Called(error),
+            3 => Self::Unreachable(error),
+            _ => Self::Failed(error),
+        }
+    }
+}
+
 /// Runs a scenario, prints the summary and leaves the files.
 ///
 /// # Errors
@@ -107,83 +119,85 @@ pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     scenario.seed = run.seed.unwrap_or(scenario.seed);
     let reach = Reach {
         readers: scenario.readers() > 0,
-        server: run.self_contained,
-        postgres: matches!(run.postgres, Some(None)),
+        server: run.place.self_contained,
+        postgres: matches!(run.place.postgres, Some(None)),
     };
     let faults = fault::plan(&scenario, reach, run.chaos).map_err(NotRun::Called)?;
     if run.chaos {
         scenario.thresholds.clear();
     }
+    if run.correctness {
+        scenario.judge_correctness_alone();
+    }
     let folder = run.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    ensure_files((scenario.athletes() + scenario.readers()) as usize).map_err(NotRun::Called)?;
-    let target = target(run, &scenario).await?;
+    let target = run.place.open(&scenario, &folder, None).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
-    let driven = drive(&scenario, faults, &target, &folder.join("delays.hgrm")).await;
-    let ended = match target.server {
-        Some(server) => server.end().await,
-        None => Ok(()),
-    };
+    if run.correctness {
+        eprintln!("delays, errors and how late the generator was are not judged");
+    }
+    let live = Live::begin(&scenario, run.json_lines)?;
+    let course = Course { faults, ..Course::new(plan(&scenario), scenario.length()) };
+    let driven = drive(&scenario, course, &target, &folder, live, async { Ok(()) }).await;
+    let ended = target.close().await;
     let mut results = driven?;
-    results.thresholds =
-        scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
-    results.verdict = verdict(&results, scenario.lag_max_ms);
-    leave(&results, &folder)?;
-    print!("{}", summary(&results)?);
-    println!("\n{}", folder.join("results.json").display());
+    judge(&mut results, &scenario);
+    leave_and_say(&results, &folder, run.json_lines)?;
     ended?;
     Ok(results.verdict)
 }
 
-fn postgres_url(url: &str) -> Result<String, String> {
-    let is_one = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-    is_one.then(|| url.to_owned()).ok_or_else(|| "an address begins with postgres://".to_owned())
+/// What is done in a run.
+pub(crate) struct Course {
+    pub(crate) plan: Box<dyn Iterator<Item = Due> + Send>,
+    pub(crate) length: Duration,
+    pub(crate) faults: Vec<Planned>,
+    /// Whether phones begin a session as they come; else the plan says when.
+    pub(crate) opens: bool,
+    /// Whether sessions that are over are read again and forgotten under way; else all are read in the end.
+    pub(crate) tends: bool,
 }
 
-async fn target(run: &Run, scenario: &Scenario) -> Result<Target, NotRun> {
-    let (Some(url), Some(people)) = (&run.target, &run.people) else {
-        let beside = || Some(std::env::current_exe().ok()?.parent()?.join("spotter"));
-        let program = run.server.clone().or_else(beside).filter(|program| program.is_file());
-        let program = program
-            .ok_or_else(|| NotRun::Called(anyhow!("no server beside this program: name it with --server")))?;
-        let postgres = match &run.postgres {
-            Some(Some(url)) => Some(Postgres::running(url, None)),
-            Some(None) => Some(Postgres::start().await?),
-            None => None,
-        };
-        return Ok(Target::start(program, postgres, scenario).await?);
-    };
-    let running = Running { url, allowed: run.i_own.as_deref(), metrics: run.metrics.as_deref(), people };
-    Target::join(&running, scenario).await.map_err(|error| match error {
-        NoTarget::Unreachable(error) => NotRun::Unreachable(error),
-        NoTarget::Refused(error) => NotRun::Called(error),
-    })
+impl Course {
+    /// A plan for so long, by people who are there and begin a session as they come.
+    pub(crate) fn new(
+        plan: impl IntoIterator<Item = Due, IntoIter: Send + 'static>,
+        length: Duration,
+    ) -> Self {
+        Self { plan: Box::new(plan.into_iter()), length, faults: Vec::new(), opens: true, tends: false }
+    }
 }
 
-/// Lets everybody come, follows the plan, waits until all is answered and seen, and reads what is stored.
-async fn drive(
+/// Lets everybody come, waits for `go`, follows the plan, waits until all is answered and seen, and reads what is stored.
+///
+/// # Errors
+/// When not everybody comes, or the log cannot be written.
+pub(crate) async fn drive(
     scenario: &Scenario,
-    faults: Vec<Planned>,
+    course: Course,
     target: &Target,
-    log: &std::path::Path,
+    folder: &Path,
+    live: Live,
+    go: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<Results> {
     let run = rand::random::<u32>();
     let tally = Arc::new(Tally::default());
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let (end, ended) = watch::channel(false);
     let (ready, mut all_ready) = mpsc::channel::<()>(1);
-    let people = People { scenario, target, tally: &tally, ledger: &ledger, run };
+    let people = People { scenario, opens: course.opens, target, tally: &tally, ledger: &ledger, run };
     let mut readers = JoinSet::new();
-    let reader_orders = people.seat(&mut readers, &ended, &ready);
+    let (talking, mut all_said) = mpsc::channel::<()>(1);
+    let reader_orders = people.seat(&mut readers, &ended, &ready, talking)?;
     let mut phones = JoinSet::new();
     let phone_orders = people.train(&mut phones, &reader_orders, &ready);
     drop(ready);
     let came = tokio::time::timeout(READY_WITHIN, all_ready.recv()).await;
     came.map_err(|_| anyhow!("not everybody came within {READY_WITHIN:?}"))?;
+    go.await?;
     // What it took to come is not part of the run.
     tally.second();
 
-    let (started_at, begun) = (now(), Instant::now());
+    let (started_at, begun, cpu_s) = (now(), Instant::now(), host::own_cpu_s());
     let (stop, stopped) = watch::channel(false);
     let breaker = Breaker {
         server: target.server.as_ref(),
@@ -193,31 +207,40 @@ async fn drive(
         tally: &tally,
         stopped: stopped.clone(),
     };
-    let following = follow(plan(scenario), scenario.length(), move |deed, planned| {
+    let following = follow(course.plan, course.length, move |deed, planned| {
         // One who has hung up failed; the ledger says so.
         let _ = match deed {
             Deed::Phone(phone, order) => phone_orders[phone].send((order, planned)).is_ok(),
             Deed::Reader(reader, order) => reader_orders[reader].1.send((order, planned)).is_ok(),
         };
     });
+    let following = tended(course.tends, target, &ledger, run, following);
     let until = async {
-        let (followed, broken) = tokio::join!(following, breaker.follow(faults, begun));
+        let (followed, broken) = tokio::join!(following, breaker.follow(course.faults, begun));
         while phones.join_next().await.is_some() {}
+        // Nothing is sent to this: coaches let go of it one by one.
+        let _ = all_said.recv().await;
         // Receivers that are gone were told enough.
         let _ = end.send(true);
         while readers.join_next().await.is_some() {}
         let _ = stop.send(true);
-        let mut faults = broken.join_all().await;
-        faults.sort_by(|one, other| one.at.total_cmp(&other.at));
-        followed.map(|()| faults)
+        broken.join_all().await;
+        followed
     };
-    let sampling =
-        sample(Arc::clone(&tally), target.server.as_ref(), target.metrics.as_deref(), log, begun, stopped);
-    let (followed, intervals) = tokio::join!(until, sampling);
-    let faults = followed?;
-    let (intervals, seconds) = (intervals?, begun.elapsed().as_secs_f64());
-    reconcile(target, &ledger, run).await;
-    let asked = ask_across(target, &ledger, run).await;
+    let log = folder.join("delays.hgrm");
+    let sampling = sample(&tally, &ledger, target, live, &log, begun, stopped);
+    let renewing = target.tokens.keep(target, &tally);
+    let (followed, intervals) = tokio::select! {
+        driven = async { tokio::join!(until, sampling) } => driven,
+        never = renewing => match never {},
+    };
+    followed?;
+    let ((intervals, processor), seconds) = (intervals?, begun.elapsed().as_secs_f64());
+    let mut asked = Ok(());
+    if !target.is_echo {
+        reconcile(target, &ledger, run).await?;
+        asked = ask_across(target, &ledger, run).await;
+    }
     let ledger = std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner)).settle();
     // Of a server that is gone, the ledger says what is lost.
     if ledger.lost == 0 {
@@ -236,129 +259,42 @@ async fn drive(
             database: target.database.map(str::to_owned),
             server_version: version,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            workers: None,
         },
         host: host::host(),
-        stages: stages(scenario),
+        stages: scenario.laid_out(),
         operations: tally.operations()?,
         intervals,
-        faults,
+        faults: tally.faults(),
         ledger,
-        generator: Generator { lag: tally.lag(), cpu_s: host::own_cpu_s(), rss_kib: host::own_rss_kib() },
+        generator: Generator {
+            lag: tally.lag(),
+            cpu_s: host::own_cpu_s() - cpu_s,
+            rss_kib: host::own_rss_kib(),
+            waited_s: processor.waited_s,
+            starved_s: processor.starved_s,
+        },
         thresholds: Vec::new(),
         verdict: Verdict::Passed,
     })
 }
 
-/// Everybody of the run.
-struct People<'a> {
-    scenario: &'a Scenario,
-    target: &'a Target,
-    tally: &'a Arc<Tally>,
-    ledger: &'a Arc<Mutex<Ledger>>,
-    run: u32,
+/// Says of each threshold whether it was met, and of the run how it ended.
+pub(crate) fn judge(results: &mut Results, scenario: &Scenario) {
+    results.thresholds =
+        scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
+    results.verdict = verdict(results, scenario);
 }
 
-impl People<'_> {
-    fn line(&self, token: &str) -> Line {
-        Line::new(Arc::from(self.target.socket.as_str()), token.to_owned(), Arc::clone(self.tally))
-    }
-
-    /// Starts the readers: second devices of all athletes, then coaches. Answers each one's number in the ledger.
-    fn seat(
-        &self,
-        readers: &mut JoinSet<()>,
-        ended: &watch::Receiver<bool>,
-        ready: &mpsc::Sender<()>,
-    ) -> Vec<(usize, ReaderOrders)> {
-        let mut seats = Vec::new();
-        let mut book = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        for (gym, people) in self.target.gyms.iter().enumerate() {
-            for person in people.athletes.iter().chain(&people.coaches) {
-                book.person(person.user, gym as u16);
-            }
-        }
-        let gyms = || self.target.gyms.iter().zip(0_u16..);
-        let devices = gyms().flat_map(|(gym, number)| {
-            gym.athletes.iter().map(move |person| (number, person, None::<Address>))
-        });
-        let devices = devices.filter(|_| self.scenario.gym.second_devices);
-        let coaches = gyms().flat_map(|(gym, number)| {
-            gym.coaches.iter().map(move |person| (number, person, Some(Address::room(person.user))))
-        });
-        for (gym, person, room) in devices.chain(coaches) {
-            let (orders, told) = mpsc::unbounded_channel();
-            let reader = Reader {
-                number: book.reader(gym, room.is_some()),
-                run: self.run,
-                line: self.line(&person.token),
-                ledger: Arc::clone(self.ledger),
-                tally: Arc::clone(self.tally),
-                followed: room.into_iter().map(|room| (room, None)).collect::<BTreeMap<_, _>>(),
-            };
-            seats.push((reader.number, orders));
-            readers.spawn(reader.run(told, ended.clone(), ready.clone()));
-        }
-        seats
-    }
-
-    /// Starts the phones of all athletes.
-    fn train(
-        &self,
-        phones: &mut JoinSet<()>,
-        readers: &[(usize, ReaderOrders)],
-        ready: &mpsc::Sender<()>,
-    ) -> Vec<mpsc::UnboundedSender<(PhoneOrder, Instant)>> {
-        let people = self.scenario.gym;
-        let (athletes, coaches) = (people.athletes as usize, people.coaches as usize);
-        let devices = if people.second_devices { self.scenario.athletes() as usize } else { 0 };
-        let mut all = Vec::new();
-        for (gym, gym_people) in self.target.gyms.iter().enumerate() {
-            for (place, person) in gym_people.athletes.iter().enumerate() {
-                let athlete = gym * athletes + place;
-                let device = (devices > 0).then(|| readers[athlete].clone());
-                let watching = if place < people.coach_follows as usize { coaches } else { 0 };
-                let first_coach = devices + gym * coaches;
-                let watching = &readers[first_coach..first_coach + watching];
-                let owner = Owner {
-                    user: person.user,
-                    run: self.run,
-                    gym: gym as u16,
-                    athlete: athlete as u32,
-                    note_bytes: self.scenario.mix.note_bytes,
-                    followers: device.into_iter().chain(watching.iter().cloned()).collect(),
-                };
-                let (orders, told) = mpsc::unbounded_channel();
-                let phone = Phone::new(
-                    owner,
-                    self.line(&person.token),
-                    Arc::clone(self.ledger),
-                    Arc::clone(self.tally),
-                );
-                phones.spawn(phone.run(told, ready.clone()));
-                all.push(orders);
-            }
-        }
-        all
-    }
-}
-
-fn stages(scenario: &Scenario) -> Vec<results::Stage> {
-    let mut from = 0.0;
-    let stage = |stage: &crate::scenario::Stage| {
-        let to = from + f64::from(stage.seconds);
-        let stage = results::Stage { name: stage.name.clone(), from, to };
-        from = to;
-        stage
-    };
-    scenario.stages.iter().map(stage).collect()
-}
-
-/// What is broken stays broken however late the generator was; a late generator says nothing about delays.
-fn verdict(results: &Results, lag_max_ms: u32) -> Verdict {
-    let ledger = &results.ledger;
+/// What is broken stays broken however late the generator was; a late generator, and one that had no processor left, says
+/// nothing about delays.
+pub(crate) fn verdict(results: &Results, scenario: &Scenario) -> Verdict {
+    let (ledger, generator) = (&results.ledger, &results.generator);
+    let is_late = generator.lag.p99 > u64::from(scenario.lag_max_ms) * 1_000;
+    let is_starved = generator.starved_s > scenario.starved_max * results.run.seconds;
     if ledger.lost + ledger.doubled + ledger.reordered + ledger.leaked > 0 {
         Verdict::Broken
-    } else if results.generator.lag.p99 > u64::from(lag_max_ms) * 1_000 {
+    } else if is_late || is_starved {
         Verdict::Invalid
     } else if results.thresholds.iter().any(|threshold| !threshold.met)
         || results.faults.iter().any(|fault| fault.consistent_after.is_none())

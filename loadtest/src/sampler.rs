@@ -1,42 +1,41 @@
 //! Looks once a second: what was answered, how the server is, and a line to read.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
+use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use tokio::sync::watch;
 
+use crate::ledger::Ledger;
+use crate::live::{Live, Now};
+use crate::processor::Processor;
 use crate::results::{Interval, ServerSample};
-use crate::server::Server;
 use crate::tally::{Second, Tally};
+use crate::target::Target;
 
 /// How long the server may take to say how it is.
 const METRICS_WITHIN: Duration = Duration::from_millis(800);
 
-/// Looks until `ended`, and answers a second after the other. Their histograms are written to `log`.
+/// Looks until `ended`, shows each second, and answers a second after the other, and what processor the generator got. Their histograms are written to `log`.
 pub(crate) async fn sample(
-    tally: Arc<Tally>,
-    server: Option<&Server>,
-    metrics: Option<&str>,
+    tally: &Tally,
+    ledger: &Mutex<Ledger>,
+    target: &Target,
+    mut live: Live,
     log: &Path,
     begun: Instant,
     mut ended: watch::Receiver<bool>,
-) -> anyhow::Result<Vec<Interval>> {
+) -> anyhow::Result<(Vec<Interval>, Processor)> {
     let http = reqwest::Client::builder().timeout(METRICS_WITHIN).no_proxy().build()?;
-    let mut file =
-        BufWriter::new(File::create(log).with_context(|| format!("cannot write {}", log.display()))?);
-    let mut serializer = V2DeflateSerializer::new();
-    let mut log = IntervalLogWriterBuilder::new()
-        .add_comment("spotter-load; delays in microseconds from the planned time")
-        .with_start_time(started(begun))
-        .with_base_time(started(begun))
-        .begin_log_with(&mut file, &mut serializer)?;
+    let mut log = Log::create(log, started(begun))?;
     let mut intervals = Vec::new();
+    let mut processor = Processor::begin();
     let mut last = 0.0;
     loop {
         let next = begun + Duration::from_secs(intervals.len() as u64 + 1);
@@ -45,21 +44,67 @@ pub(crate) async fn sample(
             _ = ended.changed() => true,
         };
         let at = begun.elapsed().as_secs_f64();
-        let (from, length) = (Duration::from_secs_f64(last), Duration::from_secs_f64((at - last).max(0.0)));
-        last = at;
+        processor.look(Duration::from_secs_f64((at - last).max(0.0)));
         let mut interval =
             Interval { at, connections: tally.connections(), operations: [].into(), server: None };
         for Second { kind, counted, delays } in tally.second() {
-            log.write_histogram(&delays, from, length, Tag::new(kind))
-                .map_err(|error| anyhow!("{error:?}"))?;
+            log.write(kind, last, at, &delays)?;
             interval.operations.insert(kind.to_owned(), counted);
         }
-        interval.server = look(&http, server, metrics).await;
-        eprintln!("{}", line(&interval));
-        intervals.push(interval);
+        last = at;
+        interval.server = look(&http, target).await;
+        let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).so_far();
+        let now = Now { interval, ledger, faults: tally.faults(), lag: tally.lag() };
+        live.show(&now);
+        intervals.push(now.interval);
         if is_over {
-            return Ok(intervals);
+            log.finish()?;
+            return Ok((intervals, processor));
         }
+    }
+}
+
+/// A log of histograms, a line for each operation in each second.
+pub(crate) struct Log {
+    file: BufWriter<File>,
+}
+
+impl Log {
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn create(path: &Path, begun: SystemTime) -> anyhow::Result<Self> {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let mut file = BufWriter::new(file);
+        IntervalLogWriterBuilder::new()
+            .add_comment("spotter-load; delays in microseconds from the planned time")
+            .with_start_time(begun)
+            .with_base_time(begun)
+            .begin_log_with(&mut file, &mut V2DeflateSerializer::new())?;
+        Ok(Self { file })
+    }
+
+    /// The delays from `from` to `to`, in seconds of the run.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn write(
+        &mut self,
+        kind: &str,
+        from: f64,
+        to: f64,
+        delays: &Histogram<u64>,
+    ) -> anyhow::Result<()> {
+        let (from, length) = (Duration::from_secs_f64(from), Duration::from_secs_f64((to - from).max(0.0)));
+        IntervalLogWriterBuilder::new()
+            .begin_log_with(&mut self.file, &mut V2DeflateSerializer::new())?
+            .write_histogram(delays, from, length, Tag::new(kind))
+            .map_err(|error| anyhow!("{error:?}"))
+    }
+
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn finish(mut self) -> anyhow::Result<()> {
+        Ok(self.file.flush()?)
     }
 }
 
@@ -68,14 +113,11 @@ fn started(begun: Instant) -> SystemTime {
     SystemTime::now() - begun.elapsed()
 }
 
-async fn look(
-    http: &reqwest::Client,
-    server: Option<&Server>,
-    metrics: Option<&str>,
-) -> Option<ServerSample> {
+async fn look(http: &reqwest::Client, target: &Target) -> Option<ServerSample> {
+    let server = target.server.as_ref();
     let (cpu_s, rss_kib) = server.map_or((None, None), |server| (server.cpu_s().ok(), server.rss_kib().ok()));
-    let database_cpu_s = server.and_then(Server::database_cpu_s);
-    let text = match metrics {
+    let database_cpu_s = server.and_then(|server| server.database_cpu_s());
+    let text = match &target.metrics {
         Some(url) => async { http.get(url).send().await?.text().await }.await.ok(),
         None => None,
     };
@@ -99,23 +141,6 @@ fn read_metrics(text: &str) -> std::collections::BTreeMap<String, f64> {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(figure).collect()
 }
 
-/// A second to read: `12s  98 set/s p99 3.1ms  196 delivery/s p99 4.0ms  241 connections  0 errors`.
-fn line(interval: &Interval) -> String {
-    let mut line = format!("{:4.0}s", interval.at);
-    for kind in ["set", "late_set", "delivery", "tile", "resume"] {
-        let Some(counted) = interval.operations.get(kind).filter(|counted| counted.count > 0) else {
-            continue;
-        };
-        line += &format!("  {} {kind} p99 {:.1}ms", counted.count, counted.delay.p99 as f64 / 1000.0);
-    }
-    let errors: u64 = interval.operations.values().map(|counted| counted.errors).sum();
-    line += &format!("  {} connections  {errors} errors", interval.connections);
-    if let Some(kib) = interval.server.as_ref().and_then(|server| server.rss_kib) {
-        line += &format!("  {:.0} MiB", kib / 1024.0);
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,13 +153,5 @@ mod tests {
             read.keys().map(String::as_str).collect::<Vec<_>>(),
             ["a_total{op=\"x y\"}", "b", "c_sum"]
         );
-    }
-
-    #[test]
-    fn a_second_is_one_line() {
-        let counted = crate::results::IntervalOperation { count: 98, ..Default::default() };
-        let operations = [("set".to_owned(), counted)].into();
-        let interval = Interval { at: 12.01, connections: 41, operations, server: None };
-        assert_eq!(line(&interval), "  12s  98 set p99 0.0ms  41 connections  0 errors");
     }
 }

@@ -39,7 +39,15 @@ fn parse(text: &[u8]) -> anyhow::Result<Results> {
 /// # Errors
 /// When they cannot be decoded.
 pub(crate) fn histogram(operation: &Operation) -> anyhow::Result<Histogram<u64>> {
-    let bytes = BASE64_STANDARD.decode(&operation.histogram).context("a histogram is not base64")?;
+    decoded(&operation.histogram)
+}
+
+/// A histogram in HdrHistogram's V2 form, as base64.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn decoded(text: &str) -> anyhow::Result<Histogram<u64>> {
+    let bytes = BASE64_STANDARD.decode(text).context("a histogram is not base64")?;
     Deserializer::new().deserialize(&mut bytes.as_slice()).context("a histogram cannot be decoded")
 }
 

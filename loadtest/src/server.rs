@@ -1,6 +1,7 @@
 //! The server under test, Spotter or one that it is compared with: a process of its own in a folder of its own, on
 //! loopback, ended when dropped.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -8,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use spotter_client::Pass;
 use spotter_protocol::UserId;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,12 +18,15 @@ use tokio::process::{Child, Command};
 use uuid::Uuid;
 
 use crate::Plan;
+use crate::host;
 use crate::postgres::{Postgres, Private};
 
 /// How long a start may take before the measurement gives up.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long it may take to stop before it is killed.
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+/// Lines of its log that an error shows.
+const LAST_WORDS: usize = 10;
 /// The gym of the load.
 const GYM: &str = "lt-bench";
 
@@ -58,6 +63,10 @@ pub(crate) struct Server {
     kind: Kind,
     program: PathBuf,
     folder: TempDir,
+    /// How long a session is kept in memory that nobody adds to.
+    pub(crate) rests_after: Duration,
+    /// Where what it says is written; else it goes where this program's own words go.
+    pub(crate) log: Option<PathBuf>,
     port: u16,
     admin_port: u16,
     child: Mutex<Option<Child>>,
@@ -95,6 +104,8 @@ impl Used {
 pub(crate) struct Person {
     pub(crate) user: UserId,
     pub(crate) token: String,
+    /// What it is renewed with, of somebody who signed in.
+    pub(crate) pass: Option<Pass>,
 }
 
 /// The people of a gym.
@@ -104,11 +115,17 @@ pub(crate) struct Gym {
     pub(crate) coaches: Vec<Person>,
 }
 
+impl From<Pass> for Person {
+    fn from(pass: Pass) -> Self {
+        Self { user: pass.user.id, token: pass.access_token.clone(), pass: Some(pass) }
+    }
+}
+
 impl Person {
     /// Somebody whose id is their token.
     fn made_up() -> Self {
         let user = UserId(Uuid::now_v7());
-        Self { user, token: user.to_string() }
+        Self { user, token: user.to_string(), pass: None }
     }
 }
 
@@ -125,6 +142,8 @@ impl Server {
             database,
             postgres: plan.postgres.clone(),
             folder: TempDir::new()?,
+            rests_after: Duration::from_secs(3_600),
+            log: None,
             port: free_port()?,
             admin_port: free_port()?,
             child: Mutex::new(None),
@@ -186,6 +205,11 @@ impl Server {
             let file = file.to_str().context("the temporary folder has an odd name")?;
             self.tool(&[what, "add", "--gym", slug, "--from", file]).await?;
         }
+        self.gym(slug).await
+    }
+
+    /// The people of a gym, each with a new token.
+    pub(crate) async fn gym(&self, slug: &str) -> anyhow::Result<Gym> {
         Ok(Gym { athletes: self.people(slug, "athlete").await?, coaches: self.people(slug, "coach").await? })
     }
 
@@ -194,14 +218,15 @@ impl Server {
         let person = |line: &str| {
             let mut fields = line.split('\t').skip(1);
             let (user, token) = (fields.next()?.parse().ok()?, fields.next()?.to_owned());
-            Some(Person { user, token })
+            Some(Person { user, token, pass: None })
         };
         printed.lines().map(|line| person(line).context("a line of `token` cannot be read")).collect()
     }
 
     async fn tool(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.command(arguments).stdout(Stdio::piped()).output().await?;
-        ensure!(output.status.success(), "spotter {arguments:?} failed");
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "spotter {arguments:?} failed: {}", said.trim());
         Ok(String::from_utf8(output.stdout)?)
     }
 
@@ -217,14 +242,18 @@ impl Server {
                 self.yardstick(node)
             }
         };
+        if let Some(log) = &self.log {
+            let log = File::options().create(true).append(true).open(log)?;
+            command.stdout(log.try_clone()?).stderr(log);
+        }
         let child = command.spawn().with_context(|| format!("cannot start {}", self.kind.name()))?;
         *self.child() = Some(child);
         while !is_ready(self.port).await {
             if self.has_ended() {
                 *self.child() = None;
-                bail!("the server ended before it was ready");
+                bail!("the server ended before it was ready{}", self.last_words());
             }
-            ensure!(begun.elapsed() < READY_WITHIN, "the server does not become ready");
+            ensure!(begun.elapsed() < READY_WITHIN, "the server does not become ready{}", self.last_words());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Ok(begun.elapsed())
@@ -236,9 +265,9 @@ impl Server {
         let mut child = self.child().take().context("the server does not run")?;
         let Ok(ended) = tokio::time::timeout(STOPPED_WITHIN, child.wait()).await else {
             child.kill().await?;
-            bail!("the server does not stop");
+            bail!("the server does not stop, and was killed{}", self.last_words());
         };
-        ensure!(ended?.success(), "the server did not stop well");
+        ensure!(ended?.success(), "the server did not stop well{}", self.last_words());
         Ok(())
     }
 
@@ -272,19 +301,12 @@ impl Server {
 
     /// The memory the server holds, in KiB.
     pub(crate) fn rss_kib(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-        Ok(line.split_whitespace().nth(1).context("no number of VmRSS")?.parse()?)
+        host::rss_kib(self.id()?).context("the server's memory cannot be read")
     }
 
     /// The processor time the server has used, in seconds.
     pub(crate) fn cpu_s(&self) -> anyhow::Result<f64> {
-        /// What a tick of /proc is on Linux.
-        const TICKS_PER_S: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()?))?;
-        let (_, fields) = stat.rsplit_once(')').context("an odd /proc/PID/stat")?;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-        Ok(ticks.sum::<Result<f64, _>>()? / TICKS_PER_S)
+        host::cpu_s(self.id()?).context("the server's processor time cannot be read")
     }
 
     /// What has been used so far by whoever does the work.
@@ -299,6 +321,16 @@ impl Server {
     /// The processor time that its PostgreSQL has used, in seconds, where it can be read.
     pub(crate) fn database_cpu_s(&self) -> Option<f64> {
         self.postgres.as_ref().and_then(Postgres::cpu_s)
+    }
+
+    /// Where what it said is kept, and the end of it; nothing where it said nothing or that is not kept.
+    fn last_words(&self) -> String {
+        let Some(log) = &self.log else { return String::new() };
+        let said = std::fs::read_to_string(log).unwrap_or_default();
+        let lines: Vec<_> = said.lines().collect();
+        let last = &lines[lines.len().saturating_sub(LAST_WORDS)..];
+        let last: String = last.iter().map(|line| format!("\n  {line}")).collect();
+        if last.is_empty() { last } else { format!("; {} ends with{last}", log.display()) }
     }
 
     fn id(&self) -> anyhow::Result<u32> {
@@ -339,7 +371,7 @@ impl Server {
             .env("SPOTTER_DATABASE", self.database.as_deref().unwrap_or_default())
             .env("SPOTTER_LOG__FILTER", "warn")
             .env("SPOTTER_AUTH__ACCESS_TTL_S", "3600")
-            .env("SPOTTER_ENGINE__IDLE_S", "3600")
+            .env("SPOTTER_ENGINE__IDLE_S", self.rests_after.as_secs().to_string())
             .env("SPOTTER_SOCKET__COMMANDS_PER_S", "10000")
             .env("SPOTTER_SOCKET__COMMANDS_BURST", "10000")
             .kill_on_drop(true);

@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 
 use crate::pacer::{histogram, since};
-use crate::results::{Delays, IntervalOperation, Operation};
+use crate::results::{Delays, Fault, IntervalOperation, Operation};
 
 /// Counts of a run; every connection adds to the same.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub(crate) struct Tally {
     /// From the planned time until it was sent, where nothing but the generator was in the way.
     lag: Mutex<Option<Histogram<u64>>>,
     connections: AtomicU64,
+    /// Broken on purpose so far.
+    faults: Mutex<Vec<Fault>>,
 }
 
 /// One kind of operation.
@@ -70,6 +72,25 @@ impl Tally {
         if let Some(lag) = &mut *lag {
             lag.saturating_record(since(planned));
         }
+    }
+
+    /// Something was broken on purpose: its place among the faults.
+    pub(crate) fn broken(&self, at: f64, what: &str) -> usize {
+        let mut faults = lock(&self.faults);
+        faults.push(Fault { at, what: what.to_owned(), consistent_after: None });
+        faults.len() - 1
+    }
+
+    /// All is well again just now after the fault at that place, which began at `broken_at`.
+    pub(crate) fn consistent(&self, fault: usize, broken_at: Instant) {
+        self.done("consistent", broken_at);
+        if let Some(fault) = lock(&self.faults).get_mut(fault) {
+            fault.consistent_after = Some(broken_at.elapsed().as_secs_f64());
+        }
+    }
+
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        lock(&self.faults).clone()
     }
 
     pub(crate) fn connected(&self) {
@@ -123,20 +144,10 @@ impl Tally {
     /// When a histogram cannot be written.
     pub(crate) fn operations(&self) -> anyhow::Result<BTreeMap<String, Operation>> {
         let kinds = lock(&self.kinds);
-        let operation = |(kind, Kind { all, .. }): (&&'static str, &Kind)| {
-            let mut bytes = Vec::new();
-            V2DeflateSerializer::new()
-                .serialize(&all.delays, &mut bytes)
-                .map_err(|error| anyhow!("{error:?}"))?;
-            let operation = Operation {
-                count: all.delays.len(),
-                errors: all.errors.clone(),
-                delay: summed(&all.delays),
-                histogram: BASE64_STANDARD.encode(bytes),
-            };
-            anyhow::Ok(((*kind).to_owned(), operation))
+        let of_kind = |(kind, Kind { all, .. }): (&&'static str, &Kind)| {
+            anyhow::Ok(((*kind).to_owned(), operation(&all.delays, all.errors.clone())?))
         };
-        kinds.iter().map(operation).collect()
+        kinds.iter().map(of_kind).collect()
     }
 
     /// How late the generator was itself.
@@ -145,7 +156,18 @@ impl Tally {
     }
 }
 
-fn summed(delays: &Histogram<u64>) -> Delays {
+/// An operation, by its delays and errors.
+///
+/// # Errors
+/// When the histogram cannot be written.
+pub(crate) fn operation(delays: &Histogram<u64>, errors: BTreeMap<String, u64>) -> anyhow::Result<Operation> {
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new().serialize(delays, &mut bytes).map_err(|error| anyhow!("{error:?}"))?;
+    let histogram = BASE64_STANDARD.encode(bytes);
+    Ok(Operation { count: delays.len(), errors, delay: summed(delays), histogram })
+}
+
+pub(crate) fn summed(delays: &Histogram<u64>) -> Delays {
     if delays.is_empty() {
         return Delays::default();
     }

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use reqwest::Url;
-use spotter_client::{Api, ApiError};
+use serde::{Deserialize, Serialize};
+use spotter_client::{Api, ApiError, Pass};
 use spotter_protocol::Role;
 
 use crate::Plan;
 use crate::postgres::Postgres;
 use crate::scenario::Scenario;
 use crate::server::{Gym, Kind, Person, Server};
+use crate::tokens::Tokens;
 
-/// How long a token must still be good after the run: it is not renewed.
-const TOKEN_SPARE: Duration = Duration::from_secs(120);
 /// What the names of gyms begin with that a load may fill.
 const MARK: &str = "lt-";
 
@@ -26,9 +26,14 @@ pub(crate) struct Target {
     pub(crate) socket: String,
     pub(crate) metrics: Option<String>,
     pub(crate) gyms: Vec<Gym>,
+    pub(crate) tokens: Tokens,
     pub(crate) server: Option<Server>,
     /// What was started for the run.
     pub(crate) database: Option<&'static str>,
+    /// It answers and keeps nothing, so there is nothing to read again.
+    pub(crate) is_echo: bool,
+    /// Somebody of a gym that is not among these.
+    pub(crate) stranger: Option<Person>,
 }
 
 /// Why there is no target.
@@ -52,12 +57,36 @@ pub(crate) struct Running<'a> {
     /// The host that may be loaded although it is not this one.
     pub(crate) allowed: Option<&'a str>,
     pub(crate) metrics: Option<&'a str>,
-    /// A line each: gym, e-mail, password.
-    pub(crate) people: &'a Path,
+    pub(crate) people: &'a [Account],
+    /// Somebody of a gym that another generator loads.
+    pub(crate) stranger: Option<&'a Account>,
+}
+
+/// Somebody who can sign in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) gym: String,
+    email: String,
+    password: String,
+}
+
+/// The accounts of a file, a line each: gym, e-mail, password.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn accounts(file: &Path) -> anyhow::Result<Vec<Account>> {
+    let rows = std::fs::read_to_string(file).context("the file of people cannot be read")?;
+    let account = |row: &str| {
+        let mut fields = row.splitn(3, ',').map(|field| field.trim().to_owned());
+        let account = fields.next().zip(fields.next()).zip(fields.next());
+        let ((gym, email), password) = account.context("each line of people is gym,e-mail,password")?;
+        Ok(Account { gym, email, password })
+    };
+    rows.lines().filter(|row| !row.trim().is_empty()).map(account).collect()
 }
 
 impl Target {
-    /// Starts a server and fills it. It ends with the target.
+    /// Starts a server and fills it. It ends with the target; what it says goes to `log`.
     ///
     /// # Errors
     /// When it does not start.
@@ -65,9 +94,13 @@ impl Target {
         program: PathBuf,
         postgres: Option<Postgres>,
         scenario: &Scenario,
+        rests_after: Option<Duration>,
+        log: PathBuf,
     ) -> anyhow::Result<Self> {
         let plan = Plan { kind: Kind::Spotter, server: program, quick: false, postgres };
-        let server = Server::prepare(&plan).await?;
+        let mut server = Server::prepare(&plan).await?;
+        server.rests_after = rests_after.unwrap_or(server.rests_after);
+        server.log = Some(log);
         let mut gyms = Vec::new();
         for gym in 0..scenario.gyms {
             let (athletes, coaches) = (scenario.gym.athletes as usize, scenario.gym.coaches as usize);
@@ -79,9 +112,12 @@ impl Target {
             name: socket.trim_end_matches("/v1/socket").to_owned(),
             socket,
             metrics: Some(server.metrics()),
+            tokens: Tokens::of(&gyms, None),
             gyms,
             server: Some(server),
             database: Some(plan.database()),
+            is_echo: false,
+            stranger: None,
         })
     }
 
@@ -98,40 +134,17 @@ impl Target {
             url.port_or_known_default().unwrap_or(80)
         );
         let api = Api::new(&base);
-        let rows = std::fs::read_to_string(running.people).context("the file of people cannot be read")?;
         let mut gyms: Vec<(String, Gym)> = Vec::new();
-        for row in rows.lines().filter(|row| !row.trim().is_empty()) {
-            let mut fields = row.splitn(3, ',').map(str::trim);
-            let (Some(slug), Some(email), Some(password)) = (fields.next(), fields.next(), fields.next())
-            else {
-                return Err(anyhow::anyhow!("each line of people is gym,e-mail,password").into());
-            };
-            if !slug.starts_with(MARK) {
-                return Err(anyhow::anyhow!(
-                    "gym {slug}: a load fills only gyms whose names begin with {MARK}"
-                )
-                .into());
-            }
-            let pass = api.login(slug, email, password).await.map_err(|error| match error {
-                ApiError::Unreachable(_) => NoTarget::Unreachable(error.into()),
-                ApiError::Refused { .. } => {
-                    NoTarget::Refused(anyhow::Error::from(error).context(format!("{email} cannot sign in")))
-                }
-            })?;
-            let lasts = Duration::from_secs(pass.expires_in.into());
-            if lasts < scenario.length() + TOKEN_SPARE {
-                return Err(
-                    anyhow::anyhow!("a token lasts {lasts:?}, which is too short for this scenario").into()
-                );
-            }
+        for account in running.people {
+            let slug = &account.gym;
+            let pass = sign_in(&api, account).await?;
             let place = gyms.iter().position(|(known, _)| known == slug).unwrap_or_else(|| {
-                gyms.push((slug.to_owned(), Gym::default()));
+                gyms.push((slug.clone(), Gym::default()));
                 gyms.len() - 1
             });
-            let person = Person { user: pass.user.id, token: pass.access_token };
             match pass.user.role {
-                Role::Athlete => gyms[place].1.athletes.push(person),
-                Role::Coach => gyms[place].1.coaches.push(person),
+                Role::Athlete => gyms[place].1.athletes.push(pass.into()),
+                Role::Coach => gyms[place].1.coaches.push(pass.into()),
                 Role::GymOwner | Role::Admin => {}
             }
         }
@@ -140,14 +153,52 @@ impl Target {
         if gyms.len() < usize::from(scenario.gyms) {
             return Err(anyhow::anyhow!("the scenario needs {} gyms", scenario.gyms).into());
         }
+        let stranger = match running.stranger {
+            Some(account) => Some(sign_in(&api, account).await?.into()),
+            None => None,
+        };
         Ok(Self {
             name: running.url.to_owned(),
             socket: api.socket(),
             metrics: metrics.map(String::from),
+            tokens: Tokens::of(&gyms, stranger.as_ref()),
             gyms,
             server: None,
             database: None,
+            is_echo: false,
+            stranger,
         })
+    }
+
+    /// Ends the server, if it was started for the run.
+    ///
+    /// # Errors
+    /// When it does not end well.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        match self.server {
+            Some(server) => server.end().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Where its API is.
+    pub(crate) fn base(&self) -> String {
+        format!("http{}", self.socket.trim_start_matches("ws").trim_end_matches("/v1/socket"))
+    }
+
+    /// Everybody with a new token, from a server that was started for the run.
+    ///
+    /// # Errors
+    /// When its tool fails.
+    pub(crate) async fn anew(&self) -> anyhow::Result<Vec<Person>> {
+        let mut people = Vec::new();
+        if let Some(server) = &self.server {
+            for gym in 0..self.gyms.len() {
+                let Gym { athletes, coaches } = server.gym(&format!("{MARK}{gym}")).await?;
+                people.extend(athletes.into_iter().chain(coaches));
+            }
+        }
+        Ok(people)
     }
 
     /// An athlete by gym, and by number of all athletes of the run.
@@ -155,6 +206,20 @@ impl Target {
         let athletes = &self.gyms[usize::from(gym)].athletes;
         &athletes[athlete as usize % athletes.len()]
     }
+}
+
+async fn sign_in(api: &Api, account: &Account) -> Result<Pass, NoTarget> {
+    let Account { gym, email, password } = account;
+    if !gym.starts_with(MARK) {
+        let why = anyhow::anyhow!("gym {gym}: a load fills only gyms whose names begin with {MARK}");
+        return Err(why.into());
+    }
+    api.login(gym, email, password).await.map_err(|error| match error {
+        ApiError::Unreachable(_) => NoTarget::Unreachable(error.into()),
+        ApiError::Refused { .. } => {
+            NoTarget::Refused(anyhow::Error::from(error).context(format!("{email} cannot sign in")))
+        }
+    })
 }
 
 /// As many people as the scenario asks for.

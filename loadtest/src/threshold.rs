@@ -90,6 +90,16 @@ impl Threshold {
         Ok((Figure::Delay(kind, delay), &TIMES))
     }
 
+    /// Whether it asks for a number of operations, which depends on how long a run is.
+    pub(crate) const fn is_count(&self) -> bool {
+        matches!(self.of, Figure::Count(_))
+    }
+
+    /// Whether it bounds the errors of all operations.
+    pub(crate) const fn is_errors(&self) -> bool {
+        matches!(self.of, Figure::Errors(None))
+    }
+
     /// What came of it. One of a kind that never happened is not met.
     pub(crate) fn judge(&self, operations: &BTreeMap<String, Operation>) -> results::Threshold {
         let measured = self.measure(operations).map(|value| value / self.unit.size);

@@ -1,4 +1,4 @@
-//! What the program does with a saved run, and how it ends.
+//! What the program does with a saved run, or by itself, and how it ends.
 
 #![allow(clippy::unwrap_used, reason = "a test that is surprised should end")]
 
@@ -93,4 +93,12 @@ fn the_doctor_ends_with_3_when_nobody_answers() {
     let output = spotter_load(&["doctor", "--target", "ws://127.0.0.1:1"]);
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     assert!(said(&output).contains("FAIL  target: nobody answers"), "{}", said(&output));
+}
+
+#[test]
+fn the_harness_is_measured_against_an_echo_of_its_own() {
+    let output = spotter_load(&["echo", "--per-second", "50", "--seconds", "1", "--phones", "4"]);
+    // On a busy machine it may find itself late.
+    assert!([Some(0), Some(97)].contains(&output.status.code()), "{}", said(&output));
+    assert!(said(&output).contains("processor for a command and its answer: harness"), "{}", said(&output));
 }

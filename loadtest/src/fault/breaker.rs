@@ -11,7 +11,6 @@ use super::{Planned, What};
 use crate::ledger::{Client, Ledger, Owed};
 use crate::phone::ReaderOrders;
 use crate::postgres::{Ending, Private};
-use crate::results;
 use crate::schedule::{PhoneOrder, ReaderOrder};
 use crate::server::Server;
 use crate::tally::Tally;
@@ -31,30 +30,27 @@ pub(crate) struct Breaker<'a> {
 }
 
 impl Breaker<'_> {
-    /// Breaks one thing after the other. The answers come when all is well again, or the run is over.
-    pub(crate) async fn follow(self, plan: Vec<Planned>, begun: Instant) -> JoinSet<results::Fault> {
+    /// Breaks one thing after the other, and tells the tally. What is answered ends when all is well again, or the run is over.
+    pub(crate) async fn follow(self, plan: Vec<Planned>, begun: Instant) -> JoinSet<()> {
         let mut watched = JoinSet::new();
         for planned in plan {
             let due = begun + planned.at;
             tokio::time::sleep_until(due.into()).await;
             let (broken_at, at) = (Instant::now(), begun.elapsed().as_secs_f64());
-            let what = planned.what.name().to_owned();
-            eprintln!("{at:4.0}s  fault: {what}");
+            let what = planned.what.name();
+            let fault = self.tally.broken(at, what);
             let anew = lock(self.ledger).anew(&self.hit(&planned));
             if let Err(error) = self.break_it(&planned, due).await {
                 eprintln!("{:4.0}s  fault: {what}: {error:#}", begun.elapsed().as_secs_f64());
-                watched.spawn(async move { results::Fault { at, what, consistent_after: None } });
                 continue;
             }
             let owed = lock(self.ledger).owed(anew);
             let well = well_again(owed, Arc::clone(self.ledger), self.stopped.clone());
             let tally = Arc::clone(self.tally);
             watched.spawn(async move {
-                let consistent_after = well.await.then(|| {
-                    tally.done("consistent", broken_at);
-                    broken_at.elapsed().as_secs_f64()
-                });
-                results::Fault { at, what, consistent_after }
+                if well.await {
+                    tally.consistent(fault, broken_at);
+                }
             });
         }
         watched

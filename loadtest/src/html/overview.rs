@@ -19,7 +19,9 @@ pub(super) const fn word(verdict: Verdict) -> &'static str {
 const fn meaning(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "Every threshold was met, and nothing was lost, doubled, reordered or leaked.",
-        Verdict::Invalid => "The generator itself was late: these figures say nothing about the server.",
+        Verdict::Invalid => {
+            "The generator itself was late or had no processor left: these figures say nothing about the server."
+        }
         Verdict::Broken => "Something was lost, doubled, reordered or leaked. The ledger says what.",
         Verdict::Failed => "The ledger adds up, but a threshold was not met.",
     }
@@ -204,19 +206,23 @@ pub(super) fn circumstances(results: &Results) -> Markup {
     let processors = format!("{} × {}", host.cores, host.processor);
     let server = run.server_version.clone().unwrap_or_else(|| "it does not say its version".to_owned());
     let database = run.database.clone().unwrap_or_else(|| "the server's own".to_owned());
+    let workers =
+        run.workers.map_or(String::new(), |workers| format!(", {workers} workers on their machines"));
     let lag = format!(
-        "p50 {}, p99 {}, max {} behind plan; {} s of processor, {}",
+        "p50 {}, p99 {}, max {} behind plan; {} s of processor, {} s waiting for one, none left in {:.0} s; {}",
         delay(generator.lag.p50 as f64),
         delay(generator.lag.p99 as f64),
         delay(generator.lag.max as f64),
         shown(generator.cpu_s),
+        shown(generator.waited_s),
+        generator.starved_s,
         memory(generator.rss_kib)
     );
     let rows = [
         ("server", server),
         ("database", database),
         ("target", run.target.clone()),
-        ("harness", format!("spotter-load {}", run.version)),
+        ("harness", format!("spotter-load {}{workers}", run.version)),
         ("seed", run.seed.to_string()),
         ("processors", processors),
         ("memory", memory(host.memory_kib as f64)),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use spotter_protocol::Address;
 
 use super::marks::Marks;
+use super::words::Words;
 use super::{Ledger, Stream};
 
 /// A connection of the run.
@@ -48,8 +49,8 @@ pub(crate) struct Owed {
 enum Due {
     /// So many answers; then copies of what they acknowledged.
     Answers(u64),
-    /// These versions, to all who follow.
-    Copies(Marks),
+    /// These versions and words, to all who follow.
+    Copies(Marks, Words),
 }
 
 impl Ledger {
@@ -106,34 +107,22 @@ impl Ledger {
         phone.is_some_and(|presence| presence.is == Is::WithoutSignal)
     }
 
+    /// Whether the scenario keeps a reader away.
+    pub(super) fn is_gone(&self, reader: usize) -> bool {
+        self.presence.get(&Client::Reader(reader)).is_some_and(|presence| presence.is == Is::WithoutSignal)
+    }
+
     fn has_come(&self, to: &Address, stream: &Stream, due: &mut Due) -> bool {
         if let Due::Answers(sent) = *due {
             if stream.answered < sent {
                 return false;
             }
-            *due = Due::Copies(stream.versions.clone());
+            *due = Due::Copies(stream.versions.clone(), stream.words.clone());
         }
-        let Due::Copies(versions) = due else { return false };
-        stream.copies.values().all(|copy| versions.without(&copy.versions) == 0)
+        let Due::Copies(versions, words) = due else { return false };
+        let mut copies =
+            stream.copies.iter().filter(|(reader, copy)| !copy.is_left && !self.is_gone(**reader));
+        copies.all(|(_, copy)| versions.without(&copy.versions) + words.without(&copy.words) == 0)
             && self.is_on_walls(to, stream, versions.high())
-    }
-
-    /// Whether every wall of the gym shows that version, or a later session of the athlete.
-    fn is_on_walls(&self, to: &Address, stream: &Stream, version: u64) -> bool {
-        let mut walls = self
-            .readers
-            .iter()
-            .filter(|reader| reader.gym == stream.gym)
-            .filter_map(|reader| reader.tiles.as_ref());
-        walls.all(|tiles| {
-            version == 0
-                || tiles.get(&to.owner).is_some_and(|(session, v, _)| {
-                    if session.0 == to.id {
-                        return v.0 >= version;
-                    }
-                    let shown = self.streams.get(&Address::session(to.owner, *session));
-                    shown.is_some_and(|shown| shown.place > stream.place)
-                })
-        })
     }
 }

@@ -1,3 +1,4 @@
+use spotter_protocol::SessionId;
 use uuid::Uuid;
 
 use super::owed::Comings;
@@ -138,16 +139,17 @@ fn two_commands_at_one_version_are_one_too_few() {
 
 #[test]
 fn what_is_stored_must_be_what_was_acknowledged() {
-    let stored = |version, numbers: &[u32]| {
+    let stored = |version, numbers: &[u32], own| {
         let mut fixture = Fixture::new().hear(&[1, 2, 3, 4]);
         let sets: Vec<_> = numbers.iter().map(|number| fixture.set(*number)).collect();
-        fixture.ledger.stored(fixture.sessions[0], Version(version), &sets);
+        fixture.ledger.stored(fixture.sessions[0], Version(version), &sets, own);
         fixture.settled()
     };
-    assert_eq!(stored(4, &[1, 2, 3]), [0, 0, 0, 0]);
-    assert_eq!(stored(4, &[1, 3]), [1, 0, 0, 0], "a set is missing");
-    assert_eq!(stored(2, &[1]), [2, 0, 0, 0], "the end is missing");
-    assert_eq!(stored(5, &[1, 2, 3]), [0, 1, 0, 0], "an event more than commands");
+    assert_eq!(stored(4, &[1, 2, 3], 0), [0, 0, 0, 0]);
+    assert_eq!(stored(4, &[1, 3], 0), [1, 0, 0, 0], "a set is missing");
+    assert_eq!(stored(2, &[1], 0), [2, 0, 0, 0], "the end is missing");
+    assert_eq!(stored(5, &[1, 2, 3], 0), [0, 1, 0, 0], "an event more than commands");
+    assert_eq!(stored(5, &[1, 2, 3], 1), [0, 0, 0, 0], "a record that the server announced");
 }
 
 #[test]
@@ -164,6 +166,61 @@ fn a_wall_has_to_come_to_the_newest_version_and_never_goes_back() {
 
     fixture.ledger.tile(coach, athlete, Some((session, Version(3), 2)));
     assert_eq!(fixture.settled(), [1, 0, 1, 0], "reordered, and the newest is not what it shows");
+}
+
+#[test]
+fn a_wall_shows_no_session_that_has_ended() {
+    let mut fixture = Fixture::new().hear(&[1, 2, 3, 4]);
+    let coach = fixture.ledger.reader(0, true);
+    let (athlete, session) = (fixture.athletes[0], SessionId(fixture.sessions[0].id));
+    fixture.ledger.tile(coach, athlete, Some((session, Version(3), 2)));
+    fixture.ledger.tile(coach, athlete, None);
+    assert!(!fixture.ledger.is_whole(coach), "it still runs");
+
+    fixture.ledger.finished(fixture.sessions[0]);
+
+    assert!(fixture.ledger.is_whole(coach));
+    assert_eq!(fixture.settled(), [0, 0, 0, 0]);
+}
+
+#[test]
+fn a_session_that_a_reader_has_whole_may_be_left_and_owes_nothing_more() {
+    let mut fixture = Fixture::new().hear(&[1, 2, 3]);
+    assert!(!fixture.ledger.leave(fixture.sessions[0], 0), "one is missing");
+    let mut fixture = fixture.hear(&[4]);
+    assert!(fixture.ledger.leave(fixture.sessions[0], 0));
+
+    fixture.ledger.sent(fixture.sessions[0], None);
+    fixture.ledger.acknowledged(fixture.sessions[0], None, Version(5));
+    let fixture = fixture.hear(&[4]);
+
+    assert!(fixture.ledger.is_whole(0));
+    let found = fixture.ledger.settle();
+    assert_eq!((found.acknowledged, found.delivered, found.lost, found.doubled), (5, 4, 0, 0));
+}
+
+#[test]
+fn a_session_that_is_over_and_has_come_to_everybody_is_forgotten_and_counted() {
+    let mut fixture = Fixture::new().hear(&[1, 2, 3]);
+    let (session, later) = (fixture.sessions[0], Instant::now() + std::time::Duration::from_secs(60));
+    assert!(fixture.ledger.over(later).is_empty(), "it goes on");
+    fixture.ledger.close(session);
+    assert!(fixture.ledger.over(later).is_empty(), "one is missing");
+
+    let mut fixture = fixture.hear(&[4]);
+
+    assert!(fixture.ledger.over(Instant::now()).is_empty(), "something may be under way");
+    assert_eq!(fixture.ledger.over(later), [(session, 0, 0)]);
+    fixture.ledger.forget(session);
+    let found = fixture.ledger.settle();
+    assert_eq!((found.acknowledged, found.delivered, found.lost), (4, 4, 0));
+}
+
+#[test]
+fn what_comes_of_a_forgotten_session_is_caught() {
+    let mut fixture = Fixture::new().hear(&[1, 2, 3, 4]);
+    fixture.ledger.forget(fixture.sessions[0]);
+    assert_eq!(fixture.hear(&[4]).settled(), [0, 0, 0, 1]);
 }
 
 #[test]

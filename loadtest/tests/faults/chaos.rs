@@ -70,6 +70,7 @@ async fn a_server_that_stays_away_is_caught() {
     assert!(outcome.code == 98 && outcome.found()[0], "{}", outcome.said);
     assert_eq!(well_after(&outcome), [("kill server", None)]);
     assert!(outcome.said.contains("NOT CONSISTENT"), "{}", outcome.said);
+    assert!(outcome.said.contains("out/server.log"), "it says why: {}", outcome.said);
 }
 
 #[tokio::test]
@@ -98,7 +99,7 @@ async fn a_promise_that_is_broken_meanwhile_is_caught() {
 
 #[tokio::test]
 async fn chaos_breaks_only_sockets_and_readers_of_a_server_that_runs() {
-    let (folder, address) = (tempfile::tempdir().unwrap(), fake::serve(None).await);
+    let (folder, address) = (tempfile::tempdir().unwrap(), fake::serve(None, super::LONG).await);
     let target = format!("ws://{address}");
     let output = load(folder.path(), SCENARIO, &target, address, &["--chaos"]).await;
     let outcome = Outcome::read(folder.path(), &output);

@@ -1,28 +1,38 @@
-//! A server of sessions, in memory: sign-in, the socket, commands done once, events to whoever follows. It can break one
-//! promise, to the first athlete of the first gym.
+//! A server of sessions, inboxes and walls, in memory: sign-in, the socket, commands done once, events to whoever
+//! follows. It can break one promise, to the first athlete of the first gym.
+
+mod entity;
+mod http;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use spotter_protocol::{
-    Address, ClientFrame, Codec, Command, CommandFrame, CommandId, ErrorCode, EventsFrame, Fault, GymId,
-    Hello, Limits, Millis, Pong, PublishedEvent, Reply, Role, ServerFrame, SessionCommand, SetCompleted,
-    Shown, Subscribe, Timestamp, UserId, Version, Welcome,
+    Address, ClientFrame, Codec, Command, CommandFrame, EntityKind, ErrorCode, EventsFrame, Fault, GymId,
+    InboxCommand, InboxEvent, Limits, MessageReceived, MessageView, Millis, Pong, PublishedEvent, Reply,
+    Role, ServerFrame, Shown, Subscribe, TilesFrame, Timestamp, UserId, Version, Welcome,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use uuid::Uuid;
 
 use super::program::Journal;
+use entity::{Entity, event, message};
 
-/// The version at which the promise is broken: its events are a start, a plan, and then what is logged.
-const AT: u64 = 6;
+/// What it is broken about: a set, or the second cue or message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Set,
+    Cue,
+    Message,
+}
 
 /// A promise that is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,32 +44,29 @@ pub(crate) enum Broken {
     Reordered,
     Leaked,
     OpenDoor,
+    /// Tokens are not renewed.
+    NoRenewal,
 }
 
 type Frames = mpsc::UnboundedSender<ServerFrame>;
 
-#[derive(Default)]
 pub(crate) struct World {
-    broken: Option<Broken>,
-    sessions: HashMap<Address, Session>,
+    broken: Option<(Broken, What)>,
+    /// How long a token is good.
+    lasts: Duration,
+    entities: HashMap<Address, Entity>,
+    /// Who follows a room, and of which gym.
+    walls: Vec<(u128, Frames)>,
+    tick: u64,
     /// Where commands are kept before they are answered, if they outlive the server.
     pub(crate) journal: Option<Journal>,
 }
 
-struct Session {
-    gym: u128,
-    events: Vec<PublishedEvent>,
-    done: HashMap<CommandId, Version>,
-    followers: Vec<Frames>,
-    /// Events that are held back.
-    held: Option<PublishedEvent>,
-}
-
 /// Serves on loopback until the test ends.
-pub(crate) async fn serve(broken: Option<Broken>) -> SocketAddr {
+pub(crate) async fn serve(broken: Option<(Broken, What)>, lasts: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    serve_on(listener, World { broken, ..World::default() });
+    serve_on(listener, World { broken, lasts, ..World::default() });
     address
 }
 
@@ -75,47 +82,25 @@ pub(crate) fn serve_on(listener: TcpListener, world: World) {
                 if first[..read].starts_with(b"GET /v1/socket") {
                     converse(stream, &world).await;
                 } else {
-                    answer(stream).await;
+                    http::answer(stream, &world).await;
                 }
             });
         }
     });
 }
 
-/// Signs somebody in, or says how the server is. Whoever is `a1@lt-0` is the second athlete of the first gym.
-async fn answer(mut stream: TcpStream) {
-    let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
-    while !read.ends_with(b"}") && !read.starts_with(b"GET") {
-        match stream.read(&mut buffer).await {
-            Ok(count @ 1..) => read.extend_from_slice(&buffer[..count]),
-            Ok(0) | Err(_) => return,
-        }
-    }
-    let request = String::from_utf8(read).unwrap();
-    let body = match request.split_once("\r\n\r\n{") {
-        Some((_, body)) => signed_in(&serde_json::from_str(&format!("{{{body}")).unwrap()),
-        None => "spotter_build_info{version=\"0.0.0-fake\"} 1\n".to_owned(),
-    };
-    let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
-    stream.write_all((head + &body).as_bytes()).await.unwrap();
+/// Coaches are numbered from here.
+const COACHES: u128 = 1_000;
+
+fn user(gym: u128, person: u128) -> UserId {
+    UserId(Uuid::from_u128((gym << 64) | (person + 1)))
 }
 
-fn signed_in(request: &serde_json::Value) -> String {
-    let email = request["email"].as_str().unwrap();
-    let (athlete, gym) = email.trim_start_matches('a').split_once("@lt-").unwrap();
-    let (athlete, gym): (u128, u128) = (athlete.parse().unwrap(), gym.parse().unwrap());
-    serde_json::json!({
-        "access_token": format!("{gym}.{athlete}"), "expires_in": 900, "refresh_token": "",
-        "user": {
-            "id": user(gym, athlete), "name": email, "email": email, "role": "athlete",
-            "gym": { "id": GymId(Uuid::from_u128(gym)), "slug": request["gym"], "name": "Gym" },
-        },
-    })
-    .to_string()
-}
-
-fn user(gym: u128, athlete: u128) -> UserId {
-    UserId(Uuid::from_u128((gym << 64) | (athlete + 1)))
+/// The gym and the person that a token names.
+fn bearer(token: &str) -> (u128, UserId) {
+    let mut numbers = token.split('.').map(|number| number.parse().unwrap());
+    let (gym, person) = (numbers.next().unwrap(), numbers.next().unwrap());
+    (gym, user(gym, person))
 }
 
 async fn converse(stream: TcpStream, world: &Mutex<World>) {
@@ -129,26 +114,31 @@ async fn converse(stream: TcpStream, world: &Mutex<World>) {
             }
         }
     });
-    let mut gym = 0;
-    while let Some(Ok(Message::Binary(bytes))) = messages.next().await {
+    let (mut gym, mut me) = (0, user(0, 0));
+    let lasts = world.lock().unwrap().lasts;
+    let mut good_until = Instant::now() + lasts;
+    loop {
+        let Ok(message) = tokio::time::timeout_at(good_until, messages.next()).await else {
+            // Whoever does not renew the token is gone.
+            return;
+        };
+        let Some(Ok(Message::Binary(bytes))) = message else { return };
         let answer = match ClientFrame::decode(Codec::MsgPack, &bytes).unwrap() {
             ClientFrame::Hello(hello) => {
-                let (welcome, of) = welcome(&hello);
-                gym = of;
-                ServerFrame::Welcome(welcome)
+                (gym, me) = bearer(&hello.token);
+                ServerFrame::Welcome(welcome(gym, me))
             }
-            ClientFrame::Command(command) => world.lock().unwrap().command(command, gym),
+            ClientFrame::Command(command) => world.lock().unwrap().command(&command, gym, me),
             ClientFrame::Subscribe(subscribe) => {
                 let Some(reply) = world.lock().unwrap().follow(&subscribe, gym, &frames) else { continue };
                 ServerFrame::Reply(reply)
             }
-            ClientFrame::Ping(ping) => ServerFrame::Pong(Pong { clock: ping.clock }),
-            ClientFrame::Unsubscribe(_)
-            | ClientFrame::Signal(_)
-            | ClientFrame::Ack(_)
-            | ClientFrame::Token(_) => {
-                continue;
+            ClientFrame::Token(token) => {
+                good_until = Instant::now() + lasts;
+                ServerFrame::Reply(Reply::ok(token.req, Version(0)))
             }
+            ClientFrame::Ping(ping) => ServerFrame::Pong(Pong { clock: ping.clock }),
+            ClientFrame::Unsubscribe(_) | ClientFrame::Signal(_) | ClientFrame::Ack(_) => continue,
         };
         if frames.send(answer).is_err() {
             return;
@@ -163,9 +153,7 @@ fn protocol(_: &Request, mut response: Response) -> Result<Response, ErrorRespon
     Ok(response)
 }
 
-fn welcome(hello: &Hello) -> (Welcome, u128) {
-    let (gym, athlete) = hello.token.split_once('.').unwrap();
-    let (gym, athlete): (u128, u128) = (gym.parse().unwrap(), athlete.parse().unwrap());
+fn welcome(gym: u128, user: UserId) -> Welcome {
     let limits = Limits {
         frame_bytes: 65_536,
         commands_per_s: 50,
@@ -174,117 +162,160 @@ fn welcome(hello: &Hello) -> (Welcome, u128) {
         subscriptions: 512,
         heartbeat_ms: Millis(20_000),
     };
-    let welcome = Welcome {
-        user: user(gym, athlete),
+    Welcome {
+        user,
         gym: GymId(Uuid::from_u128(gym)),
         role: Role::Athlete,
         incarnation: Uuid::nil(),
         clock: Timestamp(0),
         limits,
         sessions: Vec::new(),
-    };
-    (welcome, gym)
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            broken: None,
+            lasts: Duration::from_secs(900),
+            entities: HashMap::new(),
+            walls: Vec::new(),
+            tick: 0,
+            journal: None,
+        }
+    }
 }
 
 impl World {
-    pub(crate) fn command(&mut self, frame: CommandFrame, gym: u128) -> ServerFrame {
-        let is_first = frame.to.owner == user(0, 0);
-        let broken = self.broken.filter(|_| is_first);
-        let session = self.sessions.entry(frame.to).or_insert_with(|| Session {
-            gym,
-            events: Vec::new(),
-            done: HashMap::new(),
-            followers: Vec::new(),
-            held: None,
-        });
-        let before = session.done.get(&frame.id).copied();
-        let version = before.unwrap_or_else(|| Version(session.events.len() as u64 + 1));
-        if before.is_none() {
+    fn entity(&mut self, to: Address, gym: u128) -> &mut Entity {
+        self.entities.entry(to).or_insert_with(|| Entity::of(gym))
+    }
+
+    pub(crate) fn command(&mut self, frame: &CommandFrame, gym: u128, by: UserId) -> ServerFrame {
+        let before = self.entity(frame.to, gym).done.get(&frame.id).copied();
+        let version = before.unwrap_or_else(|| {
             if let Some(journal) = &mut self.journal {
-                journal.keep(gym, &frame);
+                journal.keep(gym, frame);
             }
-            session.done.insert(frame.id, version);
-            let event = event(&frame, version);
-            session.events.push(event.clone());
-            session.publish(&frame.to, event.clone(), broken);
-            let is_set = !matches!(event.ev, Shown::Hidden);
-            if broken == Some(Broken::StoredTwice) && is_set && version.0 >= AT {
-                self.broken = None;
-                let again = PublishedEvent { v: version.next(), ..event };
-                session.events.push(again.clone());
-                session.publish(&frame.to, again, None);
-            } else if broken == Some(Broken::Leaked) && version.0 == AT {
-                let others = self.sessions.values().filter(|session| session.gym != gym);
-                let leak = ServerFrame::Events(EventsFrame { to: frame.to, events: vec![event] });
-                others.flat_map(|session| &session.followers).for_each(|follower| {
-                    let _ = follower.send(leak.clone());
-                });
+            let version = self.append(frame.to, gym, by, event(&frame.command));
+            self.entity(frame.to, gym).done.insert(frame.id, version);
+            if let Command::Inbox(InboxCommand::Message(message)) = &frame.command {
+                let (id, text) = (message.id, message.text.clone());
+                let received = MessageReceived {
+                    from: by,
+                    id,
+                    text,
+                    about: None,
+                    sent_at: Timestamp(0),
+                    sent_v: version,
+                };
+                let shown = Shown::Event(InboxEvent::from(received).into());
+                self.append(Address::inbox(message.to), gym, by, shown);
             }
-        }
+            version
+        });
         ServerFrame::Reply(Reply { repeat: before.is_some(), ..Reply::ok(frame.req, version) })
     }
 
-    /// Answers the request; what was missed goes before.
-    fn follow(&mut self, subscribe: &Subscribe, gym: u128, frames: &Frames) -> Option<Reply> {
-        let is_open = self.broken == Some(Broken::OpenDoor);
-        let broken = self.broken.filter(|_| subscribe.to.owner == user(0, 0));
-        let session = self.sessions.get_mut(&subscribe.to).filter(|session| session.gym == gym || is_open);
-        let Some(session) = session else {
-            return Some(Reply::refused(Some(subscribe.req), Fault::new(ErrorCode::NotFound)));
-        };
-        let since = subscribe.since.unwrap_or_default();
-        let mut missed: Vec<_> = session.events.iter().filter(|event| event.v > since).cloned().collect();
-        if broken == Some(Broken::Unstored) && missed.len() as u64 > AT {
-            let set = missed.iter().position(|event| !matches!(event.ev, Shown::Hidden));
-            if let Some(set) = set {
-                missed.remove(set);
+    /// Stores an event and shows it to whoever follows, unless that is the promise that is broken.
+    fn append(&mut self, to: Address, gym: u128, by: UserId, ev: Shown) -> Version {
+        let broken = self.broken;
+        let entity = self.entity(to, gym);
+        let v = Version(entity.events.len() as u64 + 1);
+        let event = PublishedEvent { v, at: Timestamp(0), received_at: Timestamp(0), by, ev };
+        entity.events.push(event.clone());
+        let is_it = |(_, what): &(Broken, What)| to.owner == user(0, 0) && entity.is_it(*what, &event);
+        let broken = broken.filter(is_it).map(|(how, _)| how);
+        entity.publish(&to, event.clone(), broken);
+        match broken {
+            Some(Broken::StoredTwice) => {
+                self.broken = None;
+                self.append(to, gym, by, event.ev);
             }
-        }
-        let head = session.events.last().map_or(Version(0), |event| event.v);
-        session.followers.push(frames.clone());
-        if !missed.is_empty() {
-            frames.send(ServerFrame::Events(EventsFrame { to: subscribe.to, events: missed })).ok()?;
-        }
-        Some(Reply::ok(subscribe.req, head))
-    }
-}
-
-impl Session {
-    fn publish(&mut self, to: &Address, event: PublishedEvent, broken: Option<Broken>) {
-        let is_it = event.v.0 == AT;
-        let events = match broken {
-            Some(Broken::Undelivered) if is_it => Vec::new(),
-            Some(Broken::Doubled) if is_it => vec![event.clone(), event],
-            Some(Broken::Reordered) if is_it => {
-                self.held = Some(event);
-                Vec::new()
+            Some(Broken::Leaked) if to.kind == EntityKind::Inbox => {
+                self.append(Address::inbox(user(1, 0)), 1, by, event.ev);
+            }
+            Some(Broken::Leaked) => {
+                let others = self.entities.values().filter(|entity| entity.gym != gym);
+                let leak = ServerFrame::Events(EventsFrame { to, events: vec![event] });
+                others.flat_map(|entity| &entity.followers).for_each(|follower| {
+                    let _ = follower.send(leak.clone());
+                });
             }
             Some(
                 Broken::Undelivered
                 | Broken::Unstored
                 | Broken::Doubled
-                | Broken::StoredTwice
                 | Broken::Reordered
-                | Broken::Leaked
-                | Broken::OpenDoor,
+                | Broken::OpenDoor
+                | Broken::NoRenewal,
             )
-            | None => [event].into_iter().chain(self.held.take()).collect(),
-        };
-        for event in events {
-            let frame = ServerFrame::Events(EventsFrame { to: *to, events: vec![event] });
-            self.followers.retain(|follower| follower.send(frame.clone()).is_ok());
+            | None => {}
         }
+        self.show_tile(to, gym);
+        v
+    }
+
+    fn show_tile(&mut self, to: Address, gym: u128) {
+        self.tick += 1;
+        let frame = self.tiles(to.owner, gym, &[to]);
+        self.walls.retain(|(of, wall)| *of != gym || wall.send(frame.clone()).is_ok());
+    }
+
+    fn tiles(&self, room: UserId, gym: u128, sessions: &[Address]) -> ServerFrame {
+        let tile = |to: &&Address| self.entities[*to].gym == gym && to.kind == EntityKind::Session;
+        ServerFrame::Tiles(TilesFrame {
+            to: Address::room(room),
+            activation: Uuid::nil(),
+            tick: self.tick,
+            full: false,
+            tiles: sessions.iter().filter(tile).map(|to| self.entities[to].tile(to)).collect(),
+            gone: Vec::new(),
+        })
+    }
+
+    /// Answers the request; what was missed goes before.
+    fn follow(&mut self, subscribe: &Subscribe, gym: u128, frames: &Frames) -> Option<Reply> {
+        let to = subscribe.to;
+        if to.kind == EntityKind::Room {
+            let all: Vec<_> = self.entities.keys().copied().collect();
+            frames.send(self.tiles(to.owner, gym, &all)).ok()?;
+            self.walls.push((gym, frames.clone()));
+            return Some(Reply::ok(subscribe.req, Version(0)));
+        }
+        let is_open = matches!(self.broken, Some((Broken::OpenDoor, _)));
+        let unstored = match self.broken {
+            Some((Broken::Unstored, what)) if to.owner == user(0, 0) => Some(what),
+            Some(_) | None => None,
+        };
+        if to.kind == EntityKind::Inbox && owner_gym(to) == gym {
+            self.entity(to, gym);
+        }
+        let entity = self.entities.get_mut(&to).filter(|entity| entity.gym == gym || is_open);
+        let Some(entity) = entity else {
+            return Some(Reply::refused(Some(subscribe.req), Fault::new(ErrorCode::NotFound)));
+        };
+        let since = subscribe.since.unwrap_or_default();
+        let missed = entity.events.iter().filter(|event| event.v > since);
+        let missed: Vec<_> =
+            missed.filter(|event| unstored.is_none_or(|what| !entity.is_it(what, event))).cloned().collect();
+        let head = entity.events.last().map_or(Version(0), |event| event.v);
+        entity.followers.push(frames.clone());
+        if !missed.is_empty() {
+            frames.send(ServerFrame::Events(EventsFrame { to, events: missed })).ok()?;
+        }
+        Some(Reply::ok(subscribe.req, head))
+    }
+
+    /// What the owner of an inbox and somebody wrote, newest first.
+    fn messages(&self, owner: UserId, with: UserId) -> Vec<MessageView> {
+        let Some(inbox) = self.entities.get(&Address::inbox(owner)) else { return Vec::new() };
+        let unstored = self.broken == Some((Broken::Unstored, What::Message)) && owner == user(0, 0);
+        let kept = inbox.events.iter().filter(|event| !(unstored && inbox.is_it(What::Message, event)));
+        kept.rev().filter_map(|event| message(event, with)).collect()
     }
 }
 
-/// The event of a command: a set that was done, or one that nobody is shown.
-fn event(frame: &CommandFrame, v: Version) -> PublishedEvent {
-    let ev = match &frame.command {
-        Command::Session(SessionCommand::Complete(complete)) => {
-            let completed = SetCompleted { set: complete.set, actual: complete.actual.clone() };
-            Shown::Event(spotter_protocol::SessionEvent::from(completed).into())
-        }
-        Command::Session(_) | Command::Inbox(_) | Command::Room(_) => Shown::Hidden,
-    };
-    PublishedEvent { v, at: frame.at, received_at: frame.at, by: frame.to.owner, ev }
+fn owner_gym(to: Address) -> u128 {
+    to.owner.0.as_u128() >> 64
 }

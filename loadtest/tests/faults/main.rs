@@ -4,14 +4,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that is surprised should end")]
 
 mod chaos;
+mod crew;
 mod fake;
 mod program;
+mod starved;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
-use fake::Broken;
+use fake::{Broken, What};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -21,11 +24,29 @@ name = "short"
 about = "A short run."
 gyms = 2
 lag_max_ms = 5000
+starved_max = 1.0
 thresholds = ["set.count > 20"]
 gym = { athletes = 2, coaches = 0 }
 mix = { set = 8, rest = 1, note = 1 }
 stages = [{ name = "steady", seconds = 2, per_second = 40 }]
 "#;
+
+/// The same with a coach in each gym who says cues and writes messages, and athletes who write back.
+const TALKING: &str = r#"
+name = "short"
+about = "A short run in which people talk."
+gyms = 2
+lag_max_ms = 5000
+starved_max = 1.0
+thresholds = ["cue.count > 5", "message.count > 10"]
+gym = { athletes = 2, coaches = 1, coach_follows = 2 }
+mix = { set = 8, message = 4 }
+coach = { cue = 4, message = 4, history = 1, people = 1 }
+stages = [{ name = "steady", seconds = 2, per_second = 40, coach_per_second = 30 }]
+"#;
+
+/// How long a token of the fake server is good, where that matters to nobody.
+const LONG: Duration = Duration::from_secs(900);
 
 /// What a run came to.
 struct Outcome {
@@ -53,6 +74,11 @@ impl Outcome {
         ["lost", "doubled", "reordered", "leaked"].map(|what| ledger[what].as_u64().unwrap() > 0)
     }
 
+    /// How many of a kind were done.
+    fn count(&self, kind: &str) -> u64 {
+        self.results["operations"][kind]["count"].as_u64().unwrap_or_default()
+    }
+
     fn assert_only(&self, place: usize, example: &str) {
         let mut expected = [false; 4];
         expected[place] = true;
@@ -63,20 +89,45 @@ impl Outcome {
 }
 
 async fn run_against(broken: Option<Broken>, scenario: &str) -> Outcome {
-    let address = fake::serve(broken).await;
+    run_with(broken.map(|broken| (broken, What::Set)), scenario, LONG).await
+}
+
+/// A run in which people talk, and a promise about it is broken.
+async fn talk_against(broken: Broken, what: What) -> Outcome {
+    run_with(Some((broken, what)), TALKING, LONG).await
+}
+
+async fn run_with(broken: Option<(Broken, What)>, scenario: &str, token_lasts: Duration) -> Outcome {
+    let address = fake::serve(broken, token_lasts).await;
     let folder = tempfile::tempdir().unwrap();
     let output = load(folder.path(), scenario, &format!("ws://{address}"), address, &[]).await;
     Outcome::read(folder.path(), &output)
 }
 
 async fn load(folder: &Path, scenario: &str, target: &str, address: SocketAddr, more: &[&str]) -> Output {
-    std::fs::write(folder.join("short.toml"), scenario).unwrap();
-    let people = ["lt-0", "lt-1"].map(|gym| format!("{gym},a0@{gym},secret\n{gym},a1@{gym},secret\n"));
-    std::fs::write(folder.join("people.csv"), people.concat()).unwrap();
+    harness(folder, scenario, target, address).args(more).output().await.unwrap()
+}
+
+fn harness(folder: &Path, scenario: &str, target: &str, address: SocketAddr) -> Command {
+    asked(folder, scenario, &["run", "short.toml"], target, address)
+}
+
+/// The harness, asked to do something.
+fn asked(folder: &Path, scenario: &str, what: &[&str], target: &str, address: SocketAddr) -> Command {
+    put(folder, scenario);
     let mut harness = Command::new(env!("CARGO_BIN_EXE_spotter-load"));
-    harness.current_dir(folder).args(["run", "short.toml", "--out", "out", "--people", "people.csv"]);
-    harness.args(["--target", target, "--metrics", &format!("http://{address}/metrics")]).args(more);
-    harness.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap()
+    harness.current_dir(folder).args(what).args(["--out", "out", "--people", "people.csv"]);
+    harness.args(["--target", target, "--metrics", &format!("http://{address}/metrics")]);
+    harness.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    harness
+}
+
+/// The scenario and the people of the server.
+fn put(folder: &Path, scenario: &str) {
+    std::fs::write(folder.join("short.toml"), scenario).unwrap();
+    let person = |gym, name| format!("{gym},{name}@{gym},secret\n");
+    let people = ["lt-0", "lt-1"].map(|gym| ["a0", "a1", "c0"].map(|name| person(gym, name)).concat());
+    std::fs::write(folder.join("people.csv"), people.concat()).unwrap();
 }
 
 #[tokio::test]
@@ -88,6 +139,7 @@ async fn a_server_that_keeps_every_promise_passes() {
     assert_eq!(ledger["acknowledged"], ledger["delivered"], "each has one second device");
     assert_eq!(outcome.results["verdict"], "passed");
     assert_eq!(outcome.results["run"]["server_version"], "0.0.0-fake");
+    assert!(outcome.results["generator"]["lag"]["p50"].as_u64().unwrap() > 0);
 }
 
 #[tokio::test]
@@ -126,9 +178,100 @@ async fn a_server_that_lets_another_gym_in_leaks() {
 }
 
 #[tokio::test]
+async fn people_who_talk_to_a_server_that_keeps_every_promise_are_heard() {
+    let outcome = run_with(None, TALKING, LONG).await;
+    assert_eq!(outcome.code, 0, "{}", outcome.said);
+    for kind in ["cue_delivery", "message_delivery", "history", "people"] {
+        assert!(outcome.count(kind) > 0, "{kind}: {}", outcome.said);
+    }
+}
+
+#[tokio::test]
+async fn a_cue_or_a_message_that_never_reaches_a_device_is_lost() {
+    talk_against(Broken::Undelivered, What::Cue).await.assert_only(0, "never came to reader");
+    talk_against(Broken::Undelivered, What::Message).await.assert_only(0, "never came to reader");
+}
+
+#[tokio::test]
+async fn an_acknowledged_cue_or_message_that_is_not_stored_is_lost() {
+    talk_against(Broken::Unstored, What::Cue).await.assert_only(0, "1 acknowledged words of");
+    talk_against(Broken::Unstored, What::Message).await.assert_only(0, "1 acknowledged words of");
+}
+
+#[tokio::test]
+async fn a_cue_or_a_message_that_comes_twice_is_doubled() {
+    talk_against(Broken::Doubled, What::Cue).await.assert_only(1, "came twice");
+    talk_against(Broken::Doubled, What::Message).await.assert_only(1, "came twice");
+}
+
+#[tokio::test]
+async fn a_cue_or_a_message_that_is_stored_twice_is_doubled() {
+    talk_against(Broken::StoredTwice, What::Cue).await.assert_only(1, "says a word again");
+    talk_against(Broken::StoredTwice, What::Message).await.assert_only(1, "says a word again");
+}
+
+#[tokio::test]
+async fn a_cue_or_a_message_that_comes_after_later_ones_is_reordered() {
+    talk_against(Broken::Reordered, What::Cue).await.assert_only(2, "came after later ones");
+    talk_against(Broken::Reordered, What::Message).await.assert_only(2, "came after later ones");
+}
+
+#[tokio::test]
+async fn a_cue_or_a_message_that_reaches_another_gym_is_leaked() {
+    talk_against(Broken::Leaked, What::Cue).await.assert_only(3, "of gym 1 was shown version");
+    talk_against(Broken::Leaked, What::Message).await.assert_only(3, "says what is not said there");
+}
+
+#[tokio::test]
+async fn a_run_outlasts_its_tokens_by_renewing_them() {
+    let long = SCENARIO.replace("seconds = 2", "seconds = 5");
+    let outcome = run_with(None, &long, Duration::from_secs(3)).await;
+    assert_eq!(outcome.code, 0, "{}", outcome.said);
+    assert!(outcome.count("renew") >= 4 && outcome.count("token") >= 8, "{}", outcome.said);
+    assert!(outcome.results["operations"]["connection"].is_null(), "nobody was cut off: {}", outcome.said);
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_is_said_and_so_is_who_is_cut_off_for_it() {
+    let long = SCENARIO.replace("seconds = 2", "seconds = 5");
+    let outcome = run_with(Some((Broken::NoRenewal, What::Set)), &long, Duration::from_secs(3)).await;
+    assert!(outcome.said.contains("error: renew: bad_refresh_token"), "{}", outcome.said);
+    assert!(outcome.said.contains("error: connection: "), "{}", outcome.said);
+    assert_eq!(outcome.found(), [false; 4], "{}", outcome.said);
+}
+
+#[tokio::test]
 async fn a_missed_threshold_fails_a_run_that_is_right() {
     let outcome = run_against(None, &SCENARIO.replace("> 20", "> 100000")).await;
     assert_eq!((outcome.code, outcome.found()), (99, [false; 4]), "{}", outcome.said);
+}
+
+#[tokio::test]
+async fn a_run_judged_on_correctness_alone_may_be_slow_but_neither_idle_nor_wrong() {
+    let slow = SCENARIO.replace("set.count > 20", "set.p99 < 1us\", \"set.count > 20").replace("5000", "1");
+    let idle = slow.replace("set.count > 20", "set.count > 100000");
+    let wrong = Some((Broken::Doubled, What::Set));
+    for (scenario, broken, code) in [(&slow, None, 0), (&idle, None, 99), (&slow, wrong, 98)] {
+        let (address, folder) = (fake::serve(broken, LONG).await, tempfile::tempdir().unwrap());
+        let target = format!("ws://{address}");
+        let output = load(folder.path(), scenario, &target, address, &["--correctness"]).await;
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stdout));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("how late the generator was are not judged"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_reads_a_run_gets_a_line_of_json_each_second_and_nothing_else() {
+    let address = fake::serve(None, LONG).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = harness(folder.path(), SCENARIO, &format!("ws://{address}"), address);
+    let output = run.arg("--json-lines").output().await.unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let seconds: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(seconds.len() >= 2, "{lines}");
+    assert!(seconds.last().unwrap()["ledger"]["acknowledged"].as_u64().unwrap() > 40, "{lines}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("PASSED"));
 }
 
 #[tokio::test]
@@ -142,6 +285,73 @@ async fn a_target_that_is_not_there_or_not_ours_is_not_loaded() {
     assert_eq!(foreign.status.code(), Some(2));
     let said = String::from_utf8(foreign.stderr).unwrap();
     assert!(said.contains("--i-own gym.example"), "{said}");
+}
+
+/// A search from `from` to twice that against the server, and what it leaves.
+async fn searched(broken: Option<Broken>, threshold: &str, from: u32) -> (Option<i32>, Value, String) {
+    let address = fake::serve(broken.map(|broken| (broken, What::Set)), LONG).await;
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = SCENARIO.replace("set.count > 20", threshold);
+    let (most, from) = ((2 * from).to_string(), from.to_string());
+    let what = ["capacity", "short.toml", "--from", &from, "--most", &most, "--step", "2"];
+    let mut search = asked(folder.path(), &scenario, &what, &format!("ws://{address}"), address);
+    let output = search.output().await.unwrap();
+    let found = std::fs::read(folder.path().join("out/capacity.json")).unwrap_or_default();
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
+    (output.status.code(), serde_json::from_slice(&found).unwrap_or_default(), said)
+}
+
+#[tokio::test]
+async fn a_server_that_meets_every_rate_carries_at_least_the_largest() {
+    let (code, found, said) = searched(None, "errors < 1%", 20).await;
+    assert_eq!((code, found["per_second"].as_u64()), (Some(0), Some(40)), "{said}");
+    assert_eq!(found["limited_by"]["what"], "bounds");
+    assert!(said.contains("at least 40 operations a second"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_that_meets_no_rate_has_failed() {
+    let (code, found, said) = searched(None, "set.p99 < 1us", 2).await;
+    assert_eq!((code, &found["per_second"]), (Some(99), &Value::Null), "{said}");
+    let tried = found["steps"].as_array().unwrap().iter().map(|step| step["per_second"].as_u64().unwrap());
+    assert_eq!(tried.collect::<Vec<_>>(), [2, 2, 1, 1], "one miss may be noise: {said}");
+    assert_eq!(found["limited_by"]["at"], 1);
+}
+
+#[tokio::test]
+async fn a_search_ends_where_a_promise_is_broken() {
+    let (code, found, said) = searched(Some(Broken::Doubled), "errors < 1%", 20).await;
+    assert_eq!((code, found["steps"].as_array().unwrap().len()), (Some(98), 1), "{said}");
+    assert_eq!(found["limited_by"]["what"], "ledger");
+}
+
+#[tokio::test]
+async fn a_search_without_an_objective_is_a_wrong_call() {
+    let (code, _, said) = searched(None, "set.count > 20", 20).await;
+    assert_eq!(code, Some(2), "{said}");
+}
+
+#[tokio::test]
+async fn a_real_log_is_played_in_two_gyms_and_nothing_of_it_is_lost() {
+    let address = fake::serve(None, LONG).await;
+    let folder = tempfile::tempdir().unwrap();
+    let log = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/hevy.csv");
+    let what = ["replay", log, "--athletes", "2", "--coaches", "0", "--speed", "3000", "--minutes", "1"];
+
+    let mut replay = asked(folder.path(), "", &what, &format!("ws://{address}"), address);
+    let output = replay.output().await.unwrap();
+
+    let results = std::fs::read(folder.path().join("out/results.json")).unwrap();
+    let results: Value = serde_json::from_slice(&results).unwrap();
+    // A busy machine may make the generator late.
+    assert!(
+        [Some(0), Some(97)].contains(&output.status.code()),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    assert_eq!(results["operations"]["set"]["count"], 2 * 98, "every set of the log in each gym");
+    assert_eq!(results["operations"]["finish"]["count"], 2 * 4);
+    assert_eq!(results["ledger"]["acknowledged"], results["ledger"]["delivered"]);
 }
 
 /// No test of its own: runs that start a server start this one.

@@ -40,6 +40,10 @@ pub(crate) fn write(folder: &Path, started_again: StartedAgain) -> PathBuf {
             done
         fi
         [ "$1" = serve ] || exit 0
+        if [ {started_again:?} = StaysAway ] && [ -s "$SPOTTER_DATA_DIR/journal" ]; then
+            echo 'it stays away' >&2
+            exit 1
+        fi
         export {STARTED_AGAIN}={started_again:?}
         exec '{}' --exact this_executable_serves_when_it_is_started_as_a_server >/dev/null
         "#,
@@ -58,14 +62,12 @@ pub(crate) async fn serve() {
     let data = PathBuf::from(std::env::var("SPOTTER_DATA_DIR").unwrap());
     fs::create_dir_all(&data).unwrap();
     let (journal, mut kept) = Journal::open(&data.join("journal"));
-    let is_again = !kept.is_empty();
-    assert!(!is_again || started_again != format!("{:?}", StartedAgain::StaysAway));
     if started_again == format!("{:?}", StartedAgain::Forgets) {
         kept.truncate(kept.len() / 2);
     }
     let mut world = World::default();
     for (gym, command) in kept {
-        world.command(command, gym);
+        world.command(&command, gym, command.to.owner);
     }
     world.journal = Some(journal);
     let mut terminate = signal(SignalKind::terminate()).unwrap();

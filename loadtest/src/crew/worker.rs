@@ -1,0 +1,184 @@
+//! `spotter-load worker`: waits for a lead, and does its part of a run.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail, ensure};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::{
+    Errand, GREETED_WITHIN, GREETING_MAX, MESSAGE_MAX, Part, ToLead, ToWorker, hear, is_same, say, token,
+};
+use crate::fault::{self, Reach};
+use crate::idle::ensure_files;
+use crate::live::Live;
+use crate::run::{Course, NotRun, drive};
+use crate::scenario::Scenario;
+use crate::schedule::{part, plan};
+use crate::target::{Running, Target};
+
+/// How long the people of other workers may take to sign in and come.
+const GO_WITHIN: Duration = Duration::from_secs(600);
+
+/// Wait for a lead, and do its part of a run
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  SPOTTER_LOAD_TOKEN=… spotter-load worker --listen 127.0.0.1:7070
+
+Whoever has the token can have this worker load this machine, or the host of --i-own, and nothing else. Neither the token nor the
+passwords of the people are encrypted on the way: beyond one machine, use a network that you trust.")]
+pub(crate) struct Worker {
+    /// Where leads come
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// Listen on this address although others than this machine reach it
+    #[arg(long, value_name = "ADDRESS")]
+    expose: Option<std::net::IpAddr>,
+    /// The file of the token; else it is in SPOTTER_LOAD_TOKEN
+    #[arg(long)]
+    token_file: Option<PathBuf>,
+    /// Load this host although it is not this machine, when a lead says so: it is yours
+    #[arg(long, value_name = "HOST")]
+    i_own: Option<String>,
+}
+
+/// Does what leads ask for, one after another, until told to stop.
+///
+/// # Errors
+/// When it may not or cannot listen.
+pub(crate) async fn worker(worker: &Worker) -> Result<(), NotRun> {
+    let token = token(worker.token_file.as_deref()).map_err(NotRun::Called)?;
+    let address = worker.listen.ip();
+    if !address.is_loopback() && worker.expose != Some(address) {
+        return Err(NotRun::Called(anyhow!(
+            "others than this machine reach {address}: if they may, say so with --expose {address}"
+        )));
+    }
+    let listener = TcpListener::bind(worker.listen).await.context("cannot listen")?;
+    println!("waiting for a lead on {}", listener.local_addr().context("cannot listen")?);
+    loop {
+        let (stream, from) = listener.accept().await.context("cannot listen")?;
+        match serve(worker, &token, stream).await {
+            Ok(()) => eprintln!("done for {from}"),
+            Err(error) => eprintln!("not done for {from}: {error:#}"),
+        }
+    }
+}
+
+async fn serve(worker: &Worker, token: &str, stream: TcpStream) -> anyhow::Result<()> {
+    stream.set_nodelay(true)?;
+    let (mut from, mut to) = stream.into_split();
+    let greeted = tokio::time::timeout(GREETED_WITHIN, greet(&mut from, &mut to, token)).await;
+    let errand = greeted.context("it does not say what it wants")??;
+    let (heard, orders) = mpsc::channel(1);
+    let listening = listen(from, heard);
+    let (tell, told) = mpsc::unbounded_channel();
+    let telling = tokio::spawn(forward(told, to));
+    let done = async {
+        let end = match work(worker, errand, orders, &tell).await {
+            Ok(part) => ToLead::Done(Box::new(part)),
+            Err(not_run) => {
+                let (code, error) = not_run.parts();
+                ToLead::Refused { code, why: format!("{error:#}") }
+            }
+        };
+        let outcome = match &end {
+            ToLead::Refused { why, .. } => Err(anyhow!(why.clone())),
+            ToLead::Welcome | ToLead::Ready | ToLead::Second(_) | ToLead::Done(_) => Ok(()),
+        };
+        // A lead that is gone needs no answer.
+        let _ = tell.send(end);
+        drop(tell);
+        telling.await??;
+        outcome
+    };
+    tokio::select! {
+        biased;
+        outcome = done => outcome,
+        // A run without its lead would go on for nobody.
+        () = listening => Err(anyhow!("the lead has gone")),
+    }
+}
+
+/// The errand of a lead that has the token.
+async fn greet(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, token: &str) -> anyhow::Result<Errand> {
+    let refused = match hear(from, GREETING_MAX).await? {
+        ToWorker::Greeting { token: theirs, .. } if !is_same(token, &theirs) => {
+            Some("its token is not the worker's".to_owned())
+        }
+        ToWorker::Greeting { version, .. } if version != env!("CARGO_PKG_VERSION") => {
+            Some(format!("it is version {version}, the worker {}", env!("CARGO_PKG_VERSION")))
+        }
+        ToWorker::Greeting { .. } => None,
+        ToWorker::Errand(_) | ToWorker::Go => Some("it does not say who it is".to_owned()),
+    };
+    if let Some(why) = refused {
+        say(to, &ToLead::Refused { code: 2, why: format!("the lead is refused: {why}") }).await?;
+        bail!(why);
+    }
+    say(to, &ToLead::Welcome).await?;
+    match hear(from, MESSAGE_MAX).await? {
+        ToWorker::Errand(errand) => Ok(*errand),
+        ToWorker::Greeting { .. } | ToWorker::Go => bail!("it has no errand"),
+    }
+}
+
+/// Hands on what a lead says, until it is gone.
+async fn listen(mut from: OwnedReadHalf, heard: mpsc::Sender<ToWorker>) {
+    while let Ok(message) = hear(&mut from, MESSAGE_MAX).await {
+        // Nobody waits for more than one order.
+        let _ = heard.try_send(message);
+    }
+}
+
+async fn forward(mut told: mpsc::UnboundedReceiver<ToLead>, mut to: OwnedWriteHalf) -> anyhow::Result<()> {
+    while let Some(message) = told.recv().await {
+        say(&mut to, &message).await?;
+    }
+    Ok(())
+}
+
+async fn work(
+    worker: &Worker,
+    errand: Errand,
+    mut orders: mpsc::Receiver<ToWorker>,
+    tell: &mpsc::UnboundedSender<ToLead>,
+) -> Result<Part, NotRun> {
+    let whole = Scenario { seed: errand.seed, ..Scenario::read(errand.scenario).map_err(NotRun::Called)? };
+    let gyms = errand.first_gym..errand.first_gym.saturating_add(errand.gyms);
+    if gyms.is_empty() || gyms.end > whole.gyms {
+        return Err(NotRun::Called(anyhow!("the scenario has no gyms {gyms:?}")));
+    }
+    let mine = Scenario { gyms: errand.gyms, ..whole.clone() };
+    let reach = Reach { readers: mine.readers() > 0, server: false, postgres: false };
+    let faults = fault::plan(&mine, reach, false).map_err(NotRun::Called)?;
+    ensure_files((mine.athletes() + mine.readers()) as usize).map_err(NotRun::Called)?;
+    let running = Running {
+        url: &errand.target,
+        allowed: worker.i_own.as_deref(),
+        metrics: errand.metrics.as_deref(),
+        people: &errand.people,
+        stranger: errand.stranger.as_ref(),
+    };
+    let target = Target::join(&running, &mine).await?;
+    let folder = tempfile::tempdir().context("no place for the log")?;
+    let go = async {
+        tell.send(ToLead::Ready)?;
+        let order = tokio::time::timeout(GO_WITHIN, orders.recv()).await;
+        let order = order.context("the lead waits too long for the others")?;
+        ensure!(matches!(order, Some(ToWorker::Go)), "the lead does not let it begin");
+        Ok(())
+    };
+    let teller = tell.clone();
+    // A lead that is gone needs to know no more.
+    let live = Live::Told(Box::new(move |now| drop(teller.send(ToLead::Second(Box::new(now))))));
+    let course = Course { faults, ..Course::new(part(plan(&whole), &whole, gyms), mine.length()) };
+    let results = drive(&mine, course, &target, folder.path(), live, go).await?;
+    let log = folder.path().join("delays.hgrm");
+    let log = std::fs::read_to_string(log).context("the log cannot be read")?;
+    Ok(Part { results, log })
+}
