@@ -371,18 +371,18 @@ mod tests {
         let no_coach = smoke.replace("coaches = 1", "coaches = 0").replace("coach_follows = 5", "");
         assert!(refused(no_coach.replace("[mix]", "[mix]\nmessage = 1")).starts_with("mix.message"));
         assert!(refused(no_coach.replace("[mix]", "[coach]\ncue = 1\n[mix]")).starts_with("coach.cue"));
-        let idle = smoke.replace("seconds = 8", "seconds = 8\ncoach_per_second = 1");
+        let idle = smoke.replace("seconds = 15", "seconds = 15\ncoach_per_second = 1");
         assert!(refused(idle).contains("they do nothing"));
     }
 
     #[test]
     fn rests_count_as_the_rate_that_they_make() {
         let (_, smoke) = PRESETS[0];
-        let short = smoke.replace("seconds = 8", "seconds = 8\nrests = { mean_s = 0.05 }");
+        let short = smoke.replace("seconds = 15", "seconds = 15\nrests = { mean_s = 0.05 }");
         assert!(Scenario::read(short).unwrap_err().to_string().contains("rests.mean_s"));
         let hasty = smoke
             .replace("athletes = 10", "athletes = 5000")
-            .replace("seconds = 8", "seconds = 8\nrests = { mean_s = 0.2 }");
+            .replace("seconds = 15", "seconds = 15\nrests = { mean_s = 0.2 }");
         assert!(Scenario::read(hasty).unwrap_err().to_string().contains("together"));
     }
 }

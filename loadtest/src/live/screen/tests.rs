@@ -41,7 +41,7 @@ fn a_frame_says_where_the_run_is_and_what_it_measures() {
 
     assert!(row(&screen, "smoke").contains("(stage 1 of"), "{screen:#?}");
     assert!(row(&screen, "smoke").contains("41 connections"));
-    assert!(screen[1].contains("2 s of 10 s, 8 s left"), "{screen:#?}");
+    assert!(screen[1].contains("2 s of 20 s, 18 s left"), "{screen:#?}");
     assert!(screen.iter().any(|row| row.contains("set: 98/s") && row.contains("set: p99 9.50 ms")));
     let of_set = screen.iter().find(|row| row.starts_with("set   ")).unwrap();
     let cells: Vec<_> = of_set.split_whitespace().collect();
@@ -74,5 +74,5 @@ fn a_fault_is_on_the_screen_until_and_after_all_is_well() {
 
 #[test]
 fn after_the_last_stage_answers_are_waited_for() {
-    assert!(row(&screen(&[second(11.0)]), "smoke").contains("waiting for answers"));
+    assert!(row(&screen(&[second(21.0)]), "smoke").contains("waiting for answers"));
 }
