@@ -144,8 +144,17 @@ impl Athlete {
 
     /// Follows `to` and waits until everything up to now was received.
     pub(crate) async fn follow(&mut self, to: Address) -> anyhow::Result<Version> {
+        self.subscribe(to, None).await
+    }
+
+    /// Follows `to` again, from the version it has, and waits until what was missed was received.
+    pub(crate) async fn resume(&mut self, to: Address, since: Version) -> anyhow::Result<Version> {
+        self.subscribe(to, Some(since)).await
+    }
+
+    async fn subscribe(&mut self, to: Address, since: Option<Version>) -> anyhow::Result<Version> {
         self.req += 1;
-        let subscribe = Subscribe { req: self.req, to, since: None, view: None };
+        let subscribe = Subscribe { req: self.req, to, since, view: None };
         self.wire.send(&ClientFrame::Subscribe(subscribe)).await?;
         Ok(self.reply().await?.1)
     }

@@ -38,19 +38,18 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     settle(&server, &people[0]).await?;
     let before = held(&server, &mut [Athlete::connect(&server, &people[0]).await?]).await?;
     let mut connected = Vec::new();
-    let mut at_few = before;
+    let (mut at_few, mut busy_at_few) = (before, 0.0);
     for (person, session) in people.iter().zip(&sessions) {
         let mut athlete = Athlete::connect(&server, person).await?;
         athlete.follow(*session).await?;
         connected.push(athlete);
         if connected.len() == few {
             at_few = held(&server, &mut connected).await?;
+            busy_at_few = busy(&server).await?;
         }
     }
     let after = held(&server, &mut connected).await?;
-    let (used, begun) = (server.cpu_s()?, Instant::now());
-    tokio::time::sleep(WATCHED).await;
-    let busy = (server.cpu_s()? - used) * 1e6 / begun.elapsed().as_secs_f64() / many as f64;
+    let busy_after = busy(&server).await?;
     // Nobody read these sockets meanwhile; one the server has closed for that would cost nothing.
     let mut lost = 0;
     for athlete in &mut connected {
@@ -70,11 +69,21 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     ));
     findings.at_most(&format!("RSS per idle subscribed connection, {many}"), 6.0, per_connection, "KiB", "");
     findings.plain(&format!("the same, slope {few} → {many}"), slope, "KiB", "");
-    findings.at_most("server CPU per idle connection and second", 2.0, busy, "µs", "");
+    let each = busy_after / many as f64;
+    findings.at_most("server CPU per idle connection and second", 2.0, each, "µs", "");
+    let slope = (busy_after - busy_at_few) / (many - few) as f64;
+    findings.plain(&format!("the same, slope {few} → {many}"), slope, "µs", "");
     if lost > 0 {
         findings.invalid = Some(format!("{lost} of {many} connections were closed when memory was read"));
     }
     Ok(findings)
+}
+
+/// The server's processor time in microseconds a second, while nobody does anything.
+async fn busy(server: &Server) -> anyhow::Result<f64> {
+    let (before, begun) = (server.cpu_s()?, Instant::now());
+    tokio::time::sleep(WATCHED).await;
+    Ok((server.cpu_s()? - before) * 1e6 / begun.elapsed().as_secs_f64())
 }
 
 /// Checks that this process may open that many sockets.

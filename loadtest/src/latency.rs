@@ -51,8 +51,9 @@ pub(crate) fn ms(delays: &Histogram<u64>, quantile: f64) -> f64 {
     delays.value_at_quantile(quantile) as f64 / 1000.0
 }
 
-pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
-    let (athletes, rate, seconds) = if plan.quick { (50, 200, 3) } else { (1_000, 2_000, 30) };
+/// Measures at `rate` sets a second of `athletes` together.
+pub(crate) async fn measure(plan: &Plan, athletes: usize, rate: u32) -> anyhow::Result<Findings> {
+    let (athletes, rate, seconds) = if plan.quick { (50, rate / 10, 3) } else { (athletes, rate, 30) };
     let server = Server::prepare(plan).await?;
     let (people, _) = server.populate(athletes).await?;
     server.start().await?;

@@ -20,6 +20,7 @@ mod doctor;
 mod echo;
 #[cfg(test)]
 mod example;
+mod fanout;
 mod fault;
 mod figures;
 mod history;
@@ -57,6 +58,7 @@ mod soak;
 mod socketio;
 mod start;
 mod steady;
+mod storm;
 mod talk;
 mod tally;
 mod target;

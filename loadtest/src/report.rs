@@ -12,7 +12,7 @@ use crate::host;
 use crate::postgres::Postgres;
 use crate::results::Host;
 use crate::server::Kind;
-use crate::{Bench, Plan, idle, latency, sessions, start, throughput, wake, wall};
+use crate::{Bench, Plan, fanout, idle, latency, sessions, start, storm, throughput, wake, wall};
 
 /// What a run is worth, from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,8 +37,16 @@ pub(crate) enum Measurement {
     Idle,
     /// Acknowledged sets a second
     Throughput,
-    /// Acknowledgement and delivery at a steady rate
+    /// Acknowledgement and delivery at 500 sets/s
+    Calm,
+    /// The same at 2,000 sets/s
     Latency,
+    /// The same at 10,000 sets/s
+    Busy,
+    /// What it costs to show one session to many
+    Fanout,
+    /// Time until everybody is back whose connection was cut
+    Storm,
     /// Time from start to ready
     Start,
     /// Time until sessions that rest are awake
@@ -54,7 +62,11 @@ impl Measurement {
         match self {
             Self::Idle => idle::measure(plan).await,
             Self::Throughput => throughput::measure(plan).await,
-            Self::Latency => latency::measure(plan).await,
+            Self::Calm => latency::measure(plan, 500, 500).await,
+            Self::Latency => latency::measure(plan, 1_000, 2_000).await,
+            Self::Busy => latency::measure(plan, 2_000, 10_000).await,
+            Self::Fanout => fanout::measure(plan).await,
+            Self::Storm => storm::measure(plan).await,
             Self::Start => start::measure(plan).await,
             Self::Wake => wake::measure(plan).await,
             Self::Sessions => sessions::measure(plan).await,
@@ -66,7 +78,11 @@ impl Measurement {
         match self {
             Self::Idle => "idle",
             Self::Throughput => "throughput",
+            Self::Calm => "calm",
             Self::Latency => "latency",
+            Self::Busy => "busy",
+            Self::Fanout => "fanout",
+            Self::Storm => "storm",
             Self::Start => "start",
             Self::Wake => "wake",
             Self::Sessions => "sessions",

@@ -16,7 +16,7 @@ use crate::pacer::pace;
 use crate::server::Server;
 
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
-    let (athletes, rate, seconds) = if plan.quick { (20, 20, 3) } else { (200, 200, 20) };
+    let (athletes, rate, seconds) = if plan.quick { (20, 20, 3) } else { (500, 500, 20) };
     let server = Server::prepare(plan).await?;
     let (people, coach) = server.populate(athletes).await?;
     server.start().await?;

@@ -240,7 +240,12 @@ impl Table {
         let others = |floor| (0..self.columns.len()).filter(move |n| *n != floor).map(move |n| (n, floor));
         let compared: Vec<(usize, usize)> = floor.into_iter().flat_map(others).collect();
         let mut page = String::new();
-        writeln!(page, "## Beside servers without an engine\n\n{}\n", machine())?;
+        writeln!(
+            page,
+            "## Beside servers without an engine\n\n{}\n\n    spotter-load yardsticks --seconds {seconds} --server spotter \
+             --postgres postgres://spotter@127.0.0.1:5432 --postmaster PID --bare bare --socketio loadtest/yardsticks/socketio\n",
+            machine()
+        )?;
         writeln!(
             page,
             "Medians of {ROUNDS} rounds, least and most in brackets; {seconds} s each, in turn, on one PostgreSQL. As fast as it \
