@@ -48,13 +48,12 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
             busy_at_few = busy(&server).await?;
         }
     }
+    // It took a while until all were there; who is silent for too long is closed.
+    lost(&mut connected).await;
     let after = held(&server, &mut connected).await?;
     let busy_after = busy(&server).await?;
-    // Nobody read these sockets meanwhile; one the server has closed for that would cost nothing.
-    let mut lost = 0;
-    for athlete in &mut connected {
-        lost += usize::from(!athlete.is_connected().await);
-    }
+    // One that the server has closed costs nothing.
+    let lost = lost(&mut connected).await;
     let per_connection = (after - before) / many as f64;
     let slope = (after - at_few) / (many - few) as f64;
     server.stop().await?;
@@ -77,6 +76,15 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
         findings.invalid = Some(format!("{lost} of {many} connections were closed when memory was read"));
     }
     Ok(findings)
+}
+
+/// Asks all of them for an answer; how many the server no longer holds.
+async fn lost(connected: &mut [Athlete]) -> usize {
+    let mut lost = 0;
+    for athlete in connected {
+        lost += usize::from(!athlete.is_connected().await);
+    }
+    lost
 }
 
 /// The server's processor time in microseconds a second, while nobody does anything.
