@@ -14,6 +14,8 @@ use crate::server::Server;
 const CONNECTIONS_MAX: usize = 19_000;
 /// Files that a process has open besides its connections.
 const OTHER_FILES: usize = 200;
+/// Connections after which all that are there are asked for an answer.
+const ASKED_EVERY: usize = 2_000;
 /// How long the server's processor time is watched while nobody does anything: each connection is looked after twice.
 const WATCHED: Duration = Duration::from_secs(10);
 
@@ -43,12 +45,15 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
         let mut athlete = Athlete::connect(&server, person).await?;
         athlete.follow(*session).await?;
         connected.push(athlete);
+        if connected.len().is_multiple_of(ASKED_EVERY) {
+            // It takes minutes until all are there, and who is silent for one is closed.
+            lost(&mut connected).await;
+        }
         if connected.len() == few {
             at_few = held(&server, &mut connected).await?;
             busy_at_few = busy(&server).await?;
         }
     }
-    // It took a while until all were there; who is silent for too long is closed.
     lost(&mut connected).await;
     let after = held(&server, &mut connected).await?;
     let busy_after = busy(&server).await?;
