@@ -23,8 +23,6 @@ use crate::tally::Tally;
 
 /// How long after the last order a phone goes on trying.
 const DRAINED_WITHIN: Duration = Duration::from_secs(30);
-/// The pause after a temporary refusal that names none.
-const RETRY: Duration = Duration::from_millis(250);
 
 /// Orders of a reader, with the moment they were given.
 pub(crate) type ReaderOrders = mpsc::UnboundedSender<(ReaderOrder, Instant)>;
@@ -302,13 +300,7 @@ impl Phone {
                     }
                 }
             }
-            Heard::Again => {
-                let fault = reply.error.as_ref();
-                self.tally.failed("refused_for_now", fault.map_or("none", |fault| fault.code.as_str()));
-                let asked = fault.and_then(|fault| fault.retry_after_ms);
-                let pause = asked.map_or(RETRY, |ms| Duration::from_millis(ms.0.into()));
-                self.hold_until = Some(Instant::now() + pause);
-            }
+            Heard::Again => self.hold_until = Some(self.tally.refused_for_now(reply)),
         }
     }
 

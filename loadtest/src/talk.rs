@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use spotter_client::{Answered, Closed, Heard, Outbox};
 use spotter_protocol::{
@@ -15,9 +15,6 @@ use crate::athlete::now;
 use crate::ledger::{Ledger, Word};
 use crate::line::Line;
 use crate::tally::Tally;
-
-/// The pause after a temporary refusal that names none.
-const RETRY: Duration = Duration::from_millis(250);
 
 /// What is under way from one person.
 pub(crate) struct Talk {
@@ -145,13 +142,7 @@ impl Talk {
                     (Err(fault), _) => self.tally.failed(said.kind, fault.code.as_str()),
                 }
             }
-            Heard::Again => {
-                let fault = reply.error.as_ref();
-                self.tally.failed("refused_for_now", fault.map_or("none", |fault| fault.code.as_str()));
-                let asked = fault.and_then(|fault| fault.retry_after_ms);
-                let pause = asked.map_or(RETRY, |ms| Duration::from_millis(ms.0.into()));
-                self.hold_until = Some(Instant::now() + pause);
-            }
+            Heard::Again => self.hold_until = Some(self.tally.refused_for_now(reply)),
         }
     }
 

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
+use spotter_protocol::Reply;
 
 use crate::pacer::{histogram, since};
 use crate::results::{Delays, Fault, IntervalOperation, Operation};
+
+/// The pause after a temporary refusal that names none.
+const RETRY: Duration = Duration::from_millis(250);
 
 /// Counts of a run; every connection adds to the same.
 #[derive(Debug, Default)]
@@ -61,6 +65,14 @@ impl Tally {
     /// Refused, or not answered.
     pub(crate) fn failed(&self, kind: &'static str, why: &str) {
         self.count(kind, |counted| *counted.errors.entry(why.to_owned()).or_default() += 1);
+    }
+
+    /// Refused, but not for good; answers when it may be sent again.
+    pub(crate) fn refused_for_now(&self, reply: &Reply) -> Instant {
+        let fault = reply.error.as_ref();
+        self.failed("refused_for_now", fault.map_or("none", |fault| fault.code.as_str()));
+        let asked = fault.and_then(|fault| fault.retry_after_ms);
+        Instant::now() + asked.map_or(RETRY, |ms| Duration::from_millis(ms.0.into()))
     }
 
     /// Sent just now; it was due at `planned`.
