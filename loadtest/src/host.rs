@@ -48,6 +48,18 @@ pub(crate) fn rss_kib(process: u32) -> Option<f64> {
     figure(&read(&format!("/proc/{process}/status")), "VmRSS:")
 }
 
+/// How many files this process may have open, now and at most; a program that it starts may as many.
+pub(crate) fn open_files() -> Option<(u64, u64)> {
+    open_files_by(&read("/proc/self/limits"))
+}
+
+/// The same, by the limits as the system lists them.
+pub(crate) fn open_files_by(limits: &str) -> Option<(u64, u64)> {
+    let limit = |text: &str| if text == "unlimited" { Some(u64::MAX) } else { text.parse().ok() };
+    let mut fields = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace();
+    Some((limit(fields.next()?)?, limit(fields.next()?)?))
+}
+
 /// The version in `spotter_build_info`.
 pub(crate) fn server_version(sample: &ServerSample) -> Option<String> {
     let name = sample.metrics.keys().find(|name| name.starts_with("spotter_build_info"))?;

@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use crate::Plan;
 use crate::athlete::Athlete;
 use crate::figures::Findings;
+use crate::host::open_files;
 use crate::memory::{held, settle};
 use crate::server::Server;
 
@@ -111,9 +112,6 @@ pub(crate) fn ensure_files(sockets: usize) -> anyhow::Result<()> {
 
 /// How many files this process may have open; a server that it starts has the same limit.
 fn files() -> anyhow::Result<usize> {
-    let limits = std::fs::read_to_string("/proc/self/limits")?;
-    let line =
-        limits.lines().find(|line| line.starts_with("Max open files")).context("no limit of open files")?;
-    let soft = line.split_whitespace().nth(3).context("no limit of open files")?;
-    Ok(soft.parse().unwrap_or(usize::MAX))
+    let (soft, _) = open_files().context("the limit of open files cannot be read")?;
+    Ok(usize::try_from(soft).unwrap_or(usize::MAX))
 }

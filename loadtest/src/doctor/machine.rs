@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use super::{Finding, Level};
+use crate::host::open_files_by;
 use crate::units::{count, delay};
 
 /// Descriptors the generator needs besides its connections.
@@ -47,10 +48,7 @@ fn unknown(name: &'static str) -> Finding {
 /// How many connections the descriptors are good for. `most` is what the system lets a hard limit be.
 fn descriptors(limits: Option<&str>, most: Option<&str>) -> Finding {
     const NAME: &str = "descriptors";
-    let limit = |text: &str| if text == "unlimited" { Some(u64::MAX) } else { text.parse().ok() };
-    let line = limits.and_then(|limits| limits.lines().find_map(|line| line.strip_prefix("Max open files")));
-    let mut fields = line.unwrap_or_default().split_whitespace().map(limit);
-    let (Some(Some(soft)), Some(Some(hard))) = (fields.next(), fields.next()) else { return unknown(NAME) };
+    let Some((soft, hard)) = limits.and_then(open_files_by) else { return unknown(NAME) };
     let (soft, hard) = (soft.min(limit_of(most)), hard.min(limit_of(most)));
     let connections = soft.saturating_sub(DESCRIPTORS_OWN);
     let found = format!(
