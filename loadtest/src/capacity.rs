@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
+use crate::chosen::Chosen;
 use crate::leave::leave;
 use crate::live::Live;
 use crate::place::Place;
@@ -33,8 +34,8 @@ more, 98 something was lost, doubled, reordered or leaked, 99 no rate met the th
 /// What `capacity` is asked.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Capacity {
-    /// A scenario that comes along, or a file
-    scenario: String,
+    #[command(flatten)]
+    chosen: Chosen,
     #[command(flatten)]
     place: Place,
     /// The rate to begin with, in operations a second; by default the mean rate of the scenario
@@ -52,9 +53,6 @@ pub(crate) struct Capacity {
     /// No more runs than these are made
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=50))]
     steps: u32,
-    /// Another seed than the scenario's
-    #[arg(long)]
-    seed: Option<u64>,
     /// Where capacity.json and a folder for each step are written; by default capacity-SCENARIO
     #[arg(long)]
     out: Option<PathBuf>,
@@ -65,8 +63,7 @@ pub(crate) struct Capacity {
 /// # Errors
 /// See [`NotRun`].
 pub(crate) async fn capacity(asked: &Capacity) -> Result<Verdict, NotRun> {
-    let mut scenario = Scenario::find(&asked.scenario).map_err(NotRun::Called)?;
-    scenario.seed = asked.seed.unwrap_or(scenario.seed);
+    let mut scenario = asked.chosen.scenario()?;
     scenario.thresholds.retain(|threshold| !threshold.is_count());
     if scenario.thresholds.is_empty() {
         return Err(NotRun::Called(anyhow!("the scenario has no threshold on delays or errors to meet")));

@@ -13,6 +13,7 @@ mod arrivals;
 mod athlete;
 mod away;
 mod capacity;
+mod chosen;
 mod coach;
 mod compare;
 mod crew;

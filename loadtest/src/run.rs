@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::athlete::now;
+use crate::chosen::Chosen;
 use crate::fault::{self, Breaker, Planned, Reach};
 use crate::host;
 use crate::leave::leave_and_say;
@@ -42,8 +43,8 @@ Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the gen
 or had no processor left, 98 something was lost, doubled, reordered or leaked, 99 a threshold was missed, or not all was
 consistent after a fault.")]
 pub(crate) struct Run {
-    /// smoke, gym-evening, coach-wall-fanout, reconnect-storm, slow-readers, offline-sync-burst, idle, rolling-restart, or a file
-    scenario: String,
+    #[command(flatten)]
+    chosen: Chosen,
     #[command(flatten)]
     place: Place,
     /// Break one thing after another besides: sockets and readers; with --self-contained the server, and a PostgreSQL
@@ -57,9 +58,6 @@ pub(crate) struct Run {
     /// Write each second as a line of JSON to standard output, and the summary to standard error
     #[arg(long)]
     json_lines: bool,
-    /// Another seed than the scenario's
-    #[arg(long)]
-    seed: Option<u64>,
     /// Where results.json, report.html, intervals.csv, junit.xml and delays.hgrm are written; by default load-SCENARIO
     #[arg(long)]
     out: Option<PathBuf>,
@@ -115,8 +113,7 @@ impl NotRun {
 /// # Errors
 /// See [`NotRun`].
 pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
-    let mut scenario = Scenario::find(&run.scenario).map_err(NotRun::Called)?;
-    scenario.seed = run.seed.unwrap_or(scenario.seed);
+    let mut scenario = run.chosen.scenario()?;
     let reach = Reach {
         readers: scenario.readers() > 0,
         server: run.place.self_contained,

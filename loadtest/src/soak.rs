@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 
+use crate::chosen::Chosen;
 use crate::leave::leave_and_say;
 use crate::live::Live;
 use crate::place::Place;
@@ -36,8 +37,8 @@ const SLICE: Duration = Duration::from_secs(30);
 /// What `soak` is asked.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Soak {
-    /// A scenario that comes along, or a file
-    scenario: String,
+    #[command(flatten)]
+    chosen: Chosen,
     #[command(flatten)]
     place: Place,
     /// How long
@@ -52,9 +53,6 @@ pub(crate) struct Soak {
     /// How much the 99th percentile of a delay may grow, in percent
     #[arg(long, default_value_t = 50.0)]
     p99_growth: f64,
-    /// Another seed than the scenario's
-    #[arg(long)]
-    seed: Option<u64>,
     /// Where results.json, report.html, intervals.csv, junit.xml and delays.hgrm are written; by default soak-SCENARIO
     #[arg(long)]
     out: Option<PathBuf>,
@@ -65,8 +63,7 @@ pub(crate) struct Soak {
 /// # Errors
 /// See [`NotRun`].
 pub(crate) async fn soak(asked: &Soak) -> Result<Verdict, NotRun> {
-    let mut scenario = Scenario::find(&asked.scenario).map_err(NotRun::Called)?;
-    scenario.seed = asked.seed.unwrap_or(scenario.seed);
+    let mut scenario = asked.chosen.scenario()?;
     let folder = asked.out.clone().unwrap_or_else(|| PathBuf::from(format!("soak-{}", scenario.name)));
     scenario.thresholds.retain(|threshold| !threshold.is_count());
     if !scenario.thresholds.iter().any(Threshold::is_errors) {

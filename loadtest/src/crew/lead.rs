@@ -9,6 +9,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
 use super::{Errand, GREETED_WITHIN, MESSAGE_MAX, Part, ToLead, ToWorker, hear, merge, say, token};
+use crate::chosen::Chosen;
 use crate::leave::leave_and_say;
 use crate::live::{Live, Now};
 use crate::results::Verdict;
@@ -16,7 +17,7 @@ use crate::run::{NotRun, judge};
 use crate::scenario::Scenario;
 use crate::target::{Account, accounts};
 
-/// Run a scenario by several workers, and judge it as one run
+/// Run a scenario by several workers, and judge it as one run; it needs as many gyms as there are workers
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -28,8 +29,8 @@ Example:
 
 Exit codes: those of run.")]
 pub(crate) struct Lead {
-    /// A scenario that comes along, or a file; it needs as many gyms as there are workers
-    scenario: String,
+    #[command(flatten)]
+    chosen: Chosen,
     /// Where they wait, by commas
     #[arg(long, required = true, value_delimiter = ',', value_name = "HOST:PORT")]
     workers: Vec<String>,
@@ -48,9 +49,6 @@ pub(crate) struct Lead {
     /// Write each second as a line of JSON to standard output, and the summary to standard error
     #[arg(long)]
     json_lines: bool,
-    /// Another seed than the scenario's
-    #[arg(long)]
-    seed: Option<u64>,
     /// Where results.json, report.html, intervals.csv, junit.xml and delays.hgrm are written; by default load-SCENARIO
     #[arg(long)]
     out: Option<PathBuf>,
@@ -61,8 +59,7 @@ pub(crate) struct Lead {
 /// # Errors
 /// See [`NotRun`].
 pub(crate) async fn lead(lead: &Lead) -> Result<Verdict, NotRun> {
-    let mut scenario = Scenario::find(&lead.scenario).map_err(NotRun::Called)?;
-    scenario.seed = lead.seed.unwrap_or(scenario.seed);
+    let scenario = lead.chosen.scenario()?;
     let token = token(lead.token_file.as_deref()).map_err(NotRun::Called)?;
     let people = accounts(&lead.people).map_err(NotRun::Called)?;
     let errands = lead.errands(&scenario, &people).map_err(NotRun::Called)?;
