@@ -18,6 +18,7 @@ use tokio::process::{Child, Command};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use uuid::Uuid;
 
 use crate::host;
@@ -32,6 +33,8 @@ use crate::tokens::Tokens;
 use crate::units::{count, delay};
 
 const GYMS: u32 = 2;
+/// Bytes that the echo reads at once; a command is shorter.
+const READ_BUFFER_BYTES: usize = 1_024;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Echo {
@@ -169,7 +172,9 @@ async fn serve() -> anyhow::Result<()> {
 /// Welcomes whoever comes, and says that every command is done.
 async fn answer(stream: TcpStream) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
-    let mut socket = tokio_tungstenite::accept_hdr_async(stream, protocol).await?;
+    // By default each read clears 128 KiB first.
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER_BYTES);
+    let mut socket = tokio_tungstenite::accept_hdr_async_with_config(stream, protocol, Some(config)).await?;
     let mut versions: HashMap<Address, u64> = HashMap::new();
     while let Some(message) = socket.next().await {
         let Message::Binary(bytes) = message? else { continue };

@@ -196,7 +196,7 @@ fn main() -> ExitCode {
 
 /// Does something with a server until it is done or told to stop; either way the server it started ends with it.
 fn live(doing: impl Future<Output = ExitCode>) -> ExitCode {
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into(), ExitCode::FAILURE),
     };
@@ -204,6 +204,13 @@ fn live(doing: impl Future<Output = ExitCode>) -> ExitCode {
     // Whoever was told to stop does not wait for the plan to end.
     runtime.shutdown_background();
     code
+}
+
+/// The threads of the load. Half of the processors are for the server, which is mostly beside it; and threads that have
+/// little to do cost more to wake than they help.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread().worker_threads((processors / 2).max(1)).enable_all().build()
 }
 
 async fn told_to_stop(doing: impl Future<Output = ExitCode>) -> ExitCode {
