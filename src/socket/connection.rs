@@ -39,8 +39,6 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 const TOKEN_GRACE: Millis = Millis(30_000);
 /// Silence after which the server pings.
 const PING_AFTER: Duration = Duration::from_secs(20);
-/// How often a connection looks at the time.
-const TICK: Duration = Duration::from_secs(5);
 /// Signals of one key a second that are passed on.
 const SIGNALS_PER_S: NonZeroU32 = NonZeroU32::new(5).unwrap();
 /// How long a client waits that has too many commands under way.
@@ -199,7 +197,7 @@ impl Connection {
     async fn run(&mut self, socket: &mut WebSocket) -> Option<CloseCode> {
         let queue = Arc::clone(&self.queue);
         let judge = self.registered.judge();
-        let mut tick = pin!(tokio::time::sleep(TICK));
+        let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
             let next = tokio::select! {
                 () = judge.notified() => Box::pin(self.judge_again()).await,
@@ -217,9 +215,8 @@ impl Connection {
                     Some(Err(error)) => Err(broken(&error)),
                     None => Err(None),
                 },
-                () = &mut tick => {
-                    tick.as_mut().reset(Instant::now() + TICK);
-                    Box::pin(self.keep_time(socket)).await
+                () = &mut alarm => {
+                    Box::pin(self.keep_time(socket)).await.map(|next| alarm.as_mut().reset(next))
                 }
             };
             if let Err(code) = next {
@@ -302,22 +299,26 @@ impl Connection {
         self.queue.send(Shows::Nothing, &ServerFrame::Revoked(Revoked { to }));
     }
 
-    async fn keep_time(&mut self, socket: &mut WebSocket) -> Result<(), Option<CloseCode>> {
-        if self.edge.engine.clock().now() > self.caller.expires_at.plus(TOKEN_GRACE) {
+    /// Looks at the time, and answers when to look again: a frame moves no alarm, and one that rings too soon finds
+    /// nothing to do.
+    async fn keep_time(&mut self, socket: &mut WebSocket) -> Result<Instant, Option<CloseCode>> {
+        let ends_at = self.caller.expires_at.plus(TOKEN_GRACE);
+        let left = u64::try_from(ends_at.micros_since(self.edge.engine.clock().now())).unwrap_or(0);
+        if left == 0 {
             return Err(Some(CloseCode::TokenExpired));
         }
-        let silence = self.heard.elapsed();
-        if silence > self.edge.limits.idle_max() {
+        let (silence, idle_max) = (self.heard.elapsed(), self.edge.limits.idle_max());
+        if silence >= idle_max {
             return Err(Some(CloseCode::Idle));
         }
-        if silence > PING_AFTER && !self.pinged {
+        if silence >= PING_AFTER && !self.pinged {
             self.pinged = true;
             let ping = socket.send(Message::Ping(Bytes::new()));
-            return tokio::time::timeout(FLUSH_TIMEOUT, ping)
-                .await
-                .map_or(Err(Some(CloseCode::TooSlow)), |sent| sent.map_err(|_| None));
+            let sent = tokio::time::timeout(FLUSH_TIMEOUT, ping).await;
+            sent.map_err(|_| Some(CloseCode::TooSlow))?.map_err(|_| None)?;
         }
-        Ok(())
+        let silent_until = if self.pinged { idle_max } else { idle_max.min(PING_AFTER) };
+        Ok((self.heard + silent_until).min(Instant::now() + Duration::from_micros(left)))
     }
 
     /// Serves one frame. An error closes the socket.
