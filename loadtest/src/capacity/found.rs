@@ -63,11 +63,6 @@ pub(super) struct Step {
 
 impl Step {
     pub(super) fn of(per_second: u32, folder: String, results: &Results) -> Self {
-        let counted = |one: &crate::results::Operation| IntervalOperation {
-            count: one.count,
-            errors: one.errors.values().sum(),
-            delay: one.delay,
-        };
         let used =
             results.intervals.iter().filter_map(|second| Some((second.at, second.server.as_ref()?.cpu_s?)));
         let used: Vec<(f64, f64)> = used.collect();
@@ -80,7 +75,7 @@ impl Step {
             folder,
             seconds: results.run.seconds,
             verdict: results.verdict,
-            operations: results.operations.iter().map(|(kind, one)| (kind.clone(), counted(one))).collect(),
+            operations: results.counted(),
             thresholds: results.thresholds.clone(),
             examples: results.ledger.examples.clone(),
             lag: results.generator.lag,

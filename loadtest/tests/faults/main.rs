@@ -5,6 +5,7 @@
 
 mod chaos;
 mod crew;
+mod early;
 mod fake;
 mod program;
 mod starved;
