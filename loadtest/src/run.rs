@@ -14,7 +14,7 @@ use crate::chosen::Chosen;
 use crate::fault::{self, Breaker, Planned, Reach};
 use crate::host;
 use crate::leave::leave_and_say;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, run_from};
 use crate::live::Live;
 use crate::pacer::follow;
 use crate::people::People;
@@ -155,6 +155,8 @@ pub(crate) struct Course {
     pub(crate) faults: Vec<Planned>,
     /// Whether phones begin a session as they come; else the plan says when.
     pub(crate) opens: bool,
+    /// Tells what is said and done in this run from what is left of another.
+    pub(crate) run: u32,
     /// Whether sessions that are over are read again and forgotten under way; else all are read in the end.
     pub(crate) tends: bool,
 }
@@ -165,7 +167,14 @@ impl Course {
         plan: impl IntoIterator<Item = Due, IntoIter: Send + 'static>,
         length: Duration,
     ) -> Self {
-        Self { plan: Box::new(plan.into_iter()), length, faults: Vec::new(), opens: true, tends: false }
+        Self {
+            plan: Box::new(plan.into_iter()),
+            length,
+            faults: Vec::new(),
+            opens: true,
+            run: run_from(rand::random(), 0),
+            tends: false,
+        }
     }
 }
 
@@ -181,7 +190,7 @@ pub(crate) async fn drive(
     live: Live,
     go: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<Results> {
-    let run = rand::random::<u32>();
+    let run = course.run;
     let tally = Arc::new(Tally::default());
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let (end, ended) = watch::channel(false);
