@@ -12,12 +12,13 @@ use crate::chosen::Chosen;
 use crate::leave::leave;
 use crate::live::Live;
 use crate::place::Place;
+use crate::processor::Processor;
 use crate::results::Verdict;
 use crate::run::{Course, NotRun, drive, judge};
 use crate::scenario::Scenario;
 use crate::schedule::plan;
 use crate::target::Target;
-use found::{Found, Step, head};
+use found::{Found, Limit, Searched, Step, head};
 use search::Search;
 
 pub(crate) const HOW: &str = "\
@@ -27,6 +28,7 @@ Examples:
 
 The people, the mix and the mishaps of the scenario come at one rate, which is doubled until a threshold is missed and then
 halved towards the answer. A rate that is not met is tried once more. Thresholds on counts are left out. Every step leaves a run of its own, to look at with `report`.
+A run that cannot be finished ends the search, which stands by what it found before.
 
 Exit codes: 0 found, 2 wrong call or scenario, 3 target unreachable, 97 the generator is the limit, and the server carries
 more, 98 something was lost, doubled, reordered or leaked, 99 no rate met the thresholds.";
@@ -72,16 +74,17 @@ pub(crate) async fn capacity(asked: &Capacity) -> Result<Verdict, NotRun> {
     let longest = scenario.steady(asked.most.into(), asked.step);
     let target = asked.place.open(&longest, &folder, None).await?;
     eprintln!("{}: {}", scenario.name, scenario.about);
-    let searched = search(asked, &scenario, &target, &folder).await;
+    let found = search(asked, &scenario, &target, &folder).await;
     let ended = target.close().await;
-    let found = searched?;
+    let found = found?;
     let path = folder.join("capacity.json");
     let text = serde_json::to_string_pretty(&found).context("what was found cannot be written")?;
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     print!("{}", found.table());
     println!("\n{}", path.display());
+    let outcome = found.outcome()?;
     ended?;
-    Ok(found.verdict())
+    Ok(outcome)
 }
 
 async fn search(
@@ -92,6 +95,14 @@ async fn search(
 ) -> anyhow::Result<Found> {
     let first = asked.from.unwrap_or(scenario.mean_rate().round() as u32);
     let mut search = Search::new(first, asked.most, f64::from(asked.precision) / 100.0);
+    let mut searched = Searched {
+        scenario: scenario.name.clone(),
+        target: target.name.clone(),
+        database: target.database.map(str::to_owned),
+        server_version: None,
+        version: env!("CARGO_PKG_VERSION"),
+        seed: scenario.seed,
+    };
     let mut steps = Vec::new();
     println!("{}", head());
     loop {
@@ -102,9 +113,25 @@ async fn search(
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let course = Course::new(plan(&steady), steady.length());
         let driving = drive(&steady, course, target, &folder, Live::Lines(0), async { Ok(()) });
-        let mut results = driving.await?;
+        let (driven, starved) = Processor::meanwhile(driving).await;
+        let mut results = match driven {
+            Ok(results) => results,
+            Err(error) => {
+                eprintln!("the run at {rate}/s could not be finished: {error:#}");
+                let why = format!("{error:#}");
+                let stopped = if steps.is_empty() && !target.listens().await {
+                    Limit::Unreachable { at: rate, why }
+                } else if starved > scenario.starved_max {
+                    Limit::Generator { at: rate }
+                } else {
+                    Limit::Unfinished { at: rate, why }
+                };
+                return Ok(Found::of(searched, steps, Some(stopped)));
+            }
+        };
         judge(&mut results, &steady);
         leave(&results, &folder)?;
+        searched.server_version = results.run.server_version.clone();
         let step = Step::of(rate, name, &results);
         println!("{}", step.row());
         let is_second = steps.last().is_some_and(|last: &Step| last.per_second == rate);
@@ -117,7 +144,7 @@ async fn search(
         // What is broken is no matter of rates.
         let is_over = results.verdict == Verdict::Broken || steps.len() as u32 == asked.steps;
         if is_over || search.next().is_none() {
-            return Ok(Found::of(&scenario.name, steps, &results));
+            return Ok(Found::of(searched, steps, None));
         }
     }
 }

@@ -171,6 +171,9 @@ fn judge(before: &Results, after: &Results, noise: Option<&Results>) -> anyhow::
         ensure!(same, "the {which} run is of another scenario than the first: {}", run.run.name);
         ensure!(run.verdict != Verdict::Invalid, "the {which} run is invalid: its generator was late itself");
         ensure!(run.verdict != Verdict::Broken, "the {which} run is broken: its ledger does not add up");
+        if let Some(aborted) = &run.aborted {
+            anyhow::bail!("the {which} run {aborted}");
+        }
         let seconds = run.intervals.len();
         ensure!(seconds >= SECONDS_MIN, "the {which} run has {seconds} seconds; it takes {SECONDS_MIN}");
     }

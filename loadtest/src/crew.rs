@@ -3,7 +3,7 @@
 //! A gym belongs to one worker: who must see what is known within a gym. The plan is that of one generator, each worker
 //! follows its gyms' part of it. What comes from the gym of another worker is found all the same: a worker takes everything that it
 //! does not know (a session, a set, a person on a wall) for a leak, and it asks for its sessions as a person of
-//! another worker's gym.
+//! another worker's gym. Messages are told from those of an older run by the number of the run, which the lead gives to all.
 
 mod lead;
 mod merge;
@@ -49,6 +49,8 @@ struct Errand {
     /// In TOML.
     scenario: String,
     seed: u64,
+    /// The number of the run, the same for all.
+    run: u32,
     /// The first of the scenario's gyms that are this worker's, and how many.
     first_gym: u16,
     gyms: u16,

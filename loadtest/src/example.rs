@@ -95,6 +95,7 @@ pub(crate) fn run(seed: u64, slower: f64) -> Results {
             .map(|(name, from, to)| Stage { name: name.to_owned(), from, to })
             .to_vec(),
         thresholds: thresholds(&operations),
+        aborted: None,
         operations,
         intervals,
         faults: vec![Fault {

@@ -92,6 +92,9 @@ fn junit(results: &Results) -> String {
         let missed = (!threshold.met).then(|| format!("measured {}", threshold.measured));
         tests.push((threshold.what.clone(), missed));
     }
+    if let Some(aborted) = &results.aborted {
+        tests.push(("the run went to its end".to_owned(), Some(aborted.to_string())));
+    }
     for fault in &results.faults {
         let never = fault.consistent_after.is_none().then(|| "not before the end of the run".to_owned());
         tests.push((format!("all is consistent after {} at {:.1} s", fault.what, fault.at), never));
@@ -178,12 +181,16 @@ fn summary(results: &Results) -> anyhow::Result<String> {
         let met = if threshold.met { "met" } else { "MISSED" };
         writeln!(page, "threshold: {}: {} ({met})", threshold.what, threshold.measured)?;
     }
+    if let Some(aborted) = &results.aborted {
+        writeln!(page, "{aborted}")?;
+    }
     let verdict = match results.verdict {
         Verdict::Passed => "PASSED",
         Verdict::Invalid => {
             "INVALID: the generator was late itself or had no processor left; its figures say nothing of the server"
         }
         Verdict::Broken => "BROKEN: something was lost, doubled, reordered or leaked",
+        Verdict::Failed if results.aborted.is_some() => "FAILED: the run ended early for a missed threshold",
         Verdict::Failed => "FAILED: a threshold was missed, or not all was consistent after a fault",
     };
     writeln!(page, "{verdict}")?;

@@ -27,7 +27,7 @@ pub(crate) use owed::{Client, Owed};
 pub(crate) use stamp::Stamp;
 use stream::{Copied, Stream};
 use wall::Shown;
-pub(crate) use word::Word;
+pub(crate) use word::{Word, run_from};
 pub(crate) use words::Told;
 use words::{Chain, Pair, Words};
 

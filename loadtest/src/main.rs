@@ -35,6 +35,7 @@ mod line;
 mod live;
 mod logbook;
 mod memory;
+mod out;
 mod pacer;
 mod people;
 mod phone;

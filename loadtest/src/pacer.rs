@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use hdrhistogram::Histogram;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+use crate::out::Out;
 use crate::schedule::{Deed, Due};
 
 /// The shortest sleep: what is due within it is handed out together, later by so much at most. To wake for each of
 /// twenty thousand a second would cost the generator a fifth of what it has.
 const SLEEP_MIN: Duration = Duration::from_micros(100);
+/// How often whoever waits asks whether it is over.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A histogram of microseconds up to a minute, of three digits.
 pub(crate) fn histogram() -> anyhow::Result<Histogram<u64>> {
@@ -46,25 +49,45 @@ pub(crate) async fn pace(
     Ok(paced.await?)
 }
 
-/// Hands each deed of a plan to `deliver` when it is due, with the planned time, and ends after `length`.
+/// Hands each deed of a plan to `deliver` when it is due, with the planned time, and ends after `length`, or when it is `over`
+/// before: then whoever is out is brought back at once.
 pub(crate) async fn follow(
     plan: impl Iterator<Item = Due> + Send + 'static,
     length: Duration,
+    over: watch::Receiver<bool>,
     mut deliver: impl FnMut(Deed, Instant) + Send + 'static,
 ) -> anyhow::Result<()> {
     let following = tokio::task::spawn_blocking(move || {
         let begin = Instant::now();
+        let mut out = Out::default();
         for Due { at, deed } in plan {
-            wait_until(begin + at);
+            if is_over_before(begin + at, &over) {
+                break;
+            }
+            out.note(&deed);
             deliver(deed, begin + at);
         }
-        wait_until(begin + length);
+        if is_over_before(begin + length, &over) {
+            out.back().for_each(|deed| deliver(deed, Instant::now()));
+        }
     });
     Ok(following.await?)
 }
 
 fn planned(begin: Instant, number: u32, per_second: u32) -> Instant {
     begin + Duration::from_secs_f64(f64::from(number) / f64::from(per_second))
+}
+
+/// Waits until then, or until it is over.
+fn is_over_before(due: Instant, over: &watch::Receiver<bool>) -> bool {
+    while !*over.borrow() {
+        let now = Instant::now();
+        if now >= due {
+            return false;
+        }
+        wait_until(due.min(now + LOOK_EVERY));
+    }
+    true
 }
 
 /// Waits until something is due, and no shorter than [`SLEEP_MIN`].
@@ -79,6 +102,39 @@ fn wait_until(due: Instant) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::PhoneOrder;
+
+    #[tokio::test]
+    async fn a_plan_that_is_over_before_its_end_brings_back_who_is_still_out() {
+        let signal = |at, phone, is_there| Due {
+            at: Duration::from_millis(at),
+            deed: Deed::Phone(phone, PhoneOrder::Signal(is_there)),
+        };
+        let an_hour = 3_600_000;
+        let plan = [
+            signal(0, 0, false),
+            signal(0, 1, false),
+            signal(1, 0, true),
+            signal(an_hour, 1, true),
+            signal(an_hour, 2, false),
+        ];
+        let (end, over) = watch::channel(false);
+        let (delivered, mut told) = mpsc::unbounded_channel();
+        let deliver = move |deed, _| delivered.send(deed).unwrap();
+        let following =
+            tokio::spawn(follow(plan.clone().into_iter(), Duration::from_secs(3_601), over, deliver));
+
+        let mut came = Vec::new();
+        while came.len() < 3 {
+            came.push(told.recv().await.unwrap());
+        }
+        end.send(true).unwrap();
+        following.await.unwrap().unwrap();
+
+        came.extend(told.recv().await);
+        assert_eq!(came, plan.map(|due| due.deed)[..4]);
+        assert_eq!(told.recv().await, None, "nobody else is told anything");
+    }
 
     #[test]
     fn two_thousand_a_second_are_half_a_millisecond_apart() {

@@ -10,10 +10,13 @@
 //! nothing is known, and no second is starved.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 /// Threads in line, on average over a second, from which it is starved.
 const IN_LINE_MIN: f64 = 0.5;
+/// How often it looks while something is done.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the threads of this process got, look by look.
 #[derive(Debug, Default)]
@@ -36,6 +39,21 @@ impl Processor {
     /// From now on.
     pub(crate) fn begin() -> Self {
         Self { threads: threads(), ..Self::default() }
+    }
+
+    /// Does something, and answers in what share of the time meanwhile it had none left.
+    pub(crate) async fn meanwhile<T>(doing: impl Future<Output = T>) -> (T, f64) {
+        let (begun, mut processor) = (Instant::now(), Self::begin());
+        let (mut doing, mut last) = (pin!(doing), begun);
+        loop {
+            let done = tokio::time::timeout(LOOK_EVERY, &mut doing).await;
+            let now = Instant::now();
+            processor.look(now - last);
+            last = now;
+            if let Ok(done) = done {
+                return (done, processor.starved_s / (now - begun).as_secs_f64().max(f64::EPSILON));
+            }
+        }
     }
 
     /// Looks; `passed` is how long ago the last look was.

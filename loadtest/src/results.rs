@@ -28,7 +28,22 @@ pub(crate) struct Results {
     pub(crate) ledger: Ledger,
     pub(crate) generator: Generator,
     pub(crate) thresholds: Vec<Threshold>,
+    /// Absent when the run went to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) aborted: Option<Aborted>,
     pub(crate) verdict: Verdict,
+}
+
+impl Results {
+    /// The operations without what only the whole run has: histograms, and the reasons of errors.
+    pub(crate) fn counted(&self) -> BTreeMap<String, IntervalOperation> {
+        let counted = |one: &Operation| IntervalOperation {
+            count: one.count,
+            errors: one.errors.values().sum(),
+            delay: one.delay,
+        };
+        self.operations.iter().map(|(kind, one)| (kind.clone(), counted(one))).collect()
+    }
 }
 
 /// What was run, and against what.
@@ -110,7 +125,7 @@ pub(crate) struct Interval {
     pub(crate) server: Option<ServerSample>,
 }
 
-/// One kind in a second of the run.
+/// One kind in a part of the run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct IntervalOperation {
     pub(crate) count: u64,
@@ -182,6 +197,23 @@ pub(crate) struct Threshold {
     /// In the unit it was written in.
     pub(crate) measured: String,
     pub(crate) met: bool,
+}
+
+/// Why a run ended before its plan did: a threshold that was missed over all of it so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Aborted {
+    pub(crate) at: f64,
+    /// As it was written.
+    pub(crate) what: String,
+    /// Then; what came until all was answered counts towards the threshold too.
+    pub(crate) measured: String,
+}
+
+impl std::fmt::Display for Aborted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { at, what, measured } = self;
+        write!(f, "ended early, at {at:.0} s: {what} was {measured}")
+    }
 }
 
 /// How a run ended.

@@ -1,6 +1,7 @@
 //! `spotter-load run`: a scenario against a server, from its people to its verdict.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,18 +14,19 @@ use crate::chosen::Chosen;
 use crate::fault::{self, Breaker, Planned, Reach};
 use crate::host;
 use crate::leave::leave_and_say;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, run_from};
 use crate::live::Live;
 use crate::pacer::follow;
 use crate::people::People;
 use crate::place::Place;
 use crate::reconcile::{ask_across, reconcile, tended};
-use crate::results::{self, Generator, Results, Verdict};
+use crate::results::{self, Aborted, Generator, Results, Verdict};
 use crate::sampler::sample;
 use crate::scenario::Scenario;
 use crate::schedule::{Deed, Due, plan};
 use crate::tally::Tally;
 use crate::target::{NoTarget, Target};
+use crate::threshold::Threshold;
 
 /// How long everybody may take to come.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -38,6 +40,9 @@ Examples:
   spotter-load run gym-evening --self-contained --postgres --chaos
   spotter-load run gym-evening --self-contained --postgres postgres://spotter@127.0.0.1:5432
   spotter-load run evening.toml --target ws://127.0.0.1:8080 --people people.csv --metrics http://127.0.0.1:8081/metrics
+
+A threshold that a scenario writes { met = \"set.p99 < 50ms\", abort_after_s = 60 } ends the run with 99 as soon as it is
+missed over the whole run so far, after a minute at the earliest.
 
 Exit codes: 0 passed, 2 wrong call or scenario, 3 target unreachable, 97 the generator itself was late
 or had no processor left, 98 something was lost, doubled, reordered or leaked, 99 a threshold was missed, or not all was
@@ -150,6 +155,8 @@ pub(crate) struct Course {
     pub(crate) faults: Vec<Planned>,
     /// Whether phones begin a session as they come; else the plan says when.
     pub(crate) opens: bool,
+    /// Tells what is said and done in this run from what is left of another.
+    pub(crate) run: u32,
     /// Whether sessions that are over are read again and forgotten under way; else all are read in the end.
     pub(crate) tends: bool,
 }
@@ -160,7 +167,14 @@ impl Course {
         plan: impl IntoIterator<Item = Due, IntoIter: Send + 'static>,
         length: Duration,
     ) -> Self {
-        Self { plan: Box::new(plan.into_iter()), length, faults: Vec::new(), opens: true, tends: false }
+        Self {
+            plan: Box::new(plan.into_iter()),
+            length,
+            faults: Vec::new(),
+            opens: true,
+            run: run_from(rand::random(), 0),
+            tends: false,
+        }
     }
 }
 
@@ -176,7 +190,7 @@ pub(crate) async fn drive(
     live: Live,
     go: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<Results> {
-    let run = rand::random::<u32>();
+    let run = course.run;
     let tally = Arc::new(Tally::default());
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let (end, ended) = watch::channel(false);
@@ -196,6 +210,7 @@ pub(crate) async fn drive(
 
     let (started_at, begun, cpu_s) = (now(), Instant::now(), host::own_cpu_s());
     let (stop, stopped) = watch::channel(false);
+    let (abort, over) = watch::channel(false);
     let breaker = Breaker {
         server: target.server.as_ref(),
         phones: phone_orders.clone(),
@@ -203,14 +218,26 @@ pub(crate) async fn drive(
         ledger: &ledger,
         tally: &tally,
         stopped: stopped.clone(),
+        over: over.clone(),
     };
-    let following = follow(course.plan, course.length, move |deed, planned| {
+    let following = follow(course.plan, course.length, over, move |deed, planned| {
         // One who has hung up failed; the ledger says so.
         let _ = match deed {
             Deed::Phone(phone, order) => phone_orders[phone].send((order, planned)).is_ok(),
             Deed::Reader(reader, order) => reader_orders[reader].1.send((order, planned)).is_ok(),
         };
     });
+    let following = async {
+        let mut following = pin!(following);
+        tokio::select! {
+            followed = &mut following => followed.map(|()| None),
+            aborted = hopeless(&scenario.thresholds, &tally, begun) => {
+                eprintln!("the run {aborted}");
+                let _ = abort.send(true);
+                following.await.map(|()| Some(aborted))
+            }
+        }
+    };
     let following = tended(course.tends, target, &ledger, run, following);
     let until = async {
         let (followed, broken) = tokio::join!(following, breaker.follow(course.faults, begun));
@@ -231,7 +258,7 @@ pub(crate) async fn drive(
         driven = async { tokio::join!(until, sampling) } => driven,
         never = renewing => match never {},
     };
-    followed?;
+    let aborted = followed?;
     let ((intervals, processor), seconds) = (intervals?, begun.elapsed().as_secs_f64());
     let mut asked = Ok(());
     if !target.is_echo {
@@ -259,7 +286,7 @@ pub(crate) async fn drive(
             workers: None,
         },
         host: host::host(),
-        stages: scenario.laid_out(),
+        stages: stages(scenario, aborted.as_ref()),
         operations: tally.operations()?,
         intervals,
         faults: tally.faults(),
@@ -272,14 +299,38 @@ pub(crate) async fn drive(
             starved_s: processor.starved_s,
         },
         thresholds: Vec::new(),
+        aborted,
         verdict: Verdict::Passed,
     })
 }
 
+/// Looks each second whether a threshold is missed that ends the run.
+async fn hopeless(thresholds: &[Threshold], tally: &Tally, begun: Instant) -> Aborted {
+    if !thresholds.iter().any(Threshold::aborts) {
+        return std::future::pending().await;
+    }
+    let mut seconds = tokio::time::interval_at(begun.into(), Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        let (so_far, since) = (tally.so_far(), begun.elapsed());
+        let missed = thresholds.iter().find_map(|threshold| threshold.hopeless(&so_far, since));
+        if let Some(results::Threshold { what, measured, .. }) = missed {
+            return Aborted { at: since.as_secs_f64(), what, measured };
+        }
+    }
+}
+
+/// The stages that were, as far as they came.
+fn stages(scenario: &Scenario, aborted: Option<&Aborted>) -> Vec<results::Stage> {
+    let end = aborted.map_or(f64::INFINITY, |aborted| aborted.at);
+    let stages = scenario.laid_out().into_iter().filter(|stage| stage.from < end);
+    stages.map(|stage| results::Stage { to: stage.to.min(end), ..stage }).collect()
+}
+
 /// Says of each threshold whether it was met, and of the run how it ended.
 pub(crate) fn judge(results: &mut Results, scenario: &Scenario) {
-    results.thresholds =
-        scenario.thresholds.iter().map(|threshold| threshold.judge(&results.operations)).collect();
+    let operations = results.counted();
+    results.thresholds = scenario.thresholds.iter().map(|threshold| threshold.judge(&operations)).collect();
     results.verdict = verdict(results, scenario);
 }
 
@@ -293,7 +344,8 @@ pub(crate) fn verdict(results: &Results, scenario: &Scenario) -> Verdict {
         Verdict::Broken
     } else if is_late || is_starved {
         Verdict::Invalid
-    } else if results.thresholds.iter().any(|threshold| !threshold.met)
+    } else if results.aborted.is_some()
+        || results.thresholds.iter().any(|threshold| !threshold.met)
         || results.faults.iter().any(|fault| fault.consistent_after.is_none())
     {
         Verdict::Failed

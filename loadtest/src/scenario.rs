@@ -31,7 +31,7 @@ const OPERATIONS_MAX: f64 = 5_000_000.0;
 /// The most athletes of a gym.
 const ATHLETES_MAX: u32 = 5_000;
 /// The most gyms.
-const GYMS_MAX: u16 = 16;
+pub(crate) const GYMS_MAX: u16 = 16;
 /// The most sessions one coach follows: a server lets a connection follow 512 entities, and sessions are replaced.
 const FOLLOWED_MAX: u32 = 200;
 

@@ -46,6 +46,14 @@ impl Counted {
     fn new() -> Option<Self> {
         Some(Self { errors: BTreeMap::new(), delays: histogram().ok()? })
     }
+
+    fn figures(&self) -> IntervalOperation {
+        IntervalOperation {
+            count: self.delays.len(),
+            errors: self.errors.values().sum(),
+            delay: summed(&self.delays),
+        }
+    }
 }
 
 /// One kind in the second that has ended.
@@ -138,16 +146,15 @@ impl Tally {
                 continue;
             }
             let Some(new) = Counted::new() else { continue };
-            let Counted { errors, delays } = std::mem::replace(interval, new);
-            let kind = *kind;
-            let counted = IntervalOperation {
-                count: delays.len(),
-                errors: errors.values().sum(),
-                delay: summed(&delays),
-            };
-            ended.push(Second { kind, counted, delays });
+            let counted = std::mem::replace(interval, new);
+            ended.push(Second { kind, counted: counted.figures(), delays: counted.delays });
         }
         ended
+    }
+
+    /// The run so far, by kind.
+    pub(crate) fn so_far(&self) -> BTreeMap<String, IntervalOperation> {
+        lock(&self.kinds).iter().map(|(kind, of_kind)| ((*kind).to_owned(), of_kind.all.figures())).collect()
     }
 
     /// The whole run, by kind.

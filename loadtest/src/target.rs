@@ -9,6 +9,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use spotter_client::{Api, ApiError, Pass};
 use spotter_protocol::Role;
+use tokio::net::TcpStream;
 
 use crate::Plan;
 use crate::postgres::Postgres;
@@ -18,6 +19,8 @@ use crate::tokens::Tokens;
 
 /// What the names of gyms begin with that a load may fill.
 const MARK: &str = "lt-";
+/// How long it may take to be heard.
+const LISTENS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A server and its people.
 pub(crate) struct Target {
@@ -181,6 +184,13 @@ impl Target {
         }
     }
 
+    /// Whether somebody listens where it should be.
+    pub(crate) async fn listens(&self) -> bool {
+        let base = self.base();
+        let connecting = TcpStream::connect(base.trim_start_matches("http://"));
+        matches!(tokio::time::timeout(LISTENS_WITHIN, connecting).await, Ok(Ok(_)))
+    }
+
     /// Where its API is.
     pub(crate) fn base(&self) -> String {
         format!("http{}", self.socket.trim_start_matches("ws").trim_end_matches("/v1/socket"))
@@ -262,6 +272,26 @@ mod tests {
         assert!(permitted("ws://gym.example:8080", Some("gym.example")).is_ok());
         assert!(permitted("ws://gym.example:8080", Some("other.example")).is_err());
         assert!(permitted("ws://localhost.example", None).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_target_is_there_as_long_as_somebody_listens() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let name = format!("ws://{}", listener.local_addr().unwrap());
+        let target = Target {
+            socket: format!("{name}/v1/socket"),
+            name,
+            metrics: None,
+            gyms: Vec::new(),
+            tokens: Tokens::of(&[], None),
+            server: None,
+            database: None,
+            is_echo: false,
+            stranger: None,
+        };
+        assert!(target.listens().await);
+        drop(listener);
+        assert!(!target.listens().await);
     }
 
     #[test]

@@ -1,21 +1,42 @@
 //! Objectives as a scenario writes them: `set.p99 < 10ms`, `errors < 1%`, `set.count > 1000`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::results::{self, Delays, Operation};
+use crate::results::{self, Delays, IntervalOperation};
 
 /// An objective.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "Written")]
 pub(crate) struct Threshold {
     written: String,
     of: Figure,
     below: bool,
     limit: f64,
     unit: Unit,
+    /// From when on a run ends in which it is missed so far.
+    abort_after: Option<Duration>,
+}
+
+/// As a scenario has it.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a threshold is \"set.p99 < 50ms\" or { met = \"set.p99 < 50ms\", abort_after_s = 10 }"
+)]
+enum Written {
+    Judged(String),
+    Aborting(Aborting),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Aborting {
+    met: String,
+    abort_after_s: u32,
 }
 
 /// What is judged.
@@ -49,6 +70,26 @@ impl TryFrom<String> for Threshold {
     }
 }
 
+impl TryFrom<Written> for Threshold {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let Aborting { met, abort_after_s } = match written {
+            Written::Judged(written) => return written.try_into(),
+            Written::Aborting(aborting) => aborting,
+        };
+        let threshold = Self::try_from(met)?;
+        if threshold.is_count() {
+            // One that has to be reached is missed for most of the run.
+            return Err(format!(
+                "threshold `{}`: abort_after_s: a count is judged at the end",
+                threshold.written
+            ));
+        }
+        Ok(Self { abort_after: Some(Duration::from_secs(abort_after_s.into())), ..threshold })
+    }
+}
+
 impl Threshold {
     fn read(written: &str) -> anyhow::Result<Self> {
         let (figure, rest) = written.trim().split_once(' ').context("write `set.p99 < 10ms`")?;
@@ -67,7 +108,7 @@ impl Threshold {
             format!("the unit is {}", if names == [""] { "none".to_owned() } else { names.join(", ") })
         })?;
         let limit = digits.trim().parse().context("no number")?;
-        Ok(Self { written: written.to_owned(), of, below, limit, unit })
+        Ok(Self { written: written.to_owned(), of, below, limit, unit, abort_after: None })
     }
 
     fn figure(text: &str) -> anyhow::Result<(Figure, &'static [Unit])> {
@@ -100,8 +141,25 @@ impl Threshold {
         matches!(self.of, Figure::Errors(None))
     }
 
+    /// Whether a run may end early because of it.
+    pub(crate) const fn aborts(&self) -> bool {
+        self.abort_after.is_some()
+    }
+
+    /// What came of it so far, if a run that began so long ago is to end for that. Of a kind that has not happened yet, nothing
+    /// is known.
+    pub(crate) fn hopeless(
+        &self,
+        so_far: &BTreeMap<String, IntervalOperation>,
+        since: Duration,
+    ) -> Option<results::Threshold> {
+        let is_due = self.abort_after.is_some_and(|after| since >= after);
+        let judged = (is_due && self.measure(so_far).is_some()).then(|| self.judge(so_far));
+        judged.filter(|judged| !judged.met)
+    }
+
     /// What came of it. One of a kind that never happened is not met.
-    pub(crate) fn judge(&self, operations: &BTreeMap<String, Operation>) -> results::Threshold {
+    pub(crate) fn judge(&self, operations: &BTreeMap<String, IntervalOperation>) -> results::Threshold {
         let measured = self.measure(operations).map(|value| value / self.unit.size);
         let met =
             measured.is_some_and(|value| if self.below { value < self.limit } else { value > self.limit });
@@ -112,14 +170,13 @@ impl Threshold {
         results::Threshold { what: self.written.clone(), measured, met }
     }
 
-    fn measure(&self, operations: &BTreeMap<String, Operation>) -> Option<f64> {
+    fn measure(&self, operations: &BTreeMap<String, IntervalOperation>) -> Option<f64> {
         match &self.of {
             Figure::Errors(kind) => {
                 let of_kind = |name: &&String| kind.as_ref().is_none_or(|kind| kind == *name);
                 let counted = operations.iter().filter(|(name, _)| of_kind(name)).map(|(_, one)| one);
-                let (good, bad) = counted.fold((0, 0), |(good, bad), one| {
-                    (good + one.count, bad + one.errors.values().sum::<u64>())
-                });
+                let (good, bad) =
+                    counted.fold((0, 0), |(good, bad), one| (good + one.count, bad + one.errors));
                 (good + bad > 0).then(|| bad as f64 / (good + bad) as f64)
             }
             Figure::Count(kind) => Some(operations.get(kind).map_or(0, |one| one.count) as f64),
@@ -134,13 +191,25 @@ impl Threshold {
 mod tests {
     use super::*;
 
-    fn judged(written: &str) -> (String, bool) {
+    /// 99 sets of 12.5 ms, and one that was refused.
+    fn sets() -> BTreeMap<String, IntervalOperation> {
         let delay = Delays { p99: 12_500, ..Delays::default() };
-        let set =
-            Operation { count: 99, errors: [("busy".to_owned(), 1)].into(), delay, histogram: String::new() };
-        let threshold = Threshold::try_from(written.to_owned()).unwrap();
-        let judged = threshold.judge(&[("set".to_owned(), set)].into());
+        [("set".to_owned(), IntervalOperation { count: 99, errors: 1, delay })].into()
+    }
+
+    fn judged(written: &str) -> (String, bool) {
+        let judged = Threshold::try_from(written.to_owned()).unwrap().judge(&sets());
         (judged.measured, judged.met)
+    }
+
+    /// The thresholds of a scenario.
+    fn read(written: &str) -> Result<Vec<Threshold>, String> {
+        #[derive(Deserialize)]
+        struct Scenario {
+            thresholds: Vec<Threshold>,
+        }
+        let read = toml::from_str::<Scenario>(&format!("thresholds = [{written}]"));
+        read.map(|scenario| scenario.thresholds).map_err(|error| error.message().to_owned())
     }
 
     #[test]
@@ -162,5 +231,26 @@ mod tests {
         assert!(error.contains("a figure is mean, p50"), "{error}");
         assert!(Threshold::try_from("set.p99 < 10%".to_owned()).is_err());
         assert!(Threshold::try_from("set.p99 <= 10ms".to_owned()).is_err());
+        assert!(read("{ met = \"set.p99 < 10ms\", abort = 3 }").unwrap_err().contains("abort_after_s = 10"));
+    }
+
+    #[test]
+    fn a_run_ends_early_when_the_threshold_that_says_so_is_missed_after_its_grace() {
+        let hopeless = |written: &str, since: u64| {
+            let threshold = &read(written).unwrap()[0];
+            threshold.hopeless(&sets(), Duration::from_secs(since)).map(|judged| judged.measured)
+        };
+        let p99 = "{ met = \"set.p99 < 10ms\", abort_after_s = 5 }";
+        assert_eq!(hopeless(p99, 4), None, "it has its grace");
+        assert_eq!(hopeless(p99, 5), Some("12.500ms".to_owned()));
+        assert_eq!(hopeless(&p99.replace("10ms", "20ms"), 5), None, "it is met");
+        assert_eq!(hopeless("\"set.p99 < 10ms\"", 5), None, "it does not say so");
+        assert_eq!(hopeless(&p99.replace("set", "tile"), 5), None, "no tile came yet");
+    }
+
+    #[test]
+    fn a_count_that_is_not_reached_yet_ends_no_run() {
+        let refused = read("{ met = \"set.count > 1000\", abort_after_s = 5 }").unwrap_err();
+        assert!(refused.contains("judged at the end"), "{refused}");
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use anyhow::anyhow;
 use serde::Serialize;
 
 use crate::results::{Delays, IntervalOperation, Results, Threshold, Verdict};
+use crate::run::NotRun;
 use crate::units;
 
 /// The form of `capacity.json`.
@@ -15,17 +17,24 @@ const SCHEMA: u32 = 1;
 #[derive(Debug, Serialize)]
 pub(super) struct Found {
     schema: u32,
-    scenario: String,
-    target: String,
-    database: Option<String>,
-    server_version: Option<String>,
-    version: String,
-    seed: u64,
+    #[serde(flatten)]
+    searched: Searched,
     /// The largest rate at which all was met, in operations a second.
     per_second: Option<u32>,
     limited_by: Limit,
     /// In the order in which they were tried.
     steps: Vec<Step>,
+}
+
+/// What was searched, and against what.
+#[derive(Debug, Serialize)]
+pub(super) struct Searched {
+    pub(super) scenario: String,
+    pub(super) target: String,
+    pub(super) database: Option<String>,
+    pub(super) server_version: Option<String>,
+    pub(super) version: &'static str,
+    pub(super) seed: u64,
 }
 
 /// What stands in the way of more.
@@ -34,10 +43,14 @@ pub(super) struct Found {
 pub(super) enum Limit {
     /// Thresholds that were missed at a rate above the answer.
     Thresholds { at: u32, missed: Vec<String> },
-    /// The generator was late itself: the server may carry more.
+    /// The generator was late itself, or had no processor left: the server may carry more.
     Generator { at: u32 },
     /// Something was lost, doubled, reordered or leaked.
     Ledger { at: u32, examples: Vec<String> },
+    /// A run that could not be finished.
+    Unfinished { at: u32, why: String },
+    /// Nobody listens where the first run was to begin.
+    Unreachable { at: u32, why: String },
     /// Nothing that was tried: no more was to be tried.
     Bounds,
 }
@@ -63,11 +76,6 @@ pub(super) struct Step {
 
 impl Step {
     pub(super) fn of(per_second: u32, folder: String, results: &Results) -> Self {
-        let counted = |one: &crate::results::Operation| IntervalOperation {
-            count: one.count,
-            errors: one.errors.values().sum(),
-            delay: one.delay,
-        };
         let used =
             results.intervals.iter().filter_map(|second| Some((second.at, second.server.as_ref()?.cpu_s?)));
         let used: Vec<(f64, f64)> = used.collect();
@@ -80,7 +88,7 @@ impl Step {
             folder,
             seconds: results.run.seconds,
             verdict: results.verdict,
-            operations: results.operations.iter().map(|(kind, one)| (kind.clone(), counted(one))).collect(),
+            operations: results.counted(),
             thresholds: results.thresholds.clone(),
             examples: results.ledger.examples.clone(),
             lag: results.generator.lag,
@@ -129,28 +137,26 @@ pub(super) fn head() -> String {
 }
 
 impl Found {
-    /// Draws the conclusion from the steps of a search; `last` is the run of the newest.
-    pub(super) fn of(scenario: &str, steps: Vec<Step>, last: &Results) -> Self {
-        Self {
-            schema: SCHEMA,
-            scenario: scenario.to_owned(),
-            target: last.run.target.clone(),
-            database: last.run.database.clone(),
-            server_version: last.run.server_version.clone(),
-            version: last.run.version.clone(),
-            seed: last.run.seed,
-            per_second: met(&steps),
-            limited_by: limit(&steps),
-            steps,
-        }
+    /// Draws the conclusion from the steps of a search, and from what stopped it, if something did.
+    pub(super) fn of(searched: Searched, steps: Vec<Step>, stopped: Option<Limit>) -> Self {
+        Self { schema: SCHEMA, searched, per_second: met(&steps), limited_by: limit(&steps, stopped), steps }
     }
 
-    pub(super) const fn verdict(&self) -> Verdict {
+    /// How the search ends.
+    ///
+    /// # Errors
+    /// When the target was never reached.
+    pub(super) fn outcome(&self) -> Result<Verdict, NotRun> {
         match (&self.limited_by, self.per_second) {
-            (Limit::Ledger { .. }, _) => Verdict::Broken,
-            (Limit::Generator { .. }, _) => Verdict::Invalid,
-            (Limit::Thresholds { .. } | Limit::Bounds, None) => Verdict::Failed,
-            (Limit::Thresholds { .. } | Limit::Bounds, Some(_)) => Verdict::Passed,
+            (Limit::Unreachable { why, .. }, _) => Err(NotRun::Unreachable(anyhow!(why.clone()))),
+            (Limit::Ledger { .. }, _) => Ok(Verdict::Broken),
+            (Limit::Generator { .. }, _) => Ok(Verdict::Invalid),
+            (Limit::Thresholds { .. } | Limit::Unfinished { .. } | Limit::Bounds, None) => {
+                Ok(Verdict::Failed)
+            }
+            (Limit::Thresholds { .. } | Limit::Unfinished { .. } | Limit::Bounds, Some(_)) => {
+                Ok(Verdict::Passed)
+            }
         }
     }
 
@@ -158,7 +164,7 @@ impl Found {
     pub(super) fn table(&self) -> String {
         let mut steps: Vec<&Step> = self.steps.iter().collect();
         steps.sort_by_key(|step| step.per_second);
-        let mut page = format!("\n{}\n{}\n", self.scenario, head());
+        let mut page = format!("\n{}\n{}\n", self.searched.scenario, head());
         for step in steps {
             // Writing to a string cannot fail.
             let _ = writeln!(page, "{}", step.row());
@@ -173,9 +179,14 @@ impl Found {
                 format!("It carries {met}: at {at}/s {}", missed.join(" and "))
             }
             Limit::Generator { at } => format!(
-                "It carries at least {met}: at {at}/s the generator was late itself, and is the limit"
+                "It carries at least {met}: at {at}/s the generator was late itself or had no processor left, and is \
+                 the limit"
             ),
             Limit::Ledger { at, examples } => format!("BROKEN at {at}/s: {}", examples.join("; ")),
+            Limit::Unfinished { at, why } => {
+                format!("It carries at least {met}: the run at {at}/s could not be finished: {why}")
+            }
+            Limit::Unreachable { at, why } => format!("Nothing was tried: at {at}/s {why}"),
             Limit::Bounds => format!("It carries at least {met}: no more was to be tried"),
         }
     }
@@ -186,11 +197,14 @@ fn met(steps: &[Step]) -> Option<u32> {
     steps.iter().filter(|step| step.verdict == Verdict::Passed).map(|step| step.per_second).max()
 }
 
-/// A broken promise stands in the way wherever it was found; else the smallest rate above the answer, and the newest run at
-/// it.
-fn limit(steps: &[Step]) -> Limit {
+/// A broken promise stands in the way wherever it was found; else what stopped the search; else the smallest rate above the
+/// answer, and the newest run at it.
+fn limit(steps: &[Step], stopped: Option<Limit>) -> Limit {
     if let Some(step) = steps.iter().find(|step| step.verdict == Verdict::Broken) {
         return Limit::Ledger { at: step.per_second, examples: step.examples.clone() };
+    }
+    if let Some(stopped) = stopped {
+        return stopped;
     }
     let answer = met(steps).unwrap_or(0);
     let above = steps.iter().rev().filter(|step| step.per_second > answer);
@@ -209,6 +223,10 @@ mod tests {
     use crate::example;
 
     fn found(steps: &[(u32, Verdict)]) -> Found {
+        stopped(steps, None)
+    }
+
+    fn stopped(steps: &[(u32, Verdict)], stopped: Option<Limit>) -> Found {
         let mut run = example::run(1, 1.0);
         let steps = steps.iter().map(|(rate, verdict)| {
             run.verdict = *verdict;
@@ -218,7 +236,19 @@ mod tests {
             Step::of(*rate, format!("step-{rate}"), &run)
         });
         let steps = steps.collect();
-        Found::of("smoke", steps, &run)
+        let searched = Searched {
+            scenario: "smoke".to_owned(),
+            target: "ws://127.0.0.1:1".to_owned(),
+            database: None,
+            server_version: None,
+            version: "0.0.0",
+            seed: 1,
+        };
+        Found::of(searched, steps, stopped)
+    }
+
+    fn verdict(found: &Found) -> Verdict {
+        found.outcome().unwrap()
     }
 
     #[test]
@@ -231,7 +261,7 @@ mod tests {
         ]);
         let missed = vec!["set.p99 < 10ms was 12ms".to_owned()];
         assert_eq!(found.limited_by, Limit::Thresholds { at: 300, missed });
-        assert_eq!((found.per_second, found.verdict()), (Some(200), Verdict::Passed));
+        assert_eq!((found.per_second, verdict(&found)), (Some(200), Verdict::Passed));
         assert!(
             found.table().contains("It carries 200 operations a second: at 300/s set.p99 < 10ms was 12ms")
         );
@@ -246,27 +276,48 @@ mod tests {
     #[test]
     fn a_generator_that_is_the_limit_makes_the_answer_a_least() {
         let found = found(&[(100, Verdict::Passed), (200, Verdict::Invalid)]);
-        assert_eq!(found.verdict(), Verdict::Invalid);
+        assert_eq!(verdict(&found), Verdict::Invalid);
         assert!(found.table().contains("at least 100 operations a second: at 200/s the generator"));
     }
 
     #[test]
     fn a_broken_promise_is_the_answer_wherever_it_was_found() {
         let found = found(&[(100, Verdict::Passed), (200, Verdict::Broken)]);
-        assert_eq!(found.verdict(), Verdict::Broken);
+        assert_eq!(verdict(&found), Verdict::Broken);
         assert!(found.table().contains("BROKEN at 200/s: one is missing"));
     }
 
     #[test]
     fn a_server_that_met_all_that_was_tried_carries_at_least_that() {
         let found = found(&[(100, Verdict::Passed)]);
-        assert_eq!((found.verdict(), &found.limited_by), (Verdict::Passed, &Limit::Bounds));
+        assert_eq!((verdict(&found), &found.limited_by), (Verdict::Passed, &Limit::Bounds));
     }
 
     #[test]
     fn a_server_that_met_nothing_has_failed() {
         let found = found(&[(2, Verdict::Failed), (1, Verdict::Failed)]);
-        assert_eq!((found.verdict(), found.per_second), (Verdict::Failed, None));
+        assert_eq!((verdict(&found), found.per_second), (Verdict::Failed, None));
+    }
+
+    #[test]
+    fn a_search_that_was_stopped_stands_by_what_it_found_before() {
+        let unfinished = Limit::Unfinished { at: 200, why: "not everybody came".to_owned() };
+        let found = stopped(&[(100, Verdict::Passed)], Some(unfinished.clone()));
+        assert_eq!((verdict(&found), found.per_second), (Verdict::Passed, Some(100)));
+        assert!(found.table().contains("the run at 200/s could not be finished: not everybody came"));
+        assert_eq!(verdict(&stopped(&[(400, Verdict::Failed)], Some(unfinished.clone()))), Verdict::Failed);
+        assert_eq!(verdict(&stopped(&[], Some(unfinished))), Verdict::Failed);
+    }
+
+    #[test]
+    fn a_search_that_was_stopped_for_the_generator_or_the_target_says_so() {
+        assert_eq!(
+            verdict(&stopped(&[(100, Verdict::Passed)], Some(Limit::Generator { at: 200 }))),
+            Verdict::Invalid
+        );
+        let gone = stopped(&[], Some(Limit::Unreachable { at: 100, why: "nobody listens".to_owned() }));
+        let (code, why) = gone.outcome().unwrap_err().parts();
+        assert_eq!((code, why.to_string()), (3, "nobody listens".to_owned()));
     }
 
     #[test]

@@ -107,12 +107,14 @@ impl Lead {
             "{workers} workers cannot share {count} gyms: one gym is one worker's"
         );
         gyms.truncate(count);
+        let run = rand::random();
         let errand = |worker: usize| {
             let (first, end) = (worker * count / workers, (worker + 1) * count / workers);
             let stranger = (workers > 1).then(|| gyms[end % count][0].clone());
             Errand {
                 scenario: scenario.text.clone(),
                 seed: scenario.seed,
+                run,
                 first_gym: first as u16,
                 gyms: (end - first) as u16,
                 target: self.target.clone(),

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::fault::{self, Reach};
 use crate::idle::ensure_files;
+use crate::ledger::run_from;
 use crate::live::Live;
 use crate::run::{Course, NotRun, drive};
 use crate::scenario::Scenario;
@@ -149,11 +150,13 @@ async fn work(
     tell: &mpsc::UnboundedSender<ToLead>,
 ) -> Result<Part, NotRun> {
     let whole = Scenario { seed: errand.seed, ..Scenario::read(errand.scenario).map_err(NotRun::Called)? };
+    let run = run_from(errand.run, errand.first_gym);
     let gyms = errand.first_gym..errand.first_gym.saturating_add(errand.gyms);
     if gyms.is_empty() || gyms.end > whole.gyms {
         return Err(NotRun::Called(anyhow!("the scenario has no gyms {gyms:?}")));
     }
-    let mine = Scenario { gyms: errand.gyms, ..whole.clone() };
+    // The lead judges all parts as one.
+    let mine = Scenario { gyms: errand.gyms, thresholds: Vec::new(), ..whole.clone() };
     let reach = Reach { readers: mine.readers() > 0, server: false, postgres: false };
     let faults = fault::plan(&mine, reach, false).map_err(NotRun::Called)?;
     ensure_files((mine.athletes() + mine.readers()) as usize).map_err(NotRun::Called)?;
@@ -176,7 +179,7 @@ async fn work(
     let teller = tell.clone();
     // A lead that is gone needs to know no more.
     let live = Live::Told(Box::new(move |now| drop(teller.send(ToLead::Second(Box::new(now))))));
-    let course = Course { faults, ..Course::new(part(plan(&whole), &whole, gyms), mine.length()) };
+    let course = Course { faults, run, ..Course::new(part(plan(&whole), &whole, gyms), mine.length()) };
     let results = drive(&mine, course, &target, folder.path(), live, go).await?;
     let log = folder.path().join("delays.hgrm");
     let log = std::fs::read_to_string(log).context("the log cannot be read")?;

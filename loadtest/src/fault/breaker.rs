@@ -27,15 +27,20 @@ pub(crate) struct Breaker<'a> {
     pub(crate) tally: &'a Arc<Tally>,
     /// Whether the run is over: what is not well then never was.
     pub(crate) stopped: watch::Receiver<bool>,
+    /// Whether nothing more is to be broken.
+    pub(crate) over: watch::Receiver<bool>,
 }
 
 impl Breaker<'_> {
     /// Breaks one thing after the other, and tells the tally. What is answered ends when all is well again, or the run is over.
-    pub(crate) async fn follow(self, plan: Vec<Planned>, begun: Instant) -> JoinSet<()> {
+    pub(crate) async fn follow(mut self, plan: Vec<Planned>, begun: Instant) -> JoinSet<()> {
         let mut watched = JoinSet::new();
         for planned in plan {
             let due = begun + planned.at;
-            tokio::time::sleep_until(due.into()).await;
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()) => {}
+                _ = self.over.changed() => break,
+            }
             let (broken_at, at) = (Instant::now(), begun.elapsed().as_secs_f64());
             let what = planned.what.name();
             let fault = self.tally.broken(at, what);

@@ -44,6 +44,7 @@ pub(super) fn head(results: &Results) -> Markup {
             p class={ "verdict " (tone(results.verdict)) } {
                 strong { (word(results.verdict)) } " " span { (meaning(results.verdict)) }
             }
+            @if let Some(aborted) = &results.aborted { p.about { "The run " (aborted) "." } }
             p.about {
                 (moment(run.started_at)) " · " (length(run.seconds)) " · " (run.target)
                 @if let Some(database) = &run.database { " · " (database) }

@@ -185,7 +185,13 @@ impl Ledger {
     pub(crate) fn told(&mut self, reader: usize, place: Address, parts: &[Told]) {
         let Some(owner) = self.number(place.owner) else { return };
         for part in parts {
-            let Some(with) = self.number(part.with) else { continue };
+            let Some(with) = self.number(part.with) else {
+                // Whom this generator does not know has words of the run only with people of their own gym.
+                if !part.words.is_empty() {
+                    self.wrong(Wrong::Leaked, format!("{place} holds what is not said there"));
+                }
+                continue;
+            };
             let Some(stream) = self.streams.get_mut(&place) else { return };
             let mut held = Words::default();
             // A state shows the newest of a conversation: what lies below is read at the end.

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::fake::{self, Broken, What};
-use super::{LONG, Outcome, SCENARIO, put};
+use super::{LONG, Outcome, SCENARIO, TALKING, put};
 
 const TOKEN: &str = "a token for the tests";
 
@@ -77,6 +77,17 @@ async fn an_event_that_reaches_a_gym_of_another_worker_is_leaked() {
     run_against(&workers().await, address)
         .await
         .assert_only(3, "worker 2: reader 0 of gym 0 was shown version");
+}
+
+#[tokio::test]
+async fn a_message_that_reaches_the_inbox_of_another_workers_gym_is_leaked() {
+    let address = fake::serve(Some((Broken::Leaked, What::Message)), LONG).await;
+    let (workers, folder) = (workers().await, tempfile::tempdir().unwrap());
+    let mut lead = lead(folder.path(), &workers, &format!("ws://{address}"));
+    put(folder.path(), TALKING);
+    let outcome = Outcome::read(folder.path(), &lead.output().await.unwrap());
+    outcome.assert_only(3, "worker 2: version");
+    assert!(outcome.said.contains("says what is not said there"), "{}", outcome.said);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use spotter_protocol::{
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -70,8 +71,8 @@ pub(crate) async fn serve(broken: Option<(Broken, What)>, lasts: Duration) -> So
     address
 }
 
-/// Serves on what listens already.
-pub(crate) fn serve_on(listener: TcpListener, world: World) {
+/// Serves on what listens already. Whoever is connected stays so when this is aborted, and nobody else comes.
+pub(crate) fn serve_on(listener: TcpListener, world: World) -> JoinHandle<()> {
     let world = Arc::new(Mutex::new(world));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -86,7 +87,7 @@ pub(crate) fn serve_on(listener: TcpListener, world: World) {
                 }
             });
         }
-    });
+    })
 }
 
 /// Coaches are numbered from here.

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that is surprised should end")]
 
+mod capacity;
 mod chaos;
 mod crew;
+mod early;
 mod fake;
 mod program;
 mod starved;
@@ -285,50 +287,6 @@ async fn a_target_that_is_not_there_or_not_ours_is_not_loaded() {
     assert_eq!(foreign.status.code(), Some(2));
     let said = String::from_utf8(foreign.stderr).unwrap();
     assert!(said.contains("--i-own gym.example"), "{said}");
-}
-
-/// A search from `from` to twice that against the server, and what it leaves.
-async fn searched(broken: Option<Broken>, threshold: &str, from: u32) -> (Option<i32>, Value, String) {
-    let address = fake::serve(broken.map(|broken| (broken, What::Set)), LONG).await;
-    let folder = tempfile::tempdir().unwrap();
-    let scenario = SCENARIO.replace("set.count > 20", threshold);
-    let (most, from) = ((2 * from).to_string(), from.to_string());
-    let what = ["capacity", "short.toml", "--from", &from, "--most", &most, "--step", "2"];
-    let mut search = asked(folder.path(), &scenario, &what, &format!("ws://{address}"), address);
-    let output = search.output().await.unwrap();
-    let found = std::fs::read(folder.path().join("out/capacity.json")).unwrap_or_default();
-    let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
-    (output.status.code(), serde_json::from_slice(&found).unwrap_or_default(), said)
-}
-
-#[tokio::test]
-async fn a_server_that_meets_every_rate_carries_at_least_the_largest() {
-    let (code, found, said) = searched(None, "errors < 1%", 20).await;
-    assert_eq!((code, found["per_second"].as_u64()), (Some(0), Some(40)), "{said}");
-    assert_eq!(found["limited_by"]["what"], "bounds");
-    assert!(said.contains("at least 40 operations a second"), "{said}");
-}
-
-#[tokio::test]
-async fn a_server_that_meets_no_rate_has_failed() {
-    let (code, found, said) = searched(None, "set.p99 < 1us", 2).await;
-    assert_eq!((code, &found["per_second"]), (Some(99), &Value::Null), "{said}");
-    let tried = found["steps"].as_array().unwrap().iter().map(|step| step["per_second"].as_u64().unwrap());
-    assert_eq!(tried.collect::<Vec<_>>(), [2, 2, 1, 1], "one miss may be noise: {said}");
-    assert_eq!(found["limited_by"]["at"], 1);
-}
-
-#[tokio::test]
-async fn a_search_ends_where_a_promise_is_broken() {
-    let (code, found, said) = searched(Some(Broken::Doubled), "errors < 1%", 20).await;
-    assert_eq!((code, found["steps"].as_array().unwrap().len()), (Some(98), 1), "{said}");
-    assert_eq!(found["limited_by"]["what"], "ledger");
-}
-
-#[tokio::test]
-async fn a_search_without_an_objective_is_a_wrong_call() {
-    let (code, _, said) = searched(None, "set.count > 20", 20).await;
-    assert_eq!(code, Some(2), "{said}");
 }
 
 #[tokio::test]

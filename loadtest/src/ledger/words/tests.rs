@@ -126,6 +126,18 @@ fn what_others_wrote_before_the_run_is_nobodys_fault() {
 }
 
 #[test]
+fn words_of_the_run_with_somebody_who_is_not_known_are_leaked() {
+    let unknown = UserId(Uuid::from_u128(99));
+    let told = |words| {
+        let mut fixture = Fixture::new().hear(&[1, 2, 3]);
+        fixture.ledger.told(0, Address::inbox(ATHLETE), &[Told { with: unknown, words, whole: true }]);
+        fixture.settled()
+    };
+    assert_eq!(told(vec![Word { run: RUN, gym: 1, from: 1, to: 0, number: 1 }]), [0, 0, 0, 1]);
+    assert_eq!(told(Vec::new()), [0; 4], "of an older run");
+}
+
+#[test]
 fn a_state_stands_for_the_messages_that_it_is_too_short_to_show() {
     let shown = |words: &[usize], whole| {
         let mut fixture = Fixture::new();
