@@ -17,6 +17,8 @@ use crate::wire::Wire;
 const EXERCISES: u64 = 10;
 /// Sets of each exercise. Together they are a long session. (A real one has a median of 24 sets; a server takes 500.)
 pub(crate) const SETS: u64 = 10;
+/// Commands of one session: its start, and each exercise with its sets.
+pub(crate) const COMMANDS: u64 = 1 + EXERCISES * (1 + SETS);
 
 /// A connected athlete.
 pub(crate) struct Athlete {
@@ -48,7 +50,7 @@ impl Athlete {
     /// The next command of the session: its start, then each exercise and its sets; a full session is followed by
     /// another.
     pub(crate) fn next(&mut self) -> CommandFrame {
-        if self.n > EXERCISES * (1 + SETS) {
+        if self.n == COMMANDS {
             self.turn();
         }
         let (exercise, set) = (self.n.saturating_sub(1) / (1 + SETS), self.n.saturating_sub(1) % (1 + SETS));

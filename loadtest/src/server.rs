@@ -374,6 +374,7 @@ impl Server {
             .env("SPOTTER_ENGINE__IDLE_S", self.rests_after.as_secs().to_string())
             .env("SPOTTER_SOCKET__COMMANDS_PER_S", "10000")
             .env("SPOTTER_SOCKET__COMMANDS_BURST", "10000")
+            .env("SPOTTER_SOCKET__SUBSCRIPTIONS", "10000")
             .kill_on_drop(true);
         command
     }

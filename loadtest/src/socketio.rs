@@ -11,9 +11,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use spotter_client::Closed;
 use spotter_protocol::{
-    Actual, Address, ClientFrame, Command, CommandFrame, ErrorCode, Event, EventsFrame, Load, PublishedEvent,
-    Reply, Reps, ServerFrame, SessionCommand, SessionEvent, SetCompleted, Shown, Timestamp, Unit, UserId,
-    Version,
+    Actual, Address, ClientFrame, Command, CommandFrame, ErrorCode, Event, EventsFrame, Load, Pong,
+    PublishedEvent, Reply, Reps, ServerFrame, SessionCommand, SessionEvent, SetCompleted, Shown, Timestamp,
+    Unit, UserId, Version,
 };
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -94,6 +94,8 @@ struct Acknowledged {
     #[serde(default)]
     v: Option<Version>,
     #[serde(default)]
+    clock: Option<Timestamp>,
+    #[serde(default)]
     error: Option<String>,
 }
 
@@ -129,7 +131,7 @@ impl SocketIo {
         }
     }
 
-    /// Sends what Socket.IO's server understands: the commands of the load, and the wish to follow a session.
+    /// Sends what Socket.IO's server understands: the commands of the load, the wish to follow a session, and a ping.
     pub(crate) async fn send(&mut self, frame: &ClientFrame) -> Result<(), Closed> {
         let (event, said, req) = match frame {
             ClientFrame::Command(command) => {
@@ -140,12 +142,16 @@ impl SocketIo {
                 let said = Said { session: subscribe.to.id.to_string(), ..Said::default() };
                 ("follow", said, subscribe.req)
             }
+            ClientFrame::Ping(_) => {
+                // Its answer is known by the clock that it names.
+                let ping = Packet { kind: EVENT, nsp: "/", data: ("ping",), id: Some(0) };
+                return self.pack(&ping).await;
+            }
             ClientFrame::Hello(_)
             | ClientFrame::Unsubscribe(_)
             | ClientFrame::Signal(_)
             | ClientFrame::Ack(_)
-            | ClientFrame::Token(_)
-            | ClientFrame::Ping(_) => return Err(unknown(frame)),
+            | ClientFrame::Token(_) => return Err(unknown(frame)),
         };
         self.pack(&Packet { kind: EVENT, nsp: "/", data: (event, said), id: Some(req) }).await
     }
@@ -157,7 +163,7 @@ impl SocketIo {
         match head.kind {
             ACK => {
                 let Data { data: (answer,) } = read::<Data<(Acknowledged,)>>(&packet)?;
-                Ok(ServerFrame::Reply(reply(head.id, answer)))
+                Ok(answered(head.id, answer))
             }
             EVENT => {
                 let Data { data: (_, told) } = read::<Data<(IgnoredAny, Told)>>(&packet)?;
@@ -234,10 +240,14 @@ fn say(frame: &CommandFrame) -> Option<(&'static str, Said<'_>)> {
     }
 }
 
-fn reply(req: Option<u64>, answer: Acknowledged) -> Reply {
+/// The frame that an acknowledgement stands for.
+fn answered(req: Option<u64>, answer: Acknowledged) -> ServerFrame {
     match answer {
-        Acknowledged { v: Some(v), error: None } => Reply { req, v: Some(v), repeat: false, error: None },
-        Acknowledged { .. } => Reply::refused(req, ErrorCode::Unavailable),
+        Acknowledged { clock: Some(clock), .. } => ServerFrame::Pong(Pong { clock }),
+        Acknowledged { v: Some(v), error: None, .. } => {
+            ServerFrame::Reply(Reply { req, v: Some(v), repeat: false, error: None })
+        }
+        Acknowledged { .. } => ServerFrame::Reply(Reply::refused(req, ErrorCode::Unavailable)),
     }
 }
 
@@ -288,13 +298,23 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_names_its_request_and_version() {
-        let map = std::collections::BTreeMap::from([("v", 4_u64)]);
-        let packet = Packet { kind: ACK, nsp: "/", data: (map,), id: Some(2) };
+        assert_eq!(acknowledged(2, "v", 4), ServerFrame::Reply(Reply::ok(2, Version(4))));
+    }
+
+    #[test]
+    fn the_answer_to_a_ping_names_the_clock() {
+        assert_eq!(acknowledged(0, "clock", 7), ServerFrame::Pong(Pong { clock: Timestamp(7) }));
+    }
+
+    /// What comes of an acknowledgement that says this.
+    fn acknowledged(id: u64, name: &str, value: u64) -> ServerFrame {
+        let map = std::collections::BTreeMap::from([(name, value)]);
+        let packet = Packet { kind: ACK, nsp: "/", data: (map,), id: Some(id) };
         let bytes = rmp_serde::to_vec_named(&packet).unwrap();
 
         let head: Head = read(&bytes).unwrap();
         let Data { data: (answer,) } = read::<Data<(Acknowledged,)>>(&bytes).unwrap();
 
-        assert_eq!(reply(head.id, answer), Reply::ok(2, Version(4)));
+        answered(head.id, answer)
     }
 }

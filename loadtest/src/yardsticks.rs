@@ -1,37 +1,52 @@
 //! Spotter beside servers that do the same work without the engine (`loadtest/yardsticks`): the same load on the same
 //! PostgreSQL, in rounds in which each has its turn, so that whatever else the machine does meets all of them.
 
-use std::fmt::Write;
+mod table;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
 
-use crate::figures::{median, range, shown};
-use crate::idle::ensure_files;
+use crate::fanout::{self, Shown};
+use crate::idle::{self, ensure_files};
 use crate::latency::{self, ms};
 use crate::postgres::Postgres;
-use crate::report::{Verdict, machine};
+use crate::report::Verdict;
 use crate::server::{Kind, Person, Server, Used};
 use crate::{Plan, throughput};
+use table::{Measured, Sample, Table};
 
-/// How often each has its turn at each load.
+/// How often each has its turn at each load but the idle one.
 const ROUNDS: usize = 3;
-/// What is measured in each round, in the order of the table.
-const LOADS: [Load; 4] = [
+/// What is measured, in the order of the table.
+const LOADS: [Load; 8] = [
     Load::Fast,
     Load::Steady { rate: 500, athletes: 500 },
     Load::Steady { rate: 2_000, athletes: 1_000 },
     Load::Steady { rate: 10_000, athletes: 2_000 },
+    Load::Shown { followers: 1 },
+    Load::Shown { followers: 100 },
+    Load::Shown { followers: 5_000 },
+    Load::Idle,
 ];
-/// The most that a load needs.
-const ATHLETES: usize = 2_000;
 /// Athletes of the closed loop.
 const FAST_ATHLETES: usize = 500;
+/// How long a session is shown to each number of followers.
+const SHOWN_FOR: Duration = Duration::from_secs(5);
+/// Idle connections at the first reading, and at the second.
+const IDLE_FEW: usize = 1_000;
+const IDLE_MANY: usize = 5_000;
+/// How long idle connections are watched: what all three servers and their clients agree on for a sign of life.
+const HEARTBEAT: Duration = Duration::from_secs(25);
+/// The most people that a load needs; the last ones show their sessions.
+const PEOPLE: usize = IDLE_MANY;
+/// The most sockets that a load needs: an athlete's and those of all followers.
+const SOCKETS: usize = 5_001;
 /// The longest measurement in seconds: within it nobody of a steady load fills the session that a device follows.
 const SECONDS_MAX: i64 = 20;
 /// A measurement that takes longer, a backlog that is worked off included, is given up.
-const MEASURED_WITHIN: Duration = Duration::from_secs(180);
+const MEASURED_WITHIN: Duration = Duration::from_secs(300);
 /// What a server whose measurement failed may take to stop.
 const STOPPED_WITHIN: Duration = Duration::from_secs(15);
 
@@ -52,7 +67,7 @@ pub(crate) struct Yardsticks {
     /// The folder loadtest/yardsticks/socketio, its packages installed
     #[arg(long)]
     socketio: Option<PathBuf>,
-    /// How long each measurement lasts
+    /// How long each measurement of acknowledged sets lasts
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=SECONDS_MAX))]
     seconds: u32,
 }
@@ -63,6 +78,10 @@ enum Load {
     Fast,
     /// Open loop, at so many sets a second of all athletes together.
     Steady { rate: u32, athletes: usize },
+    /// Sessions that so many follow, each set once everybody has seen the one before.
+    Shown { followers: u64 },
+    /// Connections that do nothing.
+    Idle,
 }
 
 /// A server with those who use it.
@@ -70,29 +89,18 @@ struct Contender {
     kind: Kind,
     server: Server,
     people: Vec<Person>,
-}
-
-/// A figure's name and its value.
-type Sample = (String, f64);
-
-/// What one measurement came to.
-struct Measured {
-    samples: Vec<Sample>,
-    /// Why the load was not what it should have been.
-    invalid: Option<String>,
-    /// What the server lost, doubled or reordered.
-    broken: Option<String>,
+    /// How many of them have shown their sessions.
+    shown: usize,
 }
 
 /// Measures all of them in turn and prints the table.
 pub(crate) async fn compare(asked: &Yardsticks) -> anyhow::Result<Verdict> {
-    // An athlete and their second device.
-    ensure_files(2 * ATHLETES)?;
+    ensure_files(SOCKETS)?;
     let mut contenders = prepare(asked).await?;
     let mut table = Table::of(contenders.iter().map(|contender| contender.kind).collect());
     let mut verdict = Verdict::Ran;
     for round in 0..ROUNDS {
-        for load in LOADS {
+        for load in LOADS.into_iter().filter(|load| round < load.rounds()) {
             for turn in 0..contenders.len() {
                 let column = (round + turn) % contenders.len();
                 let contender = &mut contenders[column];
@@ -100,16 +108,13 @@ pub(crate) async fn compare(asked: &Yardsticks) -> anyhow::Result<Verdict> {
                 eprintln!("measuring {what} …");
                 let met = match contender.measure(load, asked.seconds).await {
                     Ok(measured) => table.take(column, &what, measured),
-                    Err(error) => {
-                        table.troubles.push(format!("{what}: FAILED: {error:#}"));
-                        Verdict::Failed
-                    }
+                    Err(error) => table.failed(&what, &error),
                 };
                 verdict = verdict.max(met);
             }
         }
     }
-    print!("{}", table.page(asked.seconds)?);
+    print!("{}", table.page(&command_line(asked), &how(asked))?);
     Ok(verdict)
 }
 
@@ -125,8 +130,8 @@ async fn prepare(asked: &Yardsticks) -> anyhow::Result<Vec<Contender>> {
         let Some(program) = program else { continue };
         let plan = Plan { kind, server: program.clone(), quick: false, postgres: Some(postgres.clone()) };
         let server = Server::prepare(&plan).await?;
-        let (people, _) = server.populate(ATHLETES).await?;
-        contenders.push(Contender { kind, server, people });
+        let (people, _) = server.populate(PEOPLE).await?;
+        contenders.push(Contender { kind, server, people, shown: 0 });
     }
     Ok(contenders)
 }
@@ -173,6 +178,33 @@ impl Contender {
                 samples.extend(costs(steady.each, &name));
                 Ok(Measured { samples, invalid: steady.invalid(), broken: steady.broken })
             }
+            Load::Shown { followers } => {
+                // Somebody new each time: a server may name to each device that connects what is under way.
+                self.shown += 1;
+                let person = &self.people[PEOPLE - self.shown];
+                let shown = fanout::show(&self.server, person, followers, SHOWN_FOR).await?;
+                self.server.stop().await?;
+                Ok(match shown {
+                    Shown::Whole { per_s, per_cpu_s } => {
+                        let samples = vec![
+                            (format!("deliveries/s, {name}"), per_s),
+                            (format!("deliveries in a second of the server's CPU, {name}"), per_cpu_s),
+                        ];
+                        Measured { samples, invalid: None, broken: None }
+                    }
+                    Shown::Broken(why) => Measured { samples: Vec::new(), invalid: None, broken: Some(why) },
+                })
+            }
+            Load::Idle => {
+                let people = &self.people[..IDLE_MANY];
+                let idle = idle::hold(&self.server, people, IDLE_FEW, HEARTBEAT).await?;
+                self.server.stop().await?;
+                let samples = vec![
+                    ("RSS per idle connection, KiB".to_owned(), idle.kib_slope()),
+                    ("server CPU per idle connection and second, µs".to_owned(), idle.busy_us_slope()),
+                ];
+                Ok(Measured { samples, invalid: idle.invalid(), broken: None })
+            }
         }
     }
 }
@@ -182,8 +214,51 @@ impl Load {
         match self {
             Self::Fast => "as fast as it goes".to_owned(),
             Self::Steady { rate, .. } => format!("{rate} sets/s"),
+            Self::Shown { followers: 1 } => "1 follower".to_owned(),
+            Self::Shown { followers } => format!("{followers} followers"),
+            Self::Idle => "idle connections".to_owned(),
         }
     }
+
+    /// How often it is measured. The idle load takes a minute and a half each time.
+    const fn rounds(self) -> usize {
+        match self {
+            Self::Fast | Self::Steady { .. } | Self::Shown { .. } => ROUNDS,
+            Self::Idle => 1,
+        }
+    }
+}
+
+/// The command that gives such a page, without the folders of this machine.
+fn command_line(asked: &Yardsticks) -> String {
+    format!(
+        "spotter-load yardsticks --seconds {} --server spotter --postgres postgres://spotter@127.0.0.1:5432 \
+         --postmaster PID --bare bare --socketio loadtest/yardsticks/socketio",
+        asked.seconds
+    )
+}
+
+/// How the figures are made.
+fn how(asked: &Yardsticks) -> String {
+    format!(
+        "Medians of {ROUNDS} rounds, least and most in brackets; {} s each, in turn, on one PostgreSQL. As fast as it goes: \
+         {FAST_ATHLETES} athletes, each with two commands under way. At a steady rate: delays from planned times, each \
+         athlete followed by a second device; one command in eleven plans an exercise instead of logging a set. Ratios \
+         are of medians. What the servers do and leave out: `loadtest/yardsticks/README.md`.\n\n\
+         Followers: for {} s an athlete logs sets, each once everybody who follows the session has seen the one before; a \
+         full session is followed by another, and while all turn to it nothing is measured. A set is durable before it is \
+         shown: with one follower a delivery costs what the set costs. The followers share the cores with the server: of its \
+         own are the deliveries in a second of its processor time. Every follower checks that each version comes once and \
+         in order.\n\n\
+         Idle connections: {IDLE_MANY} athletes connect and follow a session of their own that is at rest. Both figures \
+         are slopes from {IDLE_FEW} to {IDLE_MANY} connections, without what the first ones warm up, measured in one round \
+         only. Resident memory is read once the server has held the same for two seconds; kernel memory of sockets is not \
+         in it. Then nobody does anything for {} s, the heartbeat of all three servers, but what their protocols ask for: \
+         each connection gives one sign of life. All of them answer a ping in the end.",
+        asked.seconds,
+        SHOWN_FOR.as_secs(),
+        HEARTBEAT.as_secs(),
+    )
 }
 
 /// Processor time, of the server and of PostgreSQL.
@@ -192,139 +267,4 @@ fn costs(each: Used, name: &str) -> Vec<Sample> {
     let mut costs = vec![cost("server", each.server_s)];
     costs.extend(each.database_s.map(|s| cost("PostgreSQL", s)));
     costs
-}
-
-/// All samples: a row for each figure, in the order in which they came, a column for each server.
-struct Table {
-    columns: Vec<Kind>,
-    rows: Vec<(String, Vec<Vec<f64>>)>,
-    troubles: Vec<String>,
-}
-
-impl Table {
-    const fn of(columns: Vec<Kind>) -> Self {
-        Self { columns, rows: Vec::new(), troubles: Vec::new() }
-    }
-
-    /// Takes a measurement, and says what it is worth. A yardstick that loses something is a poor one; only Spotter
-    /// is on trial.
-    fn take(&mut self, column: usize, what: &str, measured: Measured) -> Verdict {
-        for (name, value) in measured.samples {
-            eprintln!("  {name}: {}", shown(value));
-            self.note(column, name, value);
-        }
-        let mut verdict = Verdict::Ran;
-        if let Some(why) = measured.invalid {
-            self.troubles.push(format!("{what}: INVALID: {why}"));
-            verdict = Verdict::Invalid;
-        }
-        if let Some(why) = measured.broken {
-            self.troubles.push(format!("{what}: BROKEN: {why}"));
-            if self.columns[column] == Kind::Spotter {
-                verdict = Verdict::Broken;
-            }
-        }
-        verdict
-    }
-
-    fn note(&mut self, column: usize, name: String, value: f64) {
-        let row = self.rows.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
-            self.rows.push((name, vec![Vec::new(); self.columns.len()]));
-            self.rows.len() - 1
-        });
-        self.rows[row].1[column].push(value);
-    }
-
-    fn page(&self, seconds: u32) -> anyhow::Result<String> {
-        let floor = self.columns.iter().position(|kind| *kind == Kind::Bare);
-        let others = |floor| (0..self.columns.len()).filter(move |n| *n != floor).map(move |n| (n, floor));
-        let compared: Vec<(usize, usize)> = floor.into_iter().flat_map(others).collect();
-        let mut page = String::new();
-        writeln!(
-            page,
-            "## Beside servers without an engine\n\n{}\n\n    spotter-load yardsticks --seconds {seconds} --server spotter \
-             --postgres postgres://spotter@127.0.0.1:5432 --postmaster PID --bare bare --socketio loadtest/yardsticks/socketio\n",
-            machine()
-        )?;
-        writeln!(
-            page,
-            "Medians of {ROUNDS} rounds, least and most in brackets; {seconds} s each, in turn, on one PostgreSQL. As fast as it \
-             goes: {FAST_ATHLETES} athletes, each with two commands under way. At a steady rate: delays from planned times, \
-             each athlete followed by a second device; one command in eleven plans an exercise instead of logging a \
-             set. Ratios are of medians. What the servers do and leave out: `loadtest/yardsticks/README.md`.\n"
-        )?;
-        if cfg!(debug_assertions) {
-            writeln!(
-                page,
-                "**The generator was not optimised: it took more of the shared cores than it needs.**\n"
-            )?;
-        }
-        let names = self.columns.iter().map(|kind| kind.name().to_owned());
-        let ratios = compared
-            .iter()
-            .map(|&(n, floor)| format!("{} ÷ {}", self.columns[n].name(), self.columns[floor].name()));
-        let heads: Vec<_> = names.chain(ratios).collect();
-        writeln!(page, "| | {} |\n|---|{}", heads.join(" | "), "---|".repeat(heads.len()))?;
-        for (name, samples) in &self.rows {
-            let cells = samples.iter().map(|samples| cell(samples));
-            let ratios = compared.iter().map(|&(n, floor)| ratio(&samples[n], &samples[floor]));
-            writeln!(page, "| {name} | {} |", cells.chain(ratios).collect::<Vec<_>>().join(" | "))?;
-        }
-        for trouble in &self.troubles {
-            write!(page, "\n- **{trouble}**")?;
-        }
-        if !self.troubles.is_empty() {
-            writeln!(page)?;
-        }
-        Ok(page)
-    }
-}
-
-fn cell(samples: &[f64]) -> String {
-    match samples {
-        [] => "–".to_owned(),
-        [only] => shown(*only),
-        several => format!("{} ({})", shown(median(several)), range(several)),
-    }
-}
-
-fn ratio(samples: &[f64], floor: &[f64]) -> String {
-    let ratio = median(samples) / median(floor);
-    if ratio.is_finite() { shown(ratio) } else { "–".to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn measured(value: f64) -> Measured {
-        Measured { samples: vec![("sets/s".to_owned(), value)], invalid: None, broken: None }
-    }
-
-    #[test]
-    fn every_other_server_is_a_ratio_of_the_floor() {
-        let mut table = Table::of(vec![Kind::Spotter, Kind::Bare, Kind::SocketIo]);
-        for (column, value) in [(0, 10.0), (0, 30.0), (0, 20.0), (1, 40.0)] {
-            table.take(column, "", measured(value));
-        }
-
-        let page = table.page(15).unwrap();
-
-        assert!(
-            page.contains("| | spotter | bare | socketio | spotter ÷ bare | socketio ÷ bare |\n"),
-            "{page}"
-        );
-        assert!(page.contains("| sets/s | 20.0 (10.0–30.0) | 40.0 | – | 0.50 | – |\n"), "{page}");
-    }
-
-    #[test]
-    fn only_what_spotter_loses_breaks_a_comparison() {
-        let mut table = Table::of(vec![Kind::Spotter, Kind::SocketIo]);
-        let broken = || Measured { broken: Some("version 4 came after 4".to_owned()), ..measured(1.0) };
-
-        assert_eq!(table.take(1, "socketio", broken()), Verdict::Ran);
-        assert_eq!(table.take(0, "spotter", broken()), Verdict::Broken);
-
-        assert!(table.page(15).unwrap().contains("- **socketio: BROKEN: version 4 came after 4**"));
-    }
 }

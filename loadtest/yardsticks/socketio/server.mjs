@@ -84,6 +84,7 @@ io.on('connection', async (socket) => {
     const { rows } = await pool.query({ name: 'newest', text: NEWEST, values: [session] })
     acknowledge({ v: rows[0].n ?? 0 })
   })
+  socket.on('ping', (acknowledge) => acknowledge({ clock: Date.now() * 1000 }))
   await socket.join(room)
 })
 
