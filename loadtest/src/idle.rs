@@ -18,8 +18,9 @@ const CONNECTIONS_MAX: usize = 19_000;
 const OTHER_FILES: usize = 200;
 /// Connections after which all that are there are asked for an answer.
 const ASKED_EVERY: usize = 2_000;
-/// How long the server's processor time is watched while nobody does anything: each connection is looked after twice.
-const WATCHED: Duration = Duration::from_secs(10);
+/// How long the server's processor time is watched while nobody does anything: what Spotter and the servers it is
+/// compared with agree on with their clients for a sign of life.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(25);
 
 /// What a server held and used with none, few and many idle connections.
 pub(crate) struct Idle {
@@ -39,25 +40,26 @@ struct Reading {
 }
 
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
-    let (few, many) = match plan.quick {
-        true => (50, 200),
-        false => (1_000, CONNECTIONS_MAX.min(files()?.saturating_sub(OTHER_FILES + 1))),
+    let (few, many, watched) = match plan.quick {
+        true => (50, 200, Duration::from_secs(2)),
+        false => (1_000, CONNECTIONS_MAX.min(files()?.saturating_sub(OTHER_FILES + 1)), HEARTBEAT),
     };
     ensure_files(many.max(few))?;
     let server = Server::prepare(plan).await?;
     let (people, _) = server.populate(many).await?;
     server.start().await?;
-    let idle = hold(&server, &people, few, WATCHED).await?;
+    let idle = hold(&server, &people, few, watched).await?;
     server.stop().await?;
     let (before, after) = (idle.before_kib, idle.many.kib);
     let mut findings = Findings::of(format!(
         "{many} athletes connect, say hello and follow a session of their own that is at rest; resident memory of the \
          server before ({:.1} MiB) and after ({:.1} MiB). The slope is from {few} to {many} connections, without what \
-         the first ones warm up. Each reading is of a server that has held the same for two seconds. Then nobody does anything for {} s, in which its processor time is read. Each \
+         the first ones warm up. Each reading is of a server that has held the same for two seconds. Then its processor \
+         time is read for {} s, in which nobody does anything but give a sign of life in time. Each \
          connection answers a ping afterwards. Kernel memory of sockets is not in it.",
         before / 1024.0,
         after / 1024.0,
-        WATCHED.as_secs()
+        watched.as_secs()
     ));
     let per_connection = (after - before) / many as f64;
     findings.at_most(&format!("RSS per idle subscribed connection, {many}"), 6.0, per_connection, "KiB", "");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use crate::fanout::{self, Shown};
-use crate::idle::{self, ensure_files};
+use crate::idle::{self, HEARTBEAT, ensure_files};
 use crate::latency::{self, ms};
 use crate::postgres::Postgres;
 use crate::report::Verdict;
@@ -37,8 +37,6 @@ const SHOWN_FOR: Duration = Duration::from_secs(5);
 /// Idle connections at the first reading, and at the second.
 const IDLE_FEW: usize = 1_000;
 const IDLE_MANY: usize = 5_000;
-/// How long idle connections are watched: what all three servers and their clients agree on for a sign of life.
-const HEARTBEAT: Duration = Duration::from_secs(25);
 /// The most people that a load needs; the last ones show their sessions.
 const PEOPLE: usize = IDLE_MANY;
 /// The most sockets that a load needs: an athlete's and those of all followers.
