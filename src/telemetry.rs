@@ -72,6 +72,13 @@ fn describe() {
         "New streams begun by entities whose stream grew long"
     );
     describe_histogram!("spotter_entity_batch_commands", "Commands of one entity judged together");
+    describe_histogram!("spotter_journal_batch_appends", "Commits of entities in one statement");
+    describe_histogram!(
+        "spotter_journal_commit_seconds",
+        Unit::Seconds,
+        "From offering a batch to the store until its outcome is known or given up"
+    );
+    describe_gauge!("spotter_journal_queue_writes", "Writes of a lane behind those of the batch under way");
     describe_counter!("spotter_auth_attempts_total", "Sign-ins and token exchanges by result");
     describe_histogram!(
         "spotter_http_request_duration_seconds",

@@ -11,12 +11,14 @@ mod server;
 #[path = "support/wire.rs"]
 mod wire;
 
+use std::time::{Duration, Instant};
+
 use server::{Person, Server};
 use spotter_protocol::{
-    Ack, Address, Attention, Badge, ClientFrame, ClientId, Codec, CommandFrame, EntityView, ErrorCode, Event,
-    Fault, Hello, InboxCommand, InboxEvent, Message as Letter, MessageId, MessageText, Pain, PainLevel, Ping,
-    ReceiptKind, Reply, ServerFrame, SessionCommand, SessionId, Shown, Signal, SignalKey, Site, Start,
-    Subscribe, Title, Token, Unsubscribe, UserId, Version, View,
+    Ack, Address, Attention, Badge, ClientFrame, ClientId, CloseCode, Codec, CommandFrame, EntityView,
+    ErrorCode, Event, Fault, Hello, InboxCommand, InboxEvent, Message as Letter, MessageId, MessageText,
+    Pain, PainLevel, Ping, ReceiptKind, Reply, ServerFrame, SessionCommand, SessionId, Shown, Signal,
+    SignalKey, Site, Start, Subscribe, Title, Token, Unsubscribe, UserId, Version, View,
 };
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
@@ -195,6 +197,41 @@ async fn a_connection_has_a_limit_of_commands() {
 
     assert_eq!(busy.code, ErrorCode::Busy);
     assert!(busy.retry_after_ms.is_some_and(|wait| (1..=1000).contains(&wait.0)));
+}
+
+#[tokio::test]
+async fn who_is_silent_for_two_and_a_half_heartbeats_is_closed_and_who_is_not_stays() {
+    let gym = a_gym(&[("SPOTTER_SOCKET__HEARTBEAT_MS", "1000")]).await;
+    let mut silent = gym.connect(&gym.athletes[0]).await;
+    let mut speaks = gym.connect(&gym.athletes[1]).await;
+    let speaking = async {
+        loop {
+            speaks.send(ClientFrame::Ping(Ping { clock: now() })).await.unwrap();
+            assert!(matches!(speaks.next().await.unwrap(), ServerFrame::Pong(_)));
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+
+    let begun = Instant::now();
+    let code = tokio::select! {
+        code = close_code(&mut silent) => code,
+        never = speaking => never,
+    };
+
+    assert_eq!(code, Some(CloseCode::Idle.number()));
+    assert!(begun.elapsed() > Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn operators_are_told_how_long_a_commit_takes() {
+    let gym = a_gym(&[]).await;
+    let mut wire = gym.connect(&gym.athletes[0]).await;
+    let before = gym.server.metric("spotter_journal_commit_seconds_count").await;
+    wire.send(ClientFrame::Command(start(a_client(), a_session(&gym.athletes[0])))).await.unwrap();
+    assert!(reply(&mut wire).await.error.is_none());
+
+    assert!(gym.server.metric("spotter_journal_commit_seconds_count").await > before);
+    assert!(gym.server.metric("spotter_journal_commit_seconds_sum").await > 0.0);
 }
 
 #[tokio::test]

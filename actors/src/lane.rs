@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use spotter_protocol::Shard;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tracing::{error, warn};
 use uuid::Uuid;
 
@@ -44,9 +45,9 @@ impl Lanes {
     /// Starts `count` lanes, at least one, that write to `journal` in the name of `node`. A lane ends with
     /// the last handle to it, after what was offered before.
     pub(crate) fn start(journal: &Arc<dyn Journal>, node: Uuid, count: usize) -> Self {
-        let start = |_| {
+        let start = |number: usize| {
             let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-            tokio::spawn(run(Arc::clone(journal), node, receiver));
+            tokio::spawn(run(Arc::clone(journal), node, number, receiver));
             sender
         };
         Self { lanes: (0..count.max(1)).map(start).collect() }
@@ -76,9 +77,11 @@ impl Lanes {
     }
 }
 
-async fn run(journal: Arc<dyn Journal>, node: Uuid, mut queue: mpsc::Receiver<Write>) {
+async fn run(journal: Arc<dyn Journal>, node: Uuid, number: usize, mut queue: mpsc::Receiver<Write>) {
+    let behind = metrics::gauge!("spotter_journal_queue_writes", "lane" => number.to_string());
     let mut writes = Vec::with_capacity(BATCH_MAX);
     while queue.recv_many(&mut writes, BATCH_MAX).await > 0 {
+        behind.set(queue.len() as f64);
         let mut appends = Vec::new();
         let mut waiting = Vec::new();
         let mut snapshots = Vec::new();
@@ -124,6 +127,7 @@ async fn commit(
         return;
     }
     metrics::histogram!("spotter_journal_batch_appends").record(appends.len() as f64);
+    let begun = Instant::now();
     let mut wait = OFFER_WAIT;
     let mut outcomes = Err(Unknown);
     for offer in 1..=OFFERS_MAX {
@@ -140,6 +144,7 @@ async fn commit(
             Err(error) => error!(%error, "commit outcome unknown: giving up"),
         }
     }
+    metrics::histogram!("spotter_journal_commit_seconds").record(begun.elapsed());
     appends.clear();
     match outcomes {
         Ok(outcomes) => {

@@ -15,10 +15,13 @@ use crate::Plan;
 use crate::athlete::{Athlete, accepted};
 use crate::figures::Findings;
 use crate::pacer::{histogram, pace, since};
+use crate::sampler::metrics;
 use crate::server::{Person, Server, Used};
 
 /// The pacer's own delay above which its run says nothing about the server, in microseconds.
 const LAG_MAX_US: u64 = 1_000;
+/// What the middle of acknowledgements and deliveries may take besides a commit.
+const BESIDE_COMMIT_MS: f64 = 1.0;
 
 /// What an athlete sent, by the version it was acknowledged at.
 type Sent = Vec<(Version, Instant)>;
@@ -34,6 +37,8 @@ pub(crate) struct Steady {
     pub(crate) lag: Histogram<u64>,
     /// For each acknowledged set.
     pub(crate) each: Used,
+    /// How long a commit took on average, in milliseconds, where the server says so.
+    commit_ms: Option<f64>,
     /// What was lost, doubled or reordered.
     pub(crate) broken: Option<String>,
 }
@@ -67,9 +72,19 @@ pub(crate) async fn measure(plan: &Plan, athletes: usize, rate: u32) -> anyhow::
         steady.lag.value_at_quantile(0.99)
     ));
     for (what, delays) in [("acknowledgement", &steady.acks), ("delivery", &steady.deliveries)] {
-        findings.plain(&format!("{what} at {rate} sets/s, p50"), ms(delays, 0.5), "ms", "");
+        let (half, p50) = (format!("{what} at {rate} sets/s, p50"), ms(delays, 0.5));
+        match steady.commit_ms {
+            Some(commit) => {
+                let hundredths = ((commit + BESIDE_COMMIT_MS) * 100.0).round();
+                findings.at_most(&half, hundredths / 100.0, p50, "ms", "");
+            }
+            None => findings.plain(&half, p50, "ms", ""),
+        }
         findings.at_most(&format!("{what} at {rate} sets/s, p99"), 10.0, ms(delays, 0.99), "ms", "");
         findings.plain(&format!("{what} at {rate} sets/s, p99.9"), ms(delays, 0.999), "ms", "");
+    }
+    if let Some(commit) = steady.commit_ms {
+        findings.plain(&format!("commit at {rate} sets/s, mean"), commit, "ms", "");
     }
     let what = format!("server CPU per 1,000 sets at {rate} sets/s");
     findings.plain(&what, steady.each.server_s * 1000.0, "s", "");
@@ -104,7 +119,7 @@ pub(crate) async fn run(
         writers.spawn(async move { anyhow::Ok((number, write(athlete, due).await?)) });
         watchers.spawn(async move { (number, from, watch(device).await) });
     }
-    let before = server.used().await?;
+    let (before, commits_before) = (server.used().await?, Commits::of(server).await);
     let lag = pace(Arc::from(senders), rate, rate * seconds).await?;
     let mut sent: HashMap<usize, Sent> = HashMap::new();
     let mut acks = histogram()?;
@@ -114,6 +129,7 @@ pub(crate) async fn run(
         acks.add(delays).context("histograms of one form")?;
     }
     let each = server.used().await?.each_since(before, acks.len());
+    let commit_ms = Commits::of(server).await.and_then(|after| after.mean_ms_since(commits_before?));
     // The devices hear everything before the server says goodbye.
     server.stop().await?;
     let mut deliveries = histogram()?;
@@ -125,7 +141,30 @@ pub(crate) async fn run(
             broken = Some(why);
         }
     }
-    Ok(Steady { acks, deliveries, lag, each, broken })
+    Ok(Steady { acks, deliveries, lag, each, commit_ms, broken })
+}
+
+/// What the server says of its commits since it started.
+#[derive(Clone, Copy)]
+struct Commits {
+    count: f64,
+    seconds: f64,
+}
+
+impl Commits {
+    async fn of(server: &Server) -> Option<Self> {
+        let figures = metrics(&reqwest::Client::new(), &server.metrics()).await?;
+        let figure = |name| figures.get(name).copied();
+        Some(Self {
+            count: figure("spotter_journal_commit_seconds_count")?,
+            seconds: figure("spotter_journal_commit_seconds_sum")?,
+        })
+    }
+
+    fn mean_ms_since(self, before: Self) -> Option<f64> {
+        let count = self.count - before.count;
+        (count > 0.0).then(|| (self.seconds - before.seconds) / count * 1_000.0)
+    }
 }
 
 /// Sends a set at each planned time, and answers what was acknowledged when.

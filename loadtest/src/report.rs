@@ -41,6 +41,8 @@ pub(crate) enum Measurement {
     Calm,
     /// The same at 2,000 sets/s
     Latency,
+    /// The same at 4,000 sets/s
+    Brisk,
     /// The same at 10,000 sets/s
     Busy,
     /// What it costs to show one session to many
@@ -64,6 +66,7 @@ impl Measurement {
             Self::Throughput => throughput::measure(plan).await,
             Self::Calm => latency::measure(plan, 500, 500).await,
             Self::Latency => latency::measure(plan, 1_000, 2_000).await,
+            Self::Brisk => latency::measure(plan, 1_000, 4_000).await,
             Self::Busy => latency::measure(plan, 2_000, 10_000).await,
             Self::Fanout => fanout::measure(plan).await,
             Self::Storm => storm::measure(plan).await,
@@ -80,6 +83,7 @@ impl Measurement {
             Self::Throughput => "throughput",
             Self::Calm => "calm",
             Self::Latency => "latency",
+            Self::Brisk => "brisk",
             Self::Busy => "busy",
             Self::Fanout => "fanout",
             Self::Storm => "storm",

@@ -1,5 +1,6 @@
 //! Looks once a second: what was answered, how the server is, and a line to read.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -117,11 +118,10 @@ async fn look(http: &reqwest::Client, target: &Target) -> Option<ServerSample> {
     let server = target.server.as_ref();
     let (cpu_s, rss_kib) = server.map_or((None, None), |server| (server.cpu_s().ok(), server.rss_kib().ok()));
     let database_cpu_s = server.and_then(|server| server.database_cpu_s());
-    let text = match &target.metrics {
-        Some(url) => async { http.get(url).send().await?.text().await }.await.ok(),
+    let metrics = match &target.metrics {
+        Some(url) => metrics(http, url).await,
         None => None,
     };
-    let metrics = text.as_deref().map(read_metrics);
     (cpu_s.is_some() || metrics.is_some()).then(|| ServerSample {
         cpu_s,
         rss_kib,
@@ -130,8 +130,14 @@ async fn look(http: &reqwest::Client, target: &Target) -> Option<ServerSample> {
     })
 }
 
+/// What a server says of itself, when it says anything.
+pub(crate) async fn metrics(http: &reqwest::Client, url: &str) -> Option<BTreeMap<String, f64>> {
+    let text = async { http.get(url).send().await?.text().await }.await.ok()?;
+    Some(read_metrics(&text))
+}
+
 /// The figures in the text form of Prometheus, by name and labels. Buckets are left out: sums and counts remain.
-fn read_metrics(text: &str) -> std::collections::BTreeMap<String, f64> {
+fn read_metrics(text: &str) -> BTreeMap<String, f64> {
     let figure = |line: &str| {
         let (name, value) = line.rsplit_once(' ')?;
         let is_bucket = name.split('{').next().is_some_and(|name| name.ends_with("_bucket"));
