@@ -66,7 +66,7 @@ impl Measurement {
             Self::Throughput => throughput::measure(plan).await,
             Self::Calm => latency::measure(plan, 500, 500).await,
             Self::Latency => latency::measure(plan, 1_000, 2_000).await,
-            Self::Brisk => latency::measure(plan, 1_000, 4_000).await,
+            Self::Brisk => latency::measure(plan, 2_000, 4_000).await,
             Self::Busy => latency::measure(plan, 2_000, 10_000).await,
             Self::Fanout => fanout::measure(plan).await,
             Self::Storm => storm::measure(plan).await,
