@@ -12,7 +12,7 @@ use crate::out::Out;
 use crate::schedule::{Deed, Due};
 
 /// The shortest sleep: what is due within it is handed out together, later by so much at most. To wake for each of
-/// twenty thousand a second would cost the generator a fifth of what it has.
+/// twenty thousand a second took an eighth of the generator's processor time.
 const SLEEP_MIN: Duration = Duration::from_micros(100);
 /// How often whoever waits asks whether it is over.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -300,7 +300,7 @@ impl Connection {
     }
 
     /// Looks at the time, and answers when to look again: a frame moves no alarm, and one that rings too soon finds
-    /// nothing to do.
+    /// nothing to do. Who answers a ping is pinged again after the same silence, so no look is further away than that.
     async fn keep_time(&mut self, socket: &mut WebSocket) -> Result<Instant, Option<CloseCode>> {
         let ends_at = self.caller.expires_at.plus(TOKEN_GRACE);
         let left = u64::try_from(ends_at.micros_since(self.edge.engine.clock().now())).unwrap_or(0);
@@ -317,8 +317,8 @@ impl Connection {
             let sent = tokio::time::timeout(FLUSH_TIMEOUT, ping).await;
             sent.map_err(|_| Some(CloseCode::TooSlow))?.map_err(|_| None)?;
         }
-        let silent_until = if self.pinged { idle_max } else { idle_max.min(PING_AFTER) };
-        Ok((self.heard + silent_until).min(Instant::now() + Duration::from_micros(left)))
+        let silent_until = self.heard + if self.pinged { idle_max } else { idle_max.min(PING_AFTER) };
+        Ok(silent_until.min(Instant::now() + PING_AFTER.min(Duration::from_micros(left))))
     }
 
     /// Serves one frame. An error closes the socket.
