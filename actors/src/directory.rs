@@ -91,7 +91,7 @@ impl Directory {
     /// reach the entity in turn.
     pub(crate) fn dispatch(self: &Arc<Self>, mut ask: Ask) {
         let (address, gym) = (ask.address(), ask.gym);
-        if self.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             return ask.reply.send(Err(Fault::retry(ErrorCode::Unavailable, BUSY_RETRY)));
         }
         let busy = || Err(Fault::retry(ErrorCode::Busy, BUSY_RETRY));
@@ -166,6 +166,11 @@ impl Directory {
         }
         // What is being read now is drained as soon as it has started.
         self.until(|| self.population.total() == 0).await;
+    }
+
+    /// Whether it takes no more commands.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Waits until some activation may go to rest; says how many may.
@@ -253,7 +258,7 @@ impl Directory {
             let _ = actor.send_message(Work);
         }
         slot.stage = Stage::Live { actor, since: now, used: now };
-        if self.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             self.drain(slot);
         }
         part.check_by(address, now + self.idle);
@@ -321,7 +326,7 @@ impl Directory {
             // Whoever owns the shard takes them.
             slot.queue.refuse_all(&Fault::retry(ErrorCode::Unavailable, BUSY_RETRY));
         }
-        if self.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             slot.stage = Stage::Failed { until: Instant::now() };
             return self.forget(part, address);
         }

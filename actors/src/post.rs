@@ -97,7 +97,7 @@ async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) 
                 Some(false) | None => Vec::new(),
             },
             _ = sweeps.tick() => {
-                if carrier.directory.strong_count() == 0 {
+                if carrier.is_closed() {
                     return;
                 }
                 let found = carrier.journal.recipients(swept, SWEPT_MAX).await;
@@ -135,11 +135,18 @@ struct Carrier {
 }
 
 impl Carrier {
+    /// Whether nothing is taken any more.
+    fn is_closed(&self) -> bool {
+        self.directory.upgrade().is_none_or(|directory| directory.is_closed())
+    }
+
     /// Carries what waits for `recipient`, until there is no more or one letter is not taken.
     async fn carry_all(&self, gym: GymId, recipient: UserId) {
         loop {
             let letters = match self.journal.letters(gym, recipient, LETTERS_MAX).await {
                 Ok(letters) => letters,
+                // A node that ends closes its store when all rest: what waits is carried after the next start.
+                Err(_) if self.is_closed() => return,
                 Err(error) => return warn!(%recipient, %error, "letters not read"),
             };
             if letters.is_empty() {
