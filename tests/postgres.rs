@@ -75,6 +75,26 @@ async fn both_databases_have_the_same_tables_and_columns() {
     );
 }
 
+/// The order of a language changes with the system's library, and an index in another order loses what is in it.
+#[tokio::test]
+async fn keys_are_compared_by_their_bytes_whatever_language_the_server_speaks() {
+    let server = Store::open(&store::server(&Postgres::shared().new_database().await)).await.unwrap();
+    let keys = db::query(
+        "SELECT keys.relname || '.' || columns.attname AS key, collations.collname = 'C' AS by_bytes
+         FROM pg_index JOIN pg_class AS keys ON keys.oid = indexrelid
+         JOIN pg_attribute AS columns ON columns.attrelid = indexrelid
+         JOIN pg_collation AS collations ON collations.oid = columns.attcollation
+         WHERE keys.relnamespace = 'public'::regnamespace",
+    );
+    let keys = keys.fetch_all(&server.db().reader).await.unwrap();
+    let (by_bytes, others): (Vec<_>, Vec<_>) =
+        keys.iter().partition(|row| row.get::<bool>("by_bytes").unwrap());
+
+    let others: Vec<String> = others.iter().map(|row| row.get("key").unwrap()).collect();
+    assert_eq!(others, Vec::<String>::new());
+    assert!(by_bytes.len() >= 5, "{}", by_bytes.len());
+}
+
 /// The limit stands from the transaction's first moment on, however long whoever began it is kept from going on.
 #[tokio::test]
 async fn whoever_reads_as_of_one_moment_is_not_ended_before_the_first_question() {

@@ -275,5 +275,6 @@ pub(super) fn migrations() -> Migrator {
         migration(8, "nodes", include_str!("../../migrations/postgres/0008_nodes.sql")),
         migration(9, "archive", include_str!("../../migrations/postgres/0009_archive.sql")),
         migration(10, "snapshots", include_str!("../../migrations/postgres/0010_snapshots.sql")),
+        migration(11, "keys", include_str!("../../migrations/postgres/0011_keys.sql")),
     ])
 }

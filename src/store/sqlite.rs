@@ -225,6 +225,7 @@ pub(super) fn migrations() -> Migrator {
         migration(8, "nodes", include_str!("../../migrations/sqlite/0008_nodes.sql")),
         migration(9, "archive", include_str!("../../migrations/sqlite/0009_archive.sql")),
         migration(10, "snapshots", include_str!("../../migrations/sqlite/0010_snapshots.sql")),
+        migration(11, "keys", include_str!("../../migrations/sqlite/0011_keys.sql")),
     ])
 }
 
