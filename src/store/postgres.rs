@@ -4,6 +4,7 @@
 
 mod archive;
 mod commit;
+mod heads;
 mod lanes;
 mod statement;
 mod tables;

@@ -34,8 +34,8 @@ impl Connections {
         claim: &Claim,
         month: Month,
     ) -> sqlx::Result<TakenAway> {
-        let taken = self.lanes.run(async |connection| {
-            let mut transaction = connection.begin().await?;
+        let taken = self.lanes.run(async |lane| {
+            let mut transaction = lane.connection.begin().await?;
             let taken = take_away_in(&mut transaction, tenure, claim, month).await?;
             match taken {
                 TakenAway::Whole => transaction.commit().await?,

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::super::columns;
 use super::super::rows::{Holder, Rows};
-use super::lanes::Lanes;
+use super::heads::Heads;
+use super::lanes::{Lane, Lanes};
 use super::statement::{Held, Statement, Writer, held};
 use super::tables::{self, Sets};
 
@@ -30,10 +31,10 @@ enum Offered {
 
 /// Writes a batch and answers each append in order. After an error the outcome of all of it is unknown.
 pub(super) async fn commit(lanes: &Lanes, writer: &Writer, batch: &[Append]) -> sqlx::Result<Vec<Outcome>> {
-    let committed = lanes.run(async |connection| {
+    let committed = lanes.run(async |lane| {
         let mut outcomes = Vec::with_capacity(batch.len());
         for appends in once_each(batch) {
-            offer(connection, writer, appends, &mut outcomes).await?;
+            offer(lane, writer, appends, &mut outcomes).await?;
         }
         Ok(outcomes)
     });
@@ -42,7 +43,7 @@ pub(super) async fn commit(lanes: &Lanes, writer: &Writer, batch: &[Append]) -> 
 
 /// Writes snapshots with their rows; those that are fenced, or older than what is stored, leave nothing.
 pub(super) async fn save(lanes: &Lanes, writer: &Writer, snapshots: &[SnapshotWrite]) -> sqlx::Result<()> {
-    lanes.run(async |connection| save_on(connection, writer, snapshots).await).await
+    lanes.run(async |lane| save_on(&mut lane.connection, writer, snapshots).await).await
 }
 
 /// Cuts a batch so that no entity is twice in one statement, where two changes of one row cannot stand.
@@ -63,7 +64,7 @@ fn once_each(batch: &[Append]) -> Vec<&[Append]> {
 
 /// Offers appends until each has its answer.
 async fn offer(
-    connection: &mut PgConnection,
+    lane: &mut Lane,
     writer: &Writer,
     appends: &[Append],
     outcomes: &mut Vec<Outcome>,
@@ -73,7 +74,7 @@ async fn offer(
     let mut waiting: Vec<(Vec<usize>, Sets)> = vec![((0..appends.len()).collect(), Sets::AsTheySay)];
     while let Some((part, sets)) = waiting.pop() {
         let these: Vec<&Append> = part.iter().map(|place| &appends[*place]).collect();
-        match (write(connection, writer, &these, sets).await?, these.as_slice()) {
+        match (write(lane, writer, &these, sets).await?, these.as_slice()) {
             (Offered::Written, _) => part.iter().for_each(|place| answers[*place] = Some(Outcome::Committed)),
             (Offered::Lost(now), _) => {
                 let is_held = |place: &usize| {
@@ -86,7 +87,9 @@ async fn offer(
             }
             (Offered::NotFresh, _) => waiting.push((part, Sets::MayHaveRows)),
             (Offered::Refused(why), [_]) => answers[part[0]] = Some(Outcome::Refused(why)),
-            (Offered::Partly, [append]) => answers[part[0]] = Some(why_not(connection, append).await?),
+            (Offered::Partly, [append]) => {
+                answers[part[0]] = Some(why_not(&mut lane.connection, append).await?)
+            }
             (Offered::Refused(_) | Offered::Partly, _) => {
                 let (first, second) = part.split_at(part.len() / 2);
                 waiting.push((second.to_vec(), sets));
@@ -99,19 +102,14 @@ async fn offer(
 }
 
 /// Writes appends of different entities with all that belongs to them, or nothing.
-async fn write(
-    connection: &mut PgConnection,
-    writer: &Writer,
-    appends: &[&Append],
-    sets: Sets,
-) -> sqlx::Result<Offered> {
+async fn write(lane: &mut Lane, writer: &Writer, appends: &[&Append], sets: Sets) -> sqlx::Result<Offered> {
     let shards = appends.iter().map(|append| held(append.address.shard(), append.epoch)).collect();
     let mut statement = Statement::under(writer, &shards)?;
     let opened = only(appends, |append| (append.opening == Opening::Entity).then_some(*append));
     tables::entities(&mut statement, &opened)?;
     let rotated = only(appends, |append| append.opening.left().map(|left| (*append, left)));
     tables::rotations(&mut statement, &rotated)?;
-    tables::journal(&mut statement, &placed(appends))?;
+    tables::journal(&mut statement, &placed(appends, &lane.heads))?;
     let mut rows = Rows::default();
     for append in appends {
         let holder = Holder { gym: append.gym, owner: append.address.owner, epoch: append.epoch };
@@ -131,8 +129,11 @@ async fn write(
     tables::reminders(&mut statement, &moved)?;
     let forgotten = only(appends, |append| (append.reminder == Remind::Never).then_some(*append));
     tables::no_reminders(&mut statement, &forgotten)?;
-    match statement.run_whole(connection).await {
-        Ok(now) if now == shards => Ok(Offered::Written),
+    match statement.run_whole(&mut lane.connection).await {
+        Ok(now) if now == shards => {
+            appends.iter().for_each(|append| lane.heads.take_down(append));
+            Ok(Offered::Written)
+        }
         Ok(now) => Ok(Offered::Lost(now)),
         Err(error) if code(&error).is_some_and(|code| code == TAKEN) => {
             let of_a_set = error.as_database_error().and_then(|error| error.table()) == Some("sets");
@@ -153,21 +154,25 @@ pub(super) struct Placed<'a> {
     pub(super) append: &'a Append,
     pub(super) stream: StreamId,
     pub(super) event: Cow<'a, EventRow>,
-    /// The version that must be in the stream already.
+    /// The version that must be in the stream already, unless it is known to be.
     pub(super) earlier: Option<Version>,
 }
 
-fn placed<'a>(appends: &[&'a Append]) -> Vec<Placed<'a>> {
+fn placed<'a>(appends: &[&'a Append], heads: &Heads) -> Vec<Placed<'a>> {
+    let before = |stream, version: Version| {
+        let earlier = Version(version.0.saturating_sub(1));
+        (!heads.knows(stream, earlier)).then_some(earlier)
+    };
     let mut placed = Vec::new();
     for append in appends {
         // The seal comes after the last event of the stream that is left: it is there when that is the entity's head.
         if let Some((stream, seal)) = append.seal() {
-            let earlier = Some(Version(seal.version.0.saturating_sub(1)));
+            let earlier = before(stream, seal.version);
             placed.push(Placed { append, stream, event: Cow::Owned(seal), earlier });
         }
         for (place, event) in append.events.iter().enumerate() {
             let joins = place == 0 && append.opening == Opening::No;
-            let earlier = joins.then_some(Version(event.version.0.saturating_sub(1)));
+            let earlier = if joins { before(append.stream, event.version) } else { None };
             placed.push(Placed { append, stream: append.stream, event: Cow::Borrowed(event), earlier });
         }
     }

@@ -115,8 +115,8 @@ enum Turn {
 
 /// Takes over, unless another serves.
 async fn take_turn(lanes: &Lanes, node: Uuid, address: &str) -> sqlx::Result<Turn> {
-    let turn = lanes.run(async |connection| {
-        let mut transaction = connection.begin().await?;
+    let turn = lanes.run(async |lane| {
+        let mut transaction = lane.connection.begin().await?;
         if let Some((who, silent)) = serving(&mut transaction).await? {
             transaction.rollback().await?;
             return Ok(Turn::Theirs { who, silent });
@@ -236,12 +236,12 @@ impl Tenure {
     }
 
     async fn open_months(&self) -> sqlx::Result<()> {
-        self.lanes.run(async |connection| open_months(connection).await).await
+        self.lanes.run(async |lane| open_months(&mut lane.connection).await).await
     }
 
     /// Renews the lease, or says why that cannot be.
     async fn renew(&self) -> sqlx::Result<Option<Void>> {
-        self.lanes.run(async |connection| self.renew_on(connection).await).await
+        self.lanes.run(async |lane| self.renew_on(&mut lane.connection).await).await
     }
 
     async fn renew_on(&self, connection: &mut PgConnection) -> sqlx::Result<Option<Void>> {
@@ -281,8 +281,9 @@ impl Tenure {
 
     /// Ends the lease, so that the next one to start need not wait.
     pub(in super::super) async fn end(&self) {
-        let ended = self.lanes.run(async |connection| {
-            sqlx::query("DELETE FROM nodes WHERE node = $1").bind(self.node).execute(connection).await
+        let ended = self.lanes.run(async |lane| {
+            let listed = sqlx::query("DELETE FROM nodes WHERE node = $1").bind(self.node);
+            listed.execute(&mut lane.connection).await
         });
         if let Err(error) = ended.await {
             warn!(%error, "the lease ends by itself in a few seconds");
