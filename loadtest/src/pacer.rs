@@ -78,9 +78,9 @@ fn planned(begin: Instant, number: u32, per_second: u32) -> Instant {
     begin + Duration::from_secs_f64(f64::from(number) / f64::from(per_second))
 }
 
-/// Waits until then, or until it is over.
+/// Waits until then, or until it is over. It also is when the run is gone that would say so.
 fn is_over_before(due: Instant, over: &watch::Receiver<bool>) -> bool {
-    while !*over.borrow() {
+    while over.has_changed().is_ok() && !*over.borrow() {
         let now = Instant::now();
         if now >= due {
             return false;
@@ -134,6 +134,18 @@ mod tests {
         came.extend(told.recv().await);
         assert_eq!(came, plan.map(|due| due.deed)[..4]);
         assert_eq!(told.recv().await, None, "nobody else is told anything");
+    }
+
+    #[tokio::test]
+    async fn a_plan_whose_run_is_gone_is_followed_no_further() {
+        let (end, over) = watch::channel(false);
+        let (delivered, mut told) = mpsc::unbounded_channel();
+        let deliver = move |deed, _| delivered.send(deed).unwrap();
+        let cut = Due { at: Duration::from_secs(2), deed: Deed::Phone(0, PhoneOrder::Cut) };
+        let following = follow(std::iter::once(cut), Duration::from_secs(2), over, deliver);
+        drop(end);
+        following.await.unwrap();
+        assert_eq!(told.recv().await, None);
     }
 
     #[test]
