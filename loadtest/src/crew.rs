@@ -7,6 +7,7 @@
 
 mod lead;
 mod merge;
+mod watch;
 mod worker;
 
 use std::path::Path;
@@ -17,9 +18,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::live::Now;
-use crate::results::Results;
+use crate::results::{Aborted, Results};
 use crate::target::Account;
+
+use watch::News;
 
 pub(crate) use lead::{Lead, lead};
 pub(crate) use worker::{Worker, worker};
@@ -38,9 +40,14 @@ const MESSAGE_MAX: u64 = 256 * 1024 * 1024;
 /// What a lead says.
 #[derive(Debug, Serialize, Deserialize)]
 enum ToWorker {
-    Greeting { token: String, version: String },
+    Greeting {
+        token: String,
+        version: String,
+    },
     Errand(Box<Errand>),
     Go,
+    /// The rest of the plan is left out: a threshold is missed that ends the run.
+    End(Aborted),
 }
 
 /// A worker's part of a run.
@@ -73,7 +80,8 @@ enum ToLead {
     /// The token is the right one.
     Welcome,
     Ready,
-    Second(Box<Now>),
+    /// What it took to come is told first, then each second.
+    Second(Box<News>),
     Done(Box<Part>),
 }
 

@@ -5,6 +5,7 @@ mod screen;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::results::{Delays, Fault, Interval, Ledger};
@@ -16,6 +17,9 @@ use screen::Screen;
 pub(crate) struct Now {
     #[serde(flatten)]
     pub(crate) interval: Interval,
+    /// Those that the interval sums up, by operation. They can be added.
+    #[serde(skip)]
+    pub(crate) delays: BTreeMap<String, Histogram<u64>>,
     /// What is known so far.
     pub(crate) ledger: Ledger,
     /// Those that began, and how they ended as far as they did.
@@ -29,7 +33,7 @@ impl Now {
     pub(crate) fn without_news(self) -> Self {
         let interval =
             Interval { connections: 0, operations: BTreeMap::new(), server: None, ..self.interval };
-        Self { interval, ..self }
+        Self { interval, delays: BTreeMap::new(), ..self }
     }
 }
 
@@ -55,6 +59,13 @@ impl Live {
             Ok(Self::Screen(Box::new(Screen::open(scenario)?)))
         } else {
             Ok(Self::Lines(0))
+        }
+    }
+
+    /// Tells whoever asked for this part of a run what it took to come, which is part of the run and of no second.
+    pub(crate) fn came(&self, coming: Now) {
+        if let Self::Told(tell) = self {
+            tell(coming);
         }
     }
 

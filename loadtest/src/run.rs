@@ -1,7 +1,7 @@
 //! `spotter-load run`: a scenario against a server, from its people to its verdict.
 
 use std::path::{Path, PathBuf};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,12 +21,12 @@ use crate::people::People;
 use crate::place::Place;
 use crate::reconcile::{ask_across, reconcile, tended};
 use crate::results::{self, Aborted, Generator, Results, Verdict};
-use crate::sampler::sample;
+use crate::sampler::{sample, second};
 use crate::scenario::Scenario;
 use crate::schedule::{Deed, Due, plan};
 use crate::tally::Tally;
 use crate::target::{NoTarget, Target};
-use crate::threshold::Threshold;
+use crate::threshold::{Threshold, hopeless};
 
 /// How long everybody may take to come.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -159,6 +159,8 @@ pub(crate) struct Course {
     pub(crate) run: u32,
     /// Whether sessions that are over are read again and forgotten under way; else all are read in the end.
     pub(crate) tends: bool,
+    /// When somebody who sees more of the run than this generator ends it before its plan does.
+    pub(crate) called_off: Pin<Box<dyn Future<Output = Aborted> + Send>>,
 }
 
 impl Course {
@@ -174,6 +176,7 @@ impl Course {
             opens: true,
             run: run_from(rand::random(), 0),
             tends: false,
+            called_off: Box::pin(std::future::pending()),
         }
     }
 }
@@ -205,8 +208,7 @@ pub(crate) async fn drive(
     let came = tokio::time::timeout(READY_WITHIN, all_ready.recv()).await;
     came.map_err(|_| anyhow!("not everybody came within {READY_WITHIN:?}"))?;
     go.await?;
-    // What it took to come is not part of the run.
-    tally.second();
+    live.came(second(&tally, &ledger, 0.0));
 
     let (started_at, begun, cpu_s) = (now(), Instant::now(), host::own_cpu_s());
     let (stop, stopped) = watch::channel(false);
@@ -227,11 +229,17 @@ pub(crate) async fn drive(
             Deed::Reader(reader, order) => reader_orders[reader].1.send((order, planned)).is_ok(),
         };
     });
+    let cut_short = async {
+        tokio::select! {
+            aborted = until_hopeless(&scenario.thresholds, &tally, begun) => aborted,
+            aborted = course.called_off => aborted,
+        }
+    };
     let following = async {
         let mut following = pin!(following);
         tokio::select! {
             followed = &mut following => followed.map(|()| None),
-            aborted = hopeless(&scenario.thresholds, &tally, begun) => {
+            aborted = cut_short => {
                 eprintln!("the run {aborted}");
                 let _ = abort.send(true);
                 following.await.map(|()| Some(aborted))
@@ -305,17 +313,15 @@ pub(crate) async fn drive(
 }
 
 /// Looks each second whether a threshold is missed that ends the run.
-async fn hopeless(thresholds: &[Threshold], tally: &Tally, begun: Instant) -> Aborted {
+async fn until_hopeless(thresholds: &[Threshold], tally: &Tally, begun: Instant) -> Aborted {
     if !thresholds.iter().any(Threshold::aborts) {
         return std::future::pending().await;
     }
     let mut seconds = tokio::time::interval_at(begun.into(), Duration::from_secs(1));
     loop {
         seconds.tick().await;
-        let (so_far, since) = (tally.so_far(), begun.elapsed());
-        let missed = thresholds.iter().find_map(|threshold| threshold.hopeless(&so_far, since));
-        if let Some(results::Threshold { what, measured, .. }) = missed {
-            return Aborted { at: since.as_secs_f64(), what, measured };
+        if let Some(aborted) = hopeless(thresholds, &tally.so_far(), begun.elapsed()) {
+            return aborted;
         }
     }
 }

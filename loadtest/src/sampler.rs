@@ -46,22 +46,34 @@ pub(crate) async fn sample(
         };
         let at = begun.elapsed().as_secs_f64();
         processor.look(Duration::from_secs_f64((at - last).max(0.0)));
-        let mut interval =
-            Interval { at, connections: tally.connections(), operations: [].into(), server: None };
-        for Second { kind, counted, delays } in tally.second() {
-            log.write(kind, last, at, &delays)?;
-            interval.operations.insert(kind.to_owned(), counted);
+        let mut now = second(tally, ledger, at);
+        for (kind, delays) in &now.delays {
+            log.write(kind, last, at, delays)?;
         }
         last = at;
-        interval.server = look(&http, target).await;
-        let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).so_far();
-        let now = Now { interval, ledger, faults: tally.faults(), lag: tally.lag() };
+        now.interval.server = look(&http, target).await;
         live.show(&now);
         intervals.push(now.interval);
         if is_over {
             log.finish()?;
             return Ok((intervals, processor));
         }
+    }
+}
+
+/// Ends a second: what came in it, but for how the server is.
+pub(crate) fn second(tally: &Tally, ledger: &Mutex<Ledger>, at: f64) -> Now {
+    let (mut operations, mut of_kinds) = (BTreeMap::new(), BTreeMap::new());
+    for Second { kind, counted, delays } in tally.second() {
+        operations.insert(kind.to_owned(), counted);
+        of_kinds.insert(kind.to_owned(), delays);
+    }
+    Now {
+        interval: Interval { at, connections: tally.connections(), operations, server: None },
+        delays: of_kinds,
+        ledger: ledger.lock().unwrap_or_else(PoisonError::into_inner).so_far(),
+        faults: tally.faults(),
+        lag: tally.lag(),
     }
 }
 

@@ -48,11 +48,7 @@ impl Counted {
     }
 
     fn figures(&self) -> IntervalOperation {
-        IntervalOperation {
-            count: self.delays.len(),
-            errors: self.errors.values().sum(),
-            delay: summed(&self.delays),
-        }
+        counted(self.errors.values().sum(), &self.delays)
     }
 }
 
@@ -180,10 +176,22 @@ impl Tally {
 /// # Errors
 /// When the histogram cannot be written.
 pub(crate) fn operation(delays: &Histogram<u64>, errors: BTreeMap<String, u64>) -> anyhow::Result<Operation> {
+    Ok(Operation { count: delays.len(), errors, delay: summed(delays), histogram: encoded(delays)? })
+}
+
+/// An operation without what only a whole run has.
+pub(crate) fn counted(errors: u64, delays: &Histogram<u64>) -> IntervalOperation {
+    IntervalOperation { count: delays.len(), errors, delay: summed(delays) }
+}
+
+/// A histogram in HdrHistogram's V2 form, compressed, as base64.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn encoded(delays: &Histogram<u64>) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     V2DeflateSerializer::new().serialize(delays, &mut bytes).map_err(|error| anyhow!("{error:?}"))?;
-    let histogram = BASE64_STANDARD.encode(bytes);
-    Ok(Operation { count: delays.len(), errors, delay: summed(delays), histogram })
+    Ok(BASE64_STANDARD.encode(bytes))
 }
 
 pub(crate) fn summed(delays: &Histogram<u64>) -> Delays {

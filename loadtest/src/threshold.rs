@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::results::{self, Delays, IntervalOperation};
+use crate::results::{self, Aborted, Delays, IntervalOperation};
 
 /// An objective.
 #[derive(Clone, Debug, Deserialize)]
@@ -148,7 +148,7 @@ impl Threshold {
 
     /// What came of it so far, if a run that began so long ago is to end for that. Of a kind that has not happened yet, nothing
     /// is known.
-    pub(crate) fn hopeless(
+    fn hopeless(
         &self,
         so_far: &BTreeMap<String, IntervalOperation>,
         since: Duration,
@@ -185,6 +185,20 @@ impl Threshold {
             }
         }
     }
+}
+
+/// Why a run that began so long ago is to end before its plan does: the first threshold that ends it.
+pub(crate) fn hopeless(
+    thresholds: &[Threshold],
+    so_far: &BTreeMap<String, IntervalOperation>,
+    since: Duration,
+) -> Option<Aborted> {
+    let missed = thresholds.iter().find_map(|threshold| threshold.hopeless(so_far, since));
+    missed.map(|results::Threshold { what, measured, .. }| Aborted {
+        at: since.as_secs_f64(),
+        what,
+        measured,
+    })
 }
 
 #[cfg(test)]

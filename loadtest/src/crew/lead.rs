@@ -1,21 +1,23 @@
 //! `spotter-load lead`: one run by several workers, judged as one.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
+use super::watch::Watch;
 use super::{Errand, GREETED_WITHIN, MESSAGE_MAX, Part, ToLead, ToWorker, hear, merge, say, token};
 use crate::chosen::Chosen;
 use crate::leave::leave_and_say;
-use crate::live::{Live, Now};
+use crate::live::Live;
 use crate::results::Verdict;
 use crate::run::{NotRun, judge};
 use crate::scenario::Scenario;
 use crate::target::{Account, accounts};
+use crate::threshold::hopeless;
 
 /// Run a scenario by several workers, and judge it as one run; it needs as many gyms as there are workers
 #[derive(Clone, Debug, clap::Args)]
@@ -82,7 +84,7 @@ pub(crate) async fn lead(lead: &Lead) -> Result<Verdict, NotRun> {
         say(to, &ToWorker::Go).await?;
     }
     let live = Live::begin(&scenario, lead.json_lines)?;
-    let parts = listen(&mut told, sent.len(), live).await?;
+    let parts = listen(&mut told, &mut sent, &scenario, live).await?;
     let mut results = merge::results(&parts)?;
     merge::write_log(&parts, &folder.join("delays.hgrm"))?;
     judge(&mut results, &scenario);
@@ -179,27 +181,42 @@ async fn next(told: &mut mpsc::Receiver<Said>) -> Result<(usize, ToLead), NotRun
     Ok((number, said?))
 }
 
-/// Shows each second once all who still run have told of it, until all are done. Answers what they found, in their order.
+/// Shows each second once all who still run have told of it, until all are done; has all end early when a threshold says so.
+/// Answers what they found, in their order.
 async fn listen(
     told: &mut mpsc::Receiver<Said>,
-    workers: usize,
+    workers: &mut [OwnedWriteHalf],
+    scenario: &Scenario,
     mut live: Live,
 ) -> Result<Vec<Part>, NotRun> {
-    let mut parts: Vec<Option<Part>> = (0..workers).map(|_| None).collect();
-    let mut seconds: Vec<VecDeque<Now>> = vec![VecDeque::new(); workers];
-    let mut last: Vec<Option<Now>> = vec![None; workers];
+    let mut parts: Vec<Option<Part>> = workers.iter().map(|_| None).collect();
+    let mut watch = Watch::new(workers.len());
+    let mut may_abort = true;
     while parts.iter().any(Option::is_none) {
         match next(told).await? {
             (_, ToLead::Welcome | ToLead::Ready | ToLead::Refused { .. }) => {}
-            (number, ToLead::Second(now)) => seconds[number].push_back(*now),
-            (number, ToLead::Done(part)) => parts[number] = Some(*part),
-        }
-        let is_told = |(second, part): (&VecDeque<Now>, &Option<Part>)| !second.is_empty() || part.is_some();
-        while seconds.iter().any(|second| !second.is_empty()) && seconds.iter().zip(&parts).all(is_told) {
-            for (last, second) in last.iter_mut().zip(&mut seconds) {
-                *last = second.pop_front().or_else(|| Some(last.take()?.without_news()));
+            (number, ToLead::Second(news)) => watch.told(number, *news),
+            (number, ToLead::Done(part)) => {
+                watch.done(number);
+                parts[number] = Some(*part);
             }
-            live.show(&merge::now(last.iter().flatten()));
+        }
+        while let Some(now) = watch.next()? {
+            live.show(&now);
+            let since = Duration::from_secs_f64(now.interval.at);
+            // Afterwards answers are waited for: there is no plan left to end.
+            may_abort &= since < scenario.length();
+            if !may_abort {
+                continue;
+            }
+            if let Some(aborted) = hopeless(&scenario.thresholds, &watch.so_far(), since) {
+                may_abort = false;
+                eprintln!("the run {aborted}");
+                for to in &mut *workers {
+                    // One that is gone, or was done before, needs no telling.
+                    let _ = say(to, &ToWorker::End(aborted.clone())).await;
+                }
+            }
         }
     }
     Ok(parts.into_iter().flatten().collect())

@@ -11,16 +11,13 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
 use super::Part;
 use crate::ledger::EXAMPLES_MAX;
-use crate::live::Now;
-use crate::results::{
-    Delays, Fault, Generator, Interval, IntervalOperation, Ledger, Operation, Results, Run,
-};
+use crate::results::{Delays, Fault, Generator, Interval, Ledger, Operation, Results, Run};
 use crate::sampler::Log;
 use crate::saved::{decoded, histogram};
-use crate::tally::{operation, summed};
+use crate::tally::{counted, operation};
 
 /// The delays of a second, by operation.
-type Second = BTreeMap<String, Histogram<u64>>;
+pub(super) type Second = BTreeMap<String, Histogram<u64>>;
 
 /// The run that the workers did together, not judged yet.
 ///
@@ -28,7 +25,9 @@ type Second = BTreeMap<String, Histogram<u64>>;
 /// When there is no part, or a histogram of one cannot be read.
 pub(super) fn results(parts: &[Part]) -> anyhow::Result<Results> {
     let all = || parts.iter().map(|part| &part.results);
-    let first = all().next().context("no worker found anything")?.clone();
+    // One whose plan was over when the lead ended the run does not say that it was.
+    let told = all().find(|one| one.aborted.is_some());
+    let first = told.or(all().next()).context("no worker found anything")?.clone();
     Ok(Results {
         run: Run {
             started_at: all().map(|one| one.run.started_at).min().unwrap_or_default(),
@@ -65,7 +64,7 @@ fn operations<'a>(all: impl Iterator<Item = &'a Results>) -> anyhow::Result<BTre
 }
 
 /// All workers make the same faults, each to its own connections.
-fn faults<'a>(mut all: impl Iterator<Item = &'a [Fault]>) -> Vec<Fault> {
+pub(super) fn faults<'a>(mut all: impl Iterator<Item = &'a [Fault]>) -> Vec<Fault> {
     let together = |one: Fault, other: &Fault| {
         let after = one.consistent_after.zip(other.consistent_after);
         Fault {
@@ -106,17 +105,24 @@ fn together(parts: &[Part]) -> anyhow::Result<Vec<Second>> {
                 all.push(second);
                 continue;
             }
-            for (kind, delays) in second {
-                match all[number].get_mut(&kind) {
-                    Some(sum) => sum.add(delays).context("histograms of one form")?,
-                    None => {
-                        all[number].insert(kind, delays);
-                    }
-                }
-            }
+            add(&mut all[number], &second)?;
         }
     }
     Ok(all)
+}
+
+/// Adds delays to those of the same operations.
+///
+/// # Errors
+/// When histograms are not of one form.
+pub(super) fn add(sum: &mut Second, second: &Second) -> anyhow::Result<()> {
+    for (kind, delays) in second {
+        match sum.get_mut(kind) {
+            Some(sum) => sum.add(delays).context("histograms of one form")?,
+            None => _ = sum.insert(kind.clone(), delays.clone()),
+        }
+    }
+    Ok(())
 }
 
 fn intervals(parts: &[Part]) -> anyhow::Result<Vec<Interval>> {
@@ -124,8 +130,7 @@ fn intervals(parts: &[Part]) -> anyhow::Result<Vec<Interval>> {
         let of_each: Vec<_> = parts.iter().filter_map(|part| part.results.intervals.get(number)).collect();
         let operations = second.into_iter().map(|(kind, delays)| {
             let errors = of_each.iter().filter_map(|one| one.operations.get(&kind)).map(|one| one.errors);
-            let counted =
-                IntervalOperation { count: delays.len(), errors: errors.sum(), delay: summed(&delays) };
+            let counted = counted(errors.sum(), &delays);
             (kind, counted)
         });
         Interval {
@@ -156,7 +161,7 @@ pub(super) fn write_log(parts: &[Part], path: &Path) -> anyhow::Result<()> {
     log.finish()
 }
 
-fn ledger<'a>(all: impl Iterator<Item = &'a Ledger>) -> Ledger {
+pub(super) fn ledger<'a>(all: impl Iterator<Item = &'a Ledger>) -> Ledger {
     let mut sum = Ledger::default();
     for (worker, one) in all.enumerate() {
         sum.acknowledged += one.acknowledged;
@@ -183,7 +188,7 @@ fn generator<'a>(all: impl Iterator<Item = &'a Generator>) -> Generator {
     })
 }
 
-fn worst(one: Delays, other: Delays) -> Delays {
+pub(super) fn worst(one: Delays, other: Delays) -> Delays {
     Delays {
         mean: one.mean.max(other.mean),
         p50: one.p50.max(other.p50),
@@ -191,29 +196,6 @@ fn worst(one: Delays, other: Delays) -> Delays {
         p99: one.p99.max(other.p99),
         p999: one.p999.max(other.p999),
         max: one.max.max(other.max),
-    }
-}
-
-/// What is shown of a second while the run goes on: without histograms, the delays are those of the worst worker.
-pub(super) fn now<'a>(all: impl Iterator<Item = &'a Now> + Clone) -> Now {
-    let all = || all.clone();
-    let mut operations: BTreeMap<String, IntervalOperation> = BTreeMap::new();
-    for (kind, one) in all().flat_map(|now| &now.interval.operations) {
-        let sum = operations.entry(kind.clone()).or_default();
-        sum.count += one.count;
-        sum.errors += one.errors;
-        sum.delay = worst(sum.delay, one.delay);
-    }
-    Now {
-        interval: Interval {
-            at: all().map(|now| now.interval.at).fold(0.0, f64::max),
-            connections: all().map(|now| now.interval.connections).sum(),
-            operations,
-            server: all().find_map(|now| now.interval.server.clone()),
-        },
-        ledger: ledger(all().map(|now| &now.ledger)),
-        faults: faults(all().map(|now| now.faults.as_slice())),
-        lag: all().map(|now| now.lag).fold(Delays::default(), worst),
     }
 }
 

@@ -1,21 +1,24 @@
 //! `spotter-load worker`: waits for a lead, and does its part of a run.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow, bail};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Errand, GREETED_WITHIN, GREETING_MAX, MESSAGE_MAX, Part, ToLead, ToWorker, hear, is_same, say, token,
+    Errand, GREETED_WITHIN, GREETING_MAX, MESSAGE_MAX, News, Part, ToLead, ToWorker, hear, is_same, say,
+    token,
 };
 use crate::fault::{self, Reach};
 use crate::idle::ensure_files;
 use crate::ledger::run_from;
 use crate::live::Live;
+use crate::results::Aborted;
 use crate::run::{Course, NotRun, drive};
 use crate::scenario::Scenario;
 use crate::schedule::{part, plan};
@@ -23,6 +26,8 @@ use crate::target::{Running, Target};
 
 /// How long the people of other workers may take to sign in and come.
 const GO_WITHIN: Duration = Duration::from_secs(600);
+/// How long a lead may take to take a message. It bounds what waits for one that does not listen.
+const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// Wait for a lead, and do its part of a run
 #[derive(Clone, Debug, clap::Args)]
@@ -75,12 +80,12 @@ async fn serve(worker: &Worker, token: &str, stream: TcpStream) -> anyhow::Resul
     let (mut from, mut to) = stream.into_split();
     let greeted = tokio::time::timeout(GREETED_WITHIN, greet(&mut from, &mut to, token)).await;
     let errand = greeted.context("it does not say what it wants")??;
-    let (heard, orders) = mpsc::channel(1);
-    let listening = listen(from, heard);
+    let (go, goes) = oneshot::channel();
+    let (end, ends) = oneshot::channel();
+    let listening = listen(from, go, end);
     let (tell, told) = mpsc::unbounded_channel();
-    let telling = tokio::spawn(forward(told, to));
-    let done = async {
-        let end = match work(worker, errand, orders, &tell).await {
+    let doing = async {
+        let end = match work(worker, errand, goes, ends, &tell).await {
             Ok(part) => ToLead::Done(Box::new(part)),
             Err(not_run) => {
                 let (code, error) = not_run.parts();
@@ -94,14 +99,13 @@ async fn serve(worker: &Worker, token: &str, stream: TcpStream) -> anyhow::Resul
         // A lead that is gone needs no answer.
         let _ = tell.send(end);
         drop(tell);
-        telling.await??;
-        outcome
+        Ok(outcome)
     };
+    // A run without its lead would go on for nobody.
     tokio::select! {
         biased;
-        outcome = done => outcome,
-        // A run without its lead would go on for nobody.
-        () = listening => Err(anyhow!("the lead has gone")),
+        done = async { tokio::try_join!(doing, forward(told, to)) } => done?.0,
+        never = listening => match never? {},
     }
 }
 
@@ -115,7 +119,7 @@ async fn greet(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, token: &str) -
             Some(format!("it is version {version}, the worker {}", env!("CARGO_PKG_VERSION")))
         }
         ToWorker::Greeting { .. } => None,
-        ToWorker::Errand(_) | ToWorker::Go => Some("it does not say who it is".to_owned()),
+        ToWorker::Errand(_) | ToWorker::Go | ToWorker::End(_) => Some("it does not say who it is".to_owned()),
     };
     if let Some(why) = refused {
         say(to, &ToLead::Refused { code: 2, why: format!("the lead is refused: {why}") }).await?;
@@ -124,21 +128,35 @@ async fn greet(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, token: &str) -
     say(to, &ToLead::Welcome).await?;
     match hear(from, MESSAGE_MAX).await? {
         ToWorker::Errand(errand) => Ok(*errand),
-        ToWorker::Greeting { .. } | ToWorker::Go => bail!("it has no errand"),
+        ToWorker::Greeting { .. } | ToWorker::Go | ToWorker::End(_) => bail!("it has no errand"),
     }
 }
 
-/// Hands on what a lead says, until it is gone.
-async fn listen(mut from: OwnedReadHalf, heard: mpsc::Sender<ToWorker>) {
-    while let Ok(message) = hear(&mut from, MESSAGE_MAX).await {
-        // Nobody waits for more than one order.
-        let _ = heard.try_send(message);
+/// Hands on what a lead says while its errand is done.
+///
+/// # Errors
+/// When it is gone, or says something else.
+async fn listen(
+    mut from: OwnedReadHalf,
+    go: oneshot::Sender<()>,
+    end: oneshot::Sender<Aborted>,
+) -> anyhow::Result<Infallible> {
+    let mut next = async || hear(&mut from, MESSAGE_MAX).await.context("the lead has gone");
+    // A run that came to nothing before has told the lead so.
+    if let ToWorker::Go = next().await? {
+        let _ = go.send(());
+        if let ToWorker::End(aborted) = next().await? {
+            let _ = end.send(aborted);
+            let _: ToWorker = next().await?;
+        }
     }
+    bail!("the lead speaks out of turn")
 }
 
 async fn forward(mut told: mpsc::UnboundedReceiver<ToLead>, mut to: OwnedWriteHalf) -> anyhow::Result<()> {
     while let Some(message) = told.recv().await {
-        say(&mut to, &message).await?;
+        let taken = tokio::time::timeout(TAKEN_WITHIN, say(&mut to, &message)).await;
+        taken.context("the lead does not listen")?.context("the lead has gone")?;
     }
     Ok(())
 }
@@ -146,7 +164,8 @@ async fn forward(mut told: mpsc::UnboundedReceiver<ToLead>, mut to: OwnedWriteHa
 async fn work(
     worker: &Worker,
     errand: Errand,
-    mut orders: mpsc::Receiver<ToWorker>,
+    goes: oneshot::Receiver<()>,
+    ends: oneshot::Receiver<Aborted>,
     tell: &mpsc::UnboundedSender<ToLead>,
 ) -> Result<Part, NotRun> {
     let whole = Scenario { seed: errand.seed, ..Scenario::read(errand.scenario).map_err(NotRun::Called)? };
@@ -171,15 +190,26 @@ async fn work(
     let folder = tempfile::tempdir().context("no place for the log")?;
     let go = async {
         tell.send(ToLead::Ready)?;
-        let order = tokio::time::timeout(GO_WITHIN, orders.recv()).await;
-        let order = order.context("the lead waits too long for the others")?;
-        ensure!(matches!(order, Some(ToWorker::Go)), "the lead does not let it begin");
-        Ok(())
+        let went = tokio::time::timeout(GO_WITHIN, goes).await;
+        Ok(went.context("the lead waits too long for the others")??)
     };
     let teller = tell.clone();
-    // A lead that is gone needs to know no more.
-    let live = Live::Told(Box::new(move |now| drop(teller.send(ToLead::Second(Box::new(now))))));
-    let course = Course { faults, run, ..Course::new(part(plan(&whole), &whole, gyms), mine.length()) };
+    let live = Live::Told(Box::new(move |now| {
+        let said = match News::of(now) {
+            Ok(news) => ToLead::Second(Box::new(news)),
+            Err(error) => ToLead::Refused { code: 1, why: format!("{error:#}") },
+        };
+        // A lead that is gone needs to know no more.
+        drop(teller.send(said));
+    }));
+    let called_off = async {
+        match ends.await {
+            Ok(aborted) => aborted,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let planned = Course::new(part(plan(&whole), &whole, gyms), mine.length());
+    let course = Course { faults, run, called_off: Box::pin(called_off), ..planned };
     let results = drive(&mine, course, &target, folder.path(), live, go).await?;
     let log = folder.path().join("delays.hgrm");
     let log = std::fs::read_to_string(log).context("the log cannot be read")?;

@@ -7,6 +7,7 @@ use std::process::{Output, Stdio};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use super::early::{assert_ended_early, hopeless};
 use super::fake::{self, Broken, What};
 use super::{LONG, Outcome, SCENARIO, TALKING, put};
 
@@ -72,6 +73,25 @@ async fn two_workers_do_the_run_of_one_generator_and_then_that_of_the_next_lead(
 }
 
 #[tokio::test]
+async fn a_hopeless_run_of_two_workers_ends_early_and_leaves_them_free() {
+    let (workers, folder) = (workers().await, tempfile::tempdir().unwrap());
+    let address = fake::serve(None, LONG).await;
+    let mut lead = lead(folder.path(), &workers, &format!("ws://{address}"));
+    put(folder.path(), &hopeless());
+    let output = lead.output().await.unwrap();
+
+    let outcome = Outcome::read(folder.path(), &output);
+    assert_ended_early(&outcome);
+    assert_eq!(outcome.results["run"]["workers"], 2);
+    assert!(said(&output).contains("the run ended early, at "), "{}", said(&output));
+    let page = std::fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    assert!(page.contains("ended early, at "), "the page says why");
+
+    let next = run_against(&workers, address).await;
+    assert_eq!((next.code, next.found()), (0, [false; 4]), "{}", next.said);
+}
+
+#[tokio::test]
 async fn an_event_that_reaches_a_gym_of_another_worker_is_leaked() {
     let address = fake::serve(Some((Broken::Leaked, What::Set)), LONG).await;
     run_against(&workers().await, address)
@@ -98,19 +118,26 @@ async fn a_server_that_lets_in_the_gym_of_another_worker_leaks() {
 
 #[tokio::test]
 async fn a_worker_whose_lead_is_gone_ends_the_run_and_is_free_for_the_next() {
-    let (workers, folder) = (workers().await, tempfile::tempdir().unwrap());
-    let address = fake::serve(None, LONG).await;
-    let mut gone = lead(folder.path(), &workers, &format!("ws://{address}"));
-    put(folder.path(), &SCENARIO.replace("seconds = 2", "seconds = 600"));
-    let mut gone = gone.arg("--json-lines").spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(gone.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
-    assert!(line.contains("\"connections\":8"), "it runs: {line}");
-    gone.kill().await.unwrap();
+    let mut workers = workers().await;
+    for (signal, code) in [("-INT", Some(1)), ("-KILL", None)] {
+        let folder = tempfile::tempdir().unwrap();
+        let address = fake::serve(None, LONG).await;
+        let mut gone = lead(folder.path(), &workers, &format!("ws://{address}"));
+        put(folder.path(), &SCENARIO.replace("seconds = 2", "seconds = 600"));
+        let mut gone = gone.arg("--json-lines").spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(gone.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
+        assert!(line.contains("\"connections\":8"), "it runs: {line}");
+        Command::new("kill").args([signal, &gone.id().unwrap().to_string()]).status().await.unwrap();
+        assert_eq!(gone.wait().await.unwrap().code(), code, "{signal}");
 
-    let outcome = run_against(&workers, address).await;
+        let outcome = run_against(&workers, address).await;
 
-    assert_eq!((outcome.code, outcome.found()), (0, [false; 4]), "{}", outcome.said);
+        assert_eq!((outcome.code, outcome.found()), (0, [false; 4]), "{signal}: {}", outcome.said);
+    }
+    let mut said = BufReader::new(workers[0].0.stderr.take().unwrap()).lines();
+    let first = said.next_line().await.unwrap().unwrap();
+    assert!(first.starts_with("not done for ") && first.contains("the lead has gone"), "{first}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::fake::{self, Broken, What};
 use super::{LONG, Outcome, SCENARIO, asked, harness, load};
 
 /// The scenario for ten minutes, unless sets take less than a microsecond; meanwhile some log without signal.
-fn hopeless() -> String {
+pub(crate) fn hopeless() -> String {
     SCENARIO
         .replace("\"set.count > 20\"", "{ met = \"set.p99 < 1us\", abort_after_s = 2 }")
         .replace("seconds = 2,", "seconds = 600, without_signal = 0.5,")
@@ -21,7 +21,11 @@ async fn ended(broken: Option<(Broken, What)>) -> Outcome {
 
 #[tokio::test]
 async fn a_hopeless_run_ends_early_and_its_ledger_adds_up() {
-    let outcome = ended(None).await;
+    assert_ended_early(&ended(None).await);
+}
+
+/// That a hopeless run ended early, with everybody back and nothing lost.
+pub(crate) fn assert_ended_early(outcome: &Outcome) {
     assert_eq!((outcome.code, outcome.found()), (99, [false; 4]), "{}", outcome.said);
     let (results, aborted) = (&outcome.results, &outcome.results["aborted"]);
     let (at, seconds) = (aborted["at"].as_f64().unwrap(), results["run"]["seconds"].as_f64().unwrap());

@@ -3,6 +3,8 @@ use std::time::SystemTime;
 use super::*;
 use crate::example;
 use crate::pacer;
+use crate::results::{Aborted, IntervalOperation, Stage};
+use crate::tally::summed;
 
 /// A worker's part: in each second, sets with those delays.
 fn part(seconds: &[&[u64]]) -> Part {
@@ -96,6 +98,20 @@ fn a_late_worker_makes_the_run_late() {
     let mut early = part(&[&[1]]);
     early.results.generator.lag.p99 = 10;
     assert_eq!(results(&[early, late]).unwrap().generator.lag.p99, 50_000);
+}
+
+#[test]
+fn a_run_ended_early_when_it_did_for_one_worker() {
+    let whole = part(&[&[1]]);
+    let mut cut = part(&[&[1]]);
+    let aborted = Aborted { at: 7.0, what: "set.p99 < 1ms".to_owned(), measured: "2ms".to_owned() };
+    cut.results.aborted = Some(aborted.clone());
+    cut.results.stages = vec![Stage { name: "cut".to_owned(), from: 0.0, to: 7.0 }];
+    let stages = cut.results.stages.clone();
+
+    let merged = results(&[whole, cut]).unwrap();
+
+    assert_eq!((merged.aborted, merged.stages), (Some(aborted), stages));
 }
 
 #[test]

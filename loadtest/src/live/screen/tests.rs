@@ -25,6 +25,7 @@ fn second(at: f64) -> Now {
             operations: [("set".to_owned(), set)].into(),
             server: Some(server),
         },
+        delays: BTreeMap::new(),
         ledger: Ledger { acknowledged: 1_234, ..Default::default() },
         faults: Vec::new(),
         lag: Delays { p50: 40, p99: 310, max: 2_000, ..Default::default() },
