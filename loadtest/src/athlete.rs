@@ -113,11 +113,9 @@ impl Athlete {
     }
 
     /// Sends the next command.
-    pub(crate) async fn send(&mut self) -> anyhow::Result<u64> {
+    pub(crate) async fn send(&mut self) -> anyhow::Result<()> {
         let frame = self.next();
-        let req = frame.req;
-        self.wire.send(&ClientFrame::Command(frame)).await?;
-        Ok(req)
+        self.command(frame).await
     }
 
     /// Waits for the next reply; other frames are passed over.

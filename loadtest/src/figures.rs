@@ -19,6 +19,8 @@ pub(crate) struct Findings {
     pub(crate) how: String,
     /// Why the load was not what it should have been.
     pub(crate) invalid: Option<String>,
+    /// How much of the load the server refused for now, when it did: a finding like others.
+    pub(crate) refused: Option<String>,
     /// What the server lost, doubled or reordered.
     pub(crate) broken: Option<String>,
     /// Why there are no figures.
@@ -48,6 +50,13 @@ impl Findings {
     /// Adds a figure without an aim.
     pub(crate) fn plain(&mut self, what: &str, value: f64, unit: &str, note: &str) {
         self.add(what, String::new(), value, unit, note, None);
+    }
+
+    /// Adds that a load was refused, in place of what it would have shown.
+    pub(crate) fn refuse(&mut self, what: &str, refused: String) {
+        let (what, aim) = (what.to_owned(), String::new());
+        self.figures.push(Figure { what, aim, measured: refused.clone(), met: None });
+        self.refused = Some(refused);
     }
 
     fn add(&mut self, what: &str, aim: String, value: f64, unit: &str, note: &str, met: Option<bool>) {

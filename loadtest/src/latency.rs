@@ -1,19 +1,20 @@
 //! How long a set takes, from its planned time to its acknowledgement and to a second device, at a steady
 //! rate; with a ledger of what was delivered.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
-use spotter_protocol::{ServerFrame, Version};
+use spotter_protocol::{CommandFrame, ErrorCode, Fault, ServerFrame, Version};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::Plan;
 use crate::athlete::{Athlete, accepted};
 use crate::figures::Findings;
+use crate::line::moment;
 use crate::pacer::{histogram, pace, since};
 use crate::sampler::metrics;
 use crate::server::{Person, Server, Used};
@@ -39,6 +40,11 @@ pub(crate) struct Steady {
     pub(crate) each: Used,
     /// How long a commit took on average, in milliseconds, where the server says so.
     commit_ms: Option<f64>,
+    /// Sets that the server did not take when they were first sent, and the codes it gave.
+    refused: u64,
+    codes: BTreeSet<&'static str>,
+    /// Acknowledged sets a second, until the last was.
+    carried_per_s: f64,
     /// What was lost, doubled or reordered.
     pub(crate) broken: Option<String>,
 }
@@ -48,6 +54,17 @@ impl Steady {
     pub(crate) fn invalid(&self) -> Option<String> {
         let late = self.lag.value_at_quantile(0.99);
         (late > LAG_MAX_US).then(|| format!("the pacer was late itself: p99 {late} µs"))
+    }
+
+    /// How much of the load was refused, when some of it was. Delays then are those of another load.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let (refused, total, carried) = (self.refused, self.acks.len(), self.carried_per_s);
+        let percent = 100.0 * refused as f64 / total as f64;
+        let codes: Vec<_> = self.codes.iter().copied().collect();
+        let codes = codes.join(", ");
+        (refused > 0).then(|| {
+            format!("{refused} of {total} sets ({percent:.1} %) refused at first ({codes}), {carried:.0} sets/s carried")
+        })
     }
 }
 
@@ -71,6 +88,13 @@ pub(crate) async fn measure(plan: &Plan, athletes: usize, rate: u32) -> anyhow::
          version once, in order.",
         steady.lag.value_at_quantile(0.99)
     ));
+    findings.broken.clone_from(&steady.broken);
+    if let Some(refused) = steady.refusal() {
+        findings.how += " What is refused is sent again after the pause that the server asks for, and what is due waits behind \
+                         it.";
+        findings.refuse(&format!("load of {rate} sets/s"), refused);
+        return Ok(findings);
+    }
     for (what, delays) in [("acknowledgement", &steady.acks), ("delivery", &steady.deliveries)] {
         let (half, p50) = (format!("{what} at {rate} sets/s, p50"), ms(delays, 0.5));
         match steady.commit_ms {
@@ -96,7 +120,6 @@ pub(crate) async fn measure(plan: &Plan, athletes: usize, rate: u32) -> anyhow::
         findings.plain(&format!("write-ahead log per set at {rate} sets/s"), each, "B", "");
     }
     findings.invalid = steady.invalid();
-    findings.broken = steady.broken;
     Ok(findings)
 }
 
@@ -120,14 +143,18 @@ pub(crate) async fn run(
         watchers.spawn(async move { (number, from, watch(device).await) });
     }
     let (before, commits_before) = (server.used().await?, Commits::of(server).await);
+    let begun = Instant::now();
     let lag = pace(Arc::from(senders), rate, rate * seconds).await?;
     let mut sent: HashMap<usize, Sent> = HashMap::new();
-    let mut acks = histogram()?;
+    let (mut acks, mut refused, mut codes) = (histogram()?, 0, BTreeSet::new());
     while let Some(done) = writers.join_next().await {
-        let (number, (log, delays)) = done??;
+        let (number, (log, delays, of_one)) = done??;
         sent.insert(number, log);
         acks.add(delays).context("histograms of one form")?;
+        refused += of_one.count;
+        codes.extend(of_one.codes);
     }
+    let carried_per_s = acks.len() as f64 / begun.elapsed().as_secs_f64();
     let each = server.used().await?.each_since(before, acks.len());
     let commit_ms = Commits::of(server).await.and_then(|after| after.mean_ms_since(commits_before?));
     // The devices hear everything before the server says goodbye.
@@ -141,7 +168,7 @@ pub(crate) async fn run(
             broken = Some(why);
         }
     }
-    Ok(Steady { acks, deliveries, lag, each, commit_ms, broken })
+    Ok(Steady { acks, deliveries, lag, each, commit_ms, refused, codes, carried_per_s, broken })
 }
 
 /// What the server says of its commits since it started.
@@ -167,33 +194,89 @@ impl Commits {
     }
 }
 
-/// Sends a set at each planned time, and answers what was acknowledged when.
+/// A set on its way.
+struct Set {
+    planned: Instant,
+    frame: CommandFrame,
+    was_refused: bool,
+}
+
+/// The sets that the server refuses an athlete for now. As it asks for, they are sent again after a pause, in their order.
+#[derive(Default)]
+struct Refused {
+    waiting: Vec<Set>,
+    /// Nothing is sent before, nor before all under way is answered.
+    until: Option<Instant>,
+    /// How many ever were.
+    count: u64,
+    /// The codes it gave.
+    codes: BTreeSet<&'static str>,
+}
+
+impl Refused {
+    /// # Errors
+    /// When it is refused for something else than the load.
+    fn note(&mut self, set: Set, fault: &Fault) -> anyhow::Result<()> {
+        // One that waited too long for its turn is not available.
+        let is_load = matches!(fault.code, ErrorCode::Busy | ErrorCode::Unavailable);
+        let follows = fault.code == ErrorCode::OutOfOrder && !self.waiting.is_empty();
+        ensure!(is_load || follows, "the server refuses the load: {fault}");
+        if is_load {
+            self.codes.insert(fault.code.as_str());
+        }
+        let pause = Duration::from_millis(fault.retry_after_ms.map_or(0, |ms| ms.0.into()));
+        self.until = self.until.max(Some(Instant::now() + pause));
+        self.count += u64::from(!set.was_refused);
+        self.waiting.push(Set { was_refused: true, ..set });
+        Ok(())
+    }
+
+    /// Those to send again, now that the pause is over.
+    fn again(&mut self) -> Vec<Set> {
+        self.until = None;
+        let mut sets = std::mem::take(&mut self.waiting);
+        sets.sort_by_key(|set| set.frame.n);
+        sets
+    }
+}
+
+/// Sends a set at each planned time, and answers what was acknowledged when, and what was refused before it was.
 async fn write(
     mut athlete: Athlete,
     mut due: mpsc::UnboundedReceiver<Instant>,
-) -> anyhow::Result<(Sent, Histogram<u64>)> {
-    let mut under_way: HashMap<u64, Instant> = HashMap::new();
+) -> anyhow::Result<(Sent, Histogram<u64>, Refused)> {
+    let mut under_way: HashMap<u64, Set> = HashMap::new();
     let (mut sent, mut delays) = (Vec::new(), histogram()?);
-    let mut paced = true;
-    while paced || !under_way.is_empty() {
+    let (mut paced, mut refused) = (true, Refused::default());
+    while paced || !under_way.is_empty() || refused.until.is_some() {
+        let again_at = refused.until.filter(|_| under_way.is_empty());
         tokio::select! {
-            planned = due.recv(), if paced => match planned {
+            planned = due.recv(), if paced && refused.until.is_none() => match planned {
                 Some(planned) => {
-                    let req = athlete.send().await?;
-                    under_way.insert(req, planned);
+                    let frame = athlete.next();
+                    athlete.command(frame.clone()).await?;
+                    under_way.insert(frame.req, Set { planned, frame, was_refused: false });
                 }
                 None => paced = false,
             },
+            () = moment(again_at) => for set in refused.again() {
+                athlete.command(set.frame.clone()).await?;
+                under_way.insert(set.frame.req, set);
+            },
             frame = athlete.wire.next() => {
                 let ServerFrame::Reply(reply) = frame? else { continue };
-                let (req, version) = accepted(reply)?;
-                let planned = under_way.remove(&req).context("a reply to nothing")?;
-                delays.saturating_record(since(planned));
-                sent.push((version, planned));
+                let set = reply.req.and_then(|req| under_way.remove(&req)).context("a reply to nothing")?;
+                if let Some(fault) = &reply.error {
+                    refused.note(set, fault)?;
+                    continue;
+                }
+                let (_, version) = accepted(reply)?;
+                delays.saturating_record(since(set.planned));
+                sent.push((version, set.planned));
             }
         }
     }
-    Ok((sent, delays))
+    Ok((sent, delays, refused))
 }
 
 /// Notes when each version arrives, until the server says goodbye.
@@ -242,7 +325,72 @@ fn reconcile(
 
 #[cfg(test)]
 mod tests {
+    use spotter_protocol::{Address, ClientId, CommandId, Millis, SessionId, Start, Timestamp, UserId};
+    use uuid::Uuid;
+
     use super::*;
+
+    /// The n-th command of an athlete.
+    fn set(n: u64) -> Set {
+        let start = Start { workout: None, title: None }.into();
+        let frame = CommandFrame {
+            req: n,
+            id: CommandId(Uuid::nil()),
+            client: ClientId(Uuid::nil()),
+            n,
+            after: n - 1,
+            at: Timestamp(0),
+            to: Address::session(UserId(Uuid::nil()), SessionId(Uuid::nil())),
+            command: start,
+        };
+        Set { planned: Instant::now(), frame, was_refused: false }
+    }
+
+    #[test]
+    fn what_is_refused_for_the_load_is_sent_again_in_order_and_all_else_is_a_failure() {
+        let mut refused = Refused::default();
+        let out_of_order = Fault::new(ErrorCode::OutOfOrder);
+        assert!(refused.note(set(1), &out_of_order).is_err(), "it follows nothing that was refused");
+
+        refused.note(set(8), &Fault::retry(ErrorCode::Busy, Millis(60_000))).unwrap();
+        refused.note(set(7), &Fault::new(ErrorCode::Unavailable)).unwrap();
+        refused.note(set(9), &out_of_order).unwrap();
+        let why = refused.note(set(10), &Fault::new(ErrorCode::NotFound)).unwrap_err().to_string();
+        assert!(why.contains("not_found"), "{why}");
+
+        assert!(refused.until.is_some_and(|until| until > Instant::now()), "the server asks for a pause");
+        let again = refused.again();
+        assert_eq!(again.iter().map(|set| set.frame.n).collect::<Vec<_>>(), [7, 8, 9]);
+        assert_eq!(refused.until, None);
+
+        for set in again {
+            refused.note(set, &Fault::new(ErrorCode::Busy)).unwrap();
+        }
+        assert_eq!(refused.count, 3, "each counts once");
+        assert!(refused.codes.into_iter().eq(["busy", "unavailable"]));
+    }
+
+    #[test]
+    fn a_load_that_is_refused_says_how_much_was_and_what_was_carried() {
+        let mut acks = histogram().unwrap();
+        acks.record_n(900, 100).unwrap();
+        let mut steady = Steady {
+            acks,
+            deliveries: histogram().unwrap(),
+            lag: histogram().unwrap(),
+            each: Used { server_s: 0.0, database_s: None, log_bytes: None },
+            commit_ms: None,
+            refused: 25,
+            codes: ["busy", "unavailable"].into(),
+            carried_per_s: 7_500.4,
+            broken: None,
+        };
+        let said = "25 of 100 sets (25.0 %) refused at first (busy, unavailable), 7500 sets/s carried";
+        assert_eq!(steady.refusal().unwrap(), said);
+
+        steady.refused = 0;
+        assert_eq!(steady.refusal(), None);
+    }
 
     fn ledger(sent: &[u64], received: &[u64]) -> Result<(), String> {
         let now = Instant::now();

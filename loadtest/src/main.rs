@@ -5,9 +5,9 @@
 //! together; `capacity` looks for the largest rate at which it passes, `soak` drives it for long, `replay` plays real logs;
 //! `compare` and `report` read what runs leave behind; `echo` measures the harness itself.
 //!
-//! Exit codes: 0 it ran (missed aims of `bench` stand in the table), 1 it failed, 2 it was called wrongly, 3 the target
-//! cannot be reached, 97 the load was not what it should have been, 98 the server lost, doubled, reordered or leaked
-//! something, 99 a threshold was missed, or a regression.
+//! Exit codes: 0 it ran (missed aims and refused loads of `bench` stand in the table), 1 it failed, 2 it was called
+//! wrongly, 3 the target cannot be reached, 97 the load was not what it should have been, 98 the server lost, doubled,
+//! reordered or leaked something, 99 a threshold was missed, or a regression.
 
 mod arrivals;
 mod athlete;

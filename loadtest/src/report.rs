@@ -67,7 +67,7 @@ impl Measurement {
             Self::Calm => latency::measure(plan, 500, 500).await,
             Self::Latency => latency::measure(plan, 1_000, 2_000).await,
             Self::Brisk => latency::measure(plan, 2_000, 4_000).await,
-            Self::Busy => latency::measure(plan, 2_000, 10_000).await,
+            Self::Busy => latency::measure(plan, 3_000, 10_000).await,
             Self::Fanout => fanout::measure(plan).await,
             Self::Storm => storm::measure(plan).await,
             Self::Start => start::measure(plan).await,
@@ -188,6 +188,9 @@ fn page(bench: &Bench, all: &[Measured]) -> anyhow::Result<String> {
         if let Some(why) = &findings.broken {
             writeln!(page, "**BROKEN: {why}.**\n")?;
         }
+        if let Some(refused) = &findings.refused {
+            writeln!(page, "**REFUSED: {refused}.**\n")?;
+        }
         if let Some(why) = &findings.invalid {
             writeln!(page, "**INVALID: {why}.**\n")?;
         }
@@ -195,15 +198,21 @@ fn page(bench: &Bench, all: &[Measured]) -> anyhow::Result<String> {
     Ok(page)
 }
 
-/// A row of the table. A figure of a run that is broken or invalid meets no aim.
+/// A row of the table. A figure of a run that is broken or invalid, or whose load was refused, meets no aim.
 fn row(figure: &Figure, findings: &Findings) -> String {
     let Figure { what, aim, measured, met } = figure;
-    let verdict = match (met, &findings.broken, &findings.invalid) {
-        (_, Some(_), _) => "**BROKEN**",
-        (_, None, Some(_)) => "**INVALID**",
-        (Some(true), None, None) => "met",
-        (Some(false), None, None) => "**missed**",
-        (None, None, None) => "",
+    let verdict = if findings.broken.is_some() {
+        "**BROKEN**"
+    } else if findings.refused.is_some() {
+        "**REFUSED**"
+    } else if findings.invalid.is_some() {
+        "**INVALID**"
+    } else {
+        match met {
+            Some(true) => "met",
+            Some(false) => "**missed**",
+            None => "",
+        }
     };
     format!("| {what} | {aim} | {measured} | {verdict} |")
 }
@@ -267,6 +276,28 @@ mod tests {
         assert!(page.contains("| delay | ≤ 10 ms | 12.0 ms | **missed** |"), "{page}");
         assert!(page.contains("**FAILED: the server went away.**"), "{page}");
         assert!(page.contains("    spotter-load bench --server spotter --only idle,wall\n"), "{page}");
+    }
+
+    #[test]
+    fn a_load_that_is_refused_is_a_finding_and_no_failure() {
+        let mut refused = Findings::of("counted");
+        refused
+            .refuse("load of 10000 sets/s", "12.0 % of 300000 sets refused, 8800 sets/s carried".to_owned());
+        let measured = [of(refused.clone()), of(Findings::default())];
+        assert_eq!(verdict(&measured), Verdict::Ran);
+
+        let server = "/somewhere/target/spotter".into();
+        let bench =
+            Bench { server, out: None, quick: false, only: Vec::new(), postgres: None, postmaster: None };
+        let page = page(&bench, &measured).unwrap();
+
+        let said = "12.0 % of 300000 sets refused, 8800 sets/s carried";
+        assert!(page.contains(&format!("| load of 10000 sets/s |  | {said} | **REFUSED** |")), "{page}");
+        assert!(page.contains(&format!("**REFUSED: {said}.**")), "{page}");
+
+        refused.broken = Some("lost".to_owned());
+        assert!(row(&refused.figures[0], &refused).ends_with("**BROKEN** |"), "what is lost goes before");
+        assert_eq!(verdict(&[of(refused)]), Verdict::Broken);
     }
 
     #[test]

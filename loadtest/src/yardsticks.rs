@@ -159,11 +159,14 @@ impl Contender {
                 self.server.stop().await?;
                 let mut samples = vec![(format!("acknowledged sets/s, {name}"), run.sets_per_s)];
                 samples.extend(costs(run.each, &name));
-                Ok(Measured { samples, invalid: None, broken: None })
+                Ok(Measured { samples, ..Measured::default() })
             }
             Load::Steady { rate, athletes } => {
                 let people = &self.people[..athletes];
                 let steady = latency::run(&self.server, people, rate, seconds).await?;
+                if let refused @ Some(_) = steady.refusal() {
+                    return Ok(Measured { refused, broken: steady.broken, ..Measured::default() });
+                }
                 let delay = |what, delays, quantile, named| {
                     (format!("{what}, {name}, {named}, ms"), ms(delays, quantile))
                 };
@@ -174,7 +177,8 @@ impl Contender {
                     delay("delivery", &steady.deliveries, 0.99, "p99"),
                 ];
                 samples.extend(costs(steady.each, &name));
-                Ok(Measured { samples, invalid: steady.invalid(), broken: steady.broken })
+                let invalid = steady.invalid();
+                Ok(Measured { samples, invalid, broken: steady.broken, ..Measured::default() })
             }
             Load::Shown { followers } => {
                 // Somebody new each time: a server may name to each device that connects what is under way.
@@ -188,9 +192,9 @@ impl Contender {
                             (format!("deliveries/s, {name}"), per_s),
                             (format!("deliveries in a second of the server's CPU, {name}"), per_cpu_s),
                         ];
-                        Measured { samples, invalid: None, broken: None }
+                        Measured { samples, ..Measured::default() }
                     }
-                    Shown::Broken(why) => Measured { samples: Vec::new(), invalid: None, broken: Some(why) },
+                    Shown::Broken(why) => Measured { broken: Some(why), ..Measured::default() },
                 })
             }
             Load::Idle => {
@@ -201,7 +205,7 @@ impl Contender {
                     ("RSS per idle connection, KiB".to_owned(), idle.kib_slope()),
                     ("server CPU per idle connection and second, µs".to_owned(), idle.busy_us_slope()),
                 ];
-                Ok(Measured { samples, invalid: idle.invalid(), broken: None })
+                Ok(Measured { samples, invalid: idle.invalid(), ..Measured::default() })
             }
         }
     }

@@ -7,10 +7,13 @@ use crate::report::{Verdict, machine};
 use crate::server::Kind;
 
 /// What one measurement came to.
+#[derive(Default)]
 pub(super) struct Measured {
     pub(super) samples: Vec<Sample>,
     /// Why the load was not what it should have been.
     pub(super) invalid: Option<String>,
+    /// How much of the load the server refused for now.
+    pub(super) refused: Option<String>,
     /// What the server lost, doubled or reordered.
     pub(super) broken: Option<String>,
 }
@@ -41,6 +44,9 @@ impl Table {
         if let Some(why) = measured.invalid {
             self.troubles.push(format!("{what}: INVALID: {why}"));
             verdict = Verdict::Invalid;
+        }
+        if let Some(refused) = measured.refused {
+            self.troubles.push(format!("{what}: REFUSED: {refused}"));
         }
         if let Some(why) = measured.broken {
             self.troubles.push(format!("{what}: BROKEN: {why}"));
@@ -117,7 +123,7 @@ mod tests {
     use super::*;
 
     fn measured(value: f64) -> Measured {
-        Measured { samples: vec![("sets/s".to_owned(), value)], invalid: None, broken: None }
+        Measured { samples: vec![("sets/s".to_owned(), value)], ..Measured::default() }
     }
 
     #[test]
@@ -134,6 +140,15 @@ mod tests {
             "{page}"
         );
         assert!(page.contains("| sets/s | 20.0 (10.0–30.0) | 40.0 | – | 0.50 | – |\n"), "{page}");
+    }
+
+    #[test]
+    fn a_load_that_is_refused_is_said_and_fails_nothing() {
+        let mut table = Table::of(vec![Kind::Spotter]);
+        let refused = Some("25 of 100 sets (25.0 %) refused, 7500 sets/s carried".to_owned());
+        assert_eq!(table.take(0, "spotter", Measured { refused, ..Measured::default() }), Verdict::Ran);
+        let page = table.page("spotter-load", "").unwrap();
+        assert!(page.contains("- **spotter: REFUSED: 25 of 100 sets (25.0 %) refused, 7500"), "{page}");
     }
 
     #[test]
