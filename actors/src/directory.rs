@@ -3,6 +3,7 @@
 //! that keep failing to an operator.
 
 mod care;
+mod closed;
 mod slot;
 mod supervisor;
 
@@ -21,6 +22,7 @@ use tracing::{error, warn};
 
 pub use self::care::Quarantined;
 use self::care::{Population, blame};
+use self::closed::ClosedGyms;
 use self::slot::{Part, Stage};
 use self::supervisor::Supervisor;
 use crate::Claim;
@@ -54,6 +56,7 @@ pub(crate) struct Directory {
     /// Activations on their way to rest.
     draining: AtomicUsize,
     closed: AtomicBool,
+    closed_gyms: ClosedGyms,
     left: Notify,
 }
 
@@ -79,6 +82,7 @@ impl Directory {
             population: Population::default(),
             draining: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            closed_gyms: ClosedGyms::default(),
             left: Notify::new(),
         });
         // A supervisor that was just started takes its first message.
@@ -101,6 +105,10 @@ impl Directory {
         }
         let now = Instant::now();
         let mut part = self.part(address);
+        // Under the part's lock: whoever closes a gym looks into each part afterwards.
+        if self.closed_gyms.contain(gym) {
+            return ask.reply.send(Err(Fault::new(ErrorCode::NotFound)));
+        }
         let mut wake = false;
         if !part.contains(address) {
             if part.len() >= ENTITIES_MAX / PARTS {
@@ -205,7 +213,10 @@ impl Directory {
         if let Stage::Quarantined { .. } = slot.stage {
             self.population.release();
         }
-        slot.queue.refuse_all(&Fault::retry(ErrorCode::Unavailable, BUSY_RETRY));
+        slot.queue.refuse_all(&match self.closed_gyms.contain(slot.gym) {
+            true => Fault::new(ErrorCode::NotFound),
+            false => Fault::retry(ErrorCode::Unavailable, BUSY_RETRY),
+        });
     }
 
     /// Reads an entity and starts its actor. There is one such task for each slot that is loading.
@@ -258,7 +269,7 @@ impl Directory {
             let _ = actor.send_message(Work);
         }
         slot.stage = Stage::Live { actor, since: now, used: now };
-        if self.is_closed() {
+        if self.is_closed() || self.closed_gyms.contain(slot.gym) {
             self.drain(slot);
         }
         part.check_by(address, now + self.idle);
@@ -293,9 +304,8 @@ impl Directory {
             warn!(%address, %error, "entity actor failed");
             metrics::counter!("spotter_actor_restarts_total").increment(1);
             self.failed(&mut part, address, &*error, since.elapsed());
-        } else if slot.queue.is_empty() {
-            part.remove(address);
-            self.population.remove(address.kind);
+        } else if slot.queue.is_empty() || self.closed_gyms.contain(slot.gym) {
+            self.forget(&mut part, address);
         } else {
             let gym = slot.gym;
             slot.be_well();
@@ -316,6 +326,11 @@ impl Directory {
         lived: Duration,
     ) {
         let Some(slot) = part.get(address) else { return };
+        if self.closed_gyms.contain(slot.gym) {
+            // Nothing of it is kept any more, no command that was the cause either.
+            slot.stage = Stage::Failed { until: Instant::now() };
+            return self.forget(part, address);
+        }
         let why = error.to_string();
         if let Some(ask) = slot.queue.fail() {
             let (store, clock) = (Arc::clone(&self.shared.dead_letters), Arc::clone(&self.shared.clock));

@@ -1,6 +1,6 @@
-//! What an operator asks of the engine: entities in quarantine and commands that were given up.
+//! What an operator asks of the engine: entities in quarantine, commands that were given up, and gyms that leave.
 
-use spotter_protocol::{Address, ErrorCode, Fault};
+use spotter_protocol::{Address, ErrorCode, Fault, GymId};
 use tokio::sync::oneshot;
 use tracing::info;
 
@@ -61,6 +61,13 @@ impl Engine {
             self.ports.dead_letters.discard(id).await?;
         }
         Ok(Some(answer))
+    }
+
+    /// Closes a gym: its entities go to rest, and none of them wakes while this engine runs. Whoever sends a command is
+    /// answered as if the entity had never been there. Answers how many entities are still awake; what they have admitted
+    /// they finish, and nothing is written to any other.
+    pub fn close_gym(&self, gym: GymId) -> usize {
+        self.directory.close_gym(gym)
     }
 
     /// Keeps a command that was given up no more; false when there is none of that id.

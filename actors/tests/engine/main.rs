@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that is surprised should end")]
 
 mod archive;
+mod closed;
 mod failures;
 mod house;
 mod rest;
