@@ -1,10 +1,12 @@
 //! Gyms, the people in them and who coaches whom. Every read and write names the gym it is about.
 
+mod leaving;
 mod links;
 mod names;
 mod notify;
 mod users;
 
+pub use leaving::Census;
 pub use links::NewLink;
 pub use names::{Email, Permissions, Slug, role_named};
 pub use users::{NewUser, User, UserRow};
@@ -90,13 +92,15 @@ impl Accounts {
     /// The gym of that slug.
     ///
     /// # Errors
-    /// [`AccountError::UnknownGym`] when there is none.
+    /// [`AccountError::UnknownGym`] when there is none, or it is closed.
     pub async fn gym(&self, slug: &str) -> Result<Gym, AccountError> {
-        let row =
-            db::query("SELECT id AS gym_id, slug AS gym_slug, name AS gym_name FROM gyms WHERE slug = $1")
-                .bind(slug)
-                .fetch_optional(&self.db.reader)
-                .await?;
+        let row = db::query(
+            "SELECT id AS gym_id, slug AS gym_slug, name AS gym_name FROM gyms
+             WHERE slug = $1 AND closed_at IS NULL",
+        )
+        .bind(slug)
+        .fetch_optional(&self.db.reader)
+        .await?;
         let row = row.ok_or_else(|| AccountError::UnknownGym(slug.to_owned()))?;
         Ok(gym_of(&row)?)
     }
@@ -114,6 +118,11 @@ fn gym_of(row: &Row) -> Result<Gym, sqlx::Error> {
 /// Whether a row with the same unique columns was there before.
 fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+/// Whether a row names another that is not there.
+fn names_nobody(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
 }
 
 #[cfg(test)]

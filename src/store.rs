@@ -15,6 +15,7 @@ mod month;
 mod open_error;
 pub(crate) mod postgres;
 pub(crate) mod read;
+mod removal;
 mod rows;
 pub(crate) mod sqlite;
 
@@ -36,6 +37,7 @@ pub use lock::LockError;
 pub use month::Month;
 pub use open_error::OpenError;
 pub use postgres::{Server, Void};
+pub use removal::Removed;
 
 use crate::db::{Db, Pool};
 use postgres::Tenure;

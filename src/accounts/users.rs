@@ -3,7 +3,7 @@
 use serde::Serialize;
 use spotter_protocol::{Name, Role, Timestamp, UserId};
 
-use super::{AccountError, Accounts, Email, Gym, gym_of, is_taken, names};
+use super::{AccountError, Accounts, Email, Gym, gym_of, is_taken, names, names_nobody};
 use crate::clock::new_id;
 use crate::db::{self, Row};
 
@@ -52,7 +52,7 @@ macro_rules! select_users {
         concat!(
             "SELECT u.id, u.name, u.email, u.role, u.password_hash, u.generation, ",
             "g.id AS gym_id, g.slug AS gym_slug, g.name AS gym_name ",
-            "FROM users u JOIN gyms g ON g.id = u.gym WHERE ",
+            "FROM users u JOIN gyms g ON g.id = u.gym AND g.closed_at IS NULL WHERE ",
             $condition
         )
     };
@@ -62,7 +62,8 @@ impl Accounts {
     /// Adds accounts: all of them or, on an error, none.
     ///
     /// # Errors
-    /// [`AccountError::DuplicateEmail`] names the first e-mail that is taken.
+    /// [`AccountError::DuplicateEmail`] names the first e-mail that is taken; [`AccountError::UnknownGym`] when the gym
+    /// was removed meanwhile.
     pub async fn add_users(
         &self,
         gym: &Gym,
@@ -90,6 +91,9 @@ impl Accounts {
             match inserted {
                 Ok(_) => added.push(user),
                 Err(error) if is_taken(&error) => return Err(AccountError::DuplicateEmail(user.email)),
+                Err(error) if names_nobody(&error) => {
+                    return Err(AccountError::UnknownGym(user.gym.slug.to_string()));
+                }
                 Err(error) => return Err(error.into()),
             }
         }

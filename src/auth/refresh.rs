@@ -25,17 +25,21 @@ impl RefreshTokens {
         Self { db, ttl: i64::from(ttl_s) * Millis(1000).micros() }
     }
 
-    /// Makes the first token of a new family; `None` when the user's password was changed since they were read.
+    /// Makes the first token of a new family; `None` when the user's password was changed, or their gym
+    /// closed, since they were read.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn issue(&self, user: &User, now: Timestamp) -> Result<Option<String>, sqlx::Error> {
         let mut tx = self.db.write().await?;
-        let stands = db::query("SELECT 1 FROM users WHERE id = $1 AND generation = $2")
-            .bind(user.id.0)
-            .bind(user.generation)
-            .fetch_optional(&mut tx)
-            .await?;
+        let stands = db::query(
+            "SELECT 1 FROM users u JOIN gyms g ON g.id = u.gym AND g.closed_at IS NULL
+             WHERE u.id = $1 AND u.generation = $2",
+        )
+        .bind(user.id.0)
+        .bind(user.generation)
+        .fetch_optional(&mut tx)
+        .await?;
         if stands.is_none() {
             return Ok(None);
         }

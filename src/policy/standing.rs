@@ -17,7 +17,7 @@ pub enum Standing {
     Good,
     /// It has another role: the next token says which.
     OtherRole,
-    /// It has another password, or is gone: only a new sign-in makes a token that is good.
+    /// It has another password, or is gone, with its gym or without: only a new sign-in makes a token that is good.
     SignedOut,
 }
 
@@ -27,12 +27,15 @@ impl Policy {
     /// # Errors
     /// [`Denied::Unavailable`] when the database does not answer.
     pub async fn standing(&self, caller: &Caller) -> Result<Standing, Denied> {
-        let row = db::query("SELECT role, generation FROM users WHERE id = $1 AND gym = $2")
-            .bind(caller.user.0)
-            .bind(caller.gym.0)
-            .fetch_optional(&self.db.reader)
-            .await
-            .map_err(unavailable)?;
+        let row = db::query(
+            "SELECT u.role, u.generation FROM users u JOIN gyms g ON g.id = u.gym AND g.closed_at IS NULL
+             WHERE u.id = $1 AND u.gym = $2",
+        )
+        .bind(caller.user.0)
+        .bind(caller.gym.0)
+        .fetch_optional(&self.db.reader)
+        .await
+        .map_err(unavailable)?;
         let Some(row) = row else { return Ok(Standing::SignedOut) };
         let generation: u32 = row.get("generation").map_err(unavailable)?;
         let role = role_named(&row.get::<String>("role").map_err(unavailable)?);
@@ -114,6 +117,7 @@ mod tests {
 
     on_both! {
         every_change_of_rights_is_told_once_and_of_its_own_gym
+        a_gym_that_is_gone_leaves_no_number_to_be_used_again
         a_token_stands_until_the_role_or_the_password_changes
     }
 
@@ -145,6 +149,24 @@ mod tests {
         assert_eq!(changes.since_last().await.unwrap(), []);
     }
 
+    async fn a_gym_that_is_gone_leaves_no_number_to_be_used_again(db: Db) {
+        let (accounts, gym, _) = a_coach_and_an_athlete(&db).await;
+        let gone = a_gym(&accounts, "gone").await;
+        let mut changes = Changes::from_now(db.clone()).await.unwrap();
+        for _ in 0..3 {
+            let user = a_user(&accounts, &gone, "zoe", Role::Athlete).await;
+            db::query("DELETE FROM users WHERE id = $1").bind(user.id.0).execute(&db.writer).await.unwrap();
+        }
+        accounts.close_gym(&gone.slug, NOW).await.unwrap();
+        assert_eq!(changes.since_last().await.unwrap(), [gone.id], "closing is a change");
+
+        db::query("DELETE FROM gyms WHERE id = $1").bind(gone.id.0).execute(&db.writer).await.unwrap();
+
+        let zoe = a_user(&accounts, &gym, "zoe", Role::Athlete).await;
+        accounts.set_role(&zoe, Role::Coach).await.unwrap();
+        assert_eq!(changes.since_last().await.unwrap(), [gym.id], "its number is above all that were seen");
+    }
+
     async fn a_token_stands_until_the_role_or_the_password_changes(db: Db) {
         let (accounts, _, coach) = a_coach_and_an_athlete(&db).await;
         let policy = Policy::new(db);
@@ -158,5 +180,8 @@ mod tests {
         assert_eq!(policy.standing(&before).await, Ok(Standing::SignedOut));
         let after = accounts.user(coach.id).await.unwrap().unwrap();
         assert_eq!(policy.standing(&caller(&after)).await, Ok(Standing::Good));
+
+        accounts.close_gym(&coach.gym.slug, NOW).await.unwrap();
+        assert_eq!(policy.standing(&caller(&after)).await, Ok(Standing::SignedOut));
     }
 }

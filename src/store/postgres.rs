@@ -10,23 +10,26 @@ mod statement;
 mod tables;
 mod tenure;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spotter_actors::{Append, Outcome, SnapshotWrite};
+use spotter_actors::{Append, Epoch, Outcome, SnapshotWrite};
+use spotter_protocol::Shard;
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 use uuid::Uuid;
 
 use lanes::Lanes;
+use statement::Statement;
 pub use tenure::Void;
 pub(super) use tenure::{Tenure, begin};
 
 use super::OpenError;
 use super::migrations::{compare, migration};
-use crate::db::{Db, Pool};
+use crate::db::{Db, Pool, in_time};
 
 /// The oldest server that has what the statements need.
 pub(crate) const OLDEST: i32 = 150_000;
@@ -249,6 +252,29 @@ impl Connections {
         commit::save(&self.lanes, &tenure.writer(node), snapshots).await
     }
 
+    /// Whether `node` holds shards under these epochs: from here on, until the transaction ends. What the transaction
+    /// asks is then looked up by key.
+    pub(super) async fn holds(
+        &self,
+        transaction: &mut PgConnection,
+        tenure: &Tenure,
+        node: Uuid,
+        shards: &BTreeMap<Shard, Epoch>,
+    ) -> sqlx::Result<bool> {
+        let shards: BTreeSet<_> =
+            shards.iter().map(|(shard, epoch)| statement::held(*shard, *epoch)).collect();
+        let fence = Statement::under(&tenure.writer(node), &shards)?;
+        let is_held = in_time(fence.run_whole(transaction)).await? == shards;
+        if !is_held {
+            tenure.doubt();
+            return Ok(false);
+        }
+        let (names, values): (Vec<&str>, Vec<&str>) = BY_KEY.into_iter().unzip();
+        let by_key = "SELECT set_config(name, value, true) FROM unnest($1, $2) AS given (name, value)";
+        in_time(sqlx::query(by_key).bind(names).bind(values).execute(transaction)).await?;
+        Ok(true)
+    }
+
     pub(super) async fn close(&self) {
         self.lanes.close().await;
         self.recovery.close().await;
@@ -277,5 +303,6 @@ pub(super) fn migrations() -> Migrator {
         migration(9, "archive", include_str!("../../migrations/postgres/0009_archive.sql")),
         migration(10, "snapshots", include_str!("../../migrations/postgres/0010_snapshots.sql")),
         migration(11, "keys", include_str!("../../migrations/postgres/0011_keys.sql")),
+        migration(12, "gyms that leave", include_str!("../../migrations/postgres/0012_gyms_that_leave.sql")),
     ])
 }

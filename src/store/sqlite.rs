@@ -6,6 +6,7 @@
 mod archive;
 mod commit;
 mod copy;
+mod fence;
 mod insert;
 mod letters;
 mod rows;
@@ -21,6 +22,7 @@ use sqlx::{ConnectOptions, Row, SqlitePool};
 use uuid::Uuid;
 
 pub(crate) use copy::{copy, faults, incarnation};
+pub(super) use fence::holds;
 
 use super::OpenError;
 use super::lock::Lock;
@@ -226,6 +228,7 @@ pub(super) fn migrations() -> Migrator {
         migration(9, "archive", include_str!("../../migrations/sqlite/0009_archive.sql")),
         migration(10, "snapshots", include_str!("../../migrations/sqlite/0010_snapshots.sql")),
         migration(11, "keys", include_str!("../../migrations/sqlite/0011_keys.sql")),
+        migration(12, "gyms that leave", include_str!("../../migrations/sqlite/0012_gyms_that_leave.sql")),
     ])
 }
 

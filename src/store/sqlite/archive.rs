@@ -1,13 +1,12 @@
 //! Months of a file. Their rows go some thousands at a time, so that the commits of athletes get in between.
 
-use serde_json::json;
 use spotter_actors::Claim;
-use spotter_protocol::{StreamId, Timestamp};
-use sqlx::{Connection, Row, SqliteConnection};
+use spotter_protocol::{SHARDS, StreamId, Timestamp};
+use sqlx::{Connection, SqliteConnection};
 
 use super::super::{Month, TakenAway};
+use super::fence::holds;
 use super::{File, blob, uuid};
-use crate::db::json_list;
 
 /// Rows that one transaction takes away.
 const ROWS_MAX: u32 = 5_000;
@@ -46,7 +45,9 @@ async fn take_away_on(
     month: Month,
 ) -> sqlx::Result<TakenAway> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    if !holds_all(&mut transaction, claim).await? {
+    let shards = (0_u16..).zip(&claim.epochs);
+    let shards: Vec<_> = shards.filter_map(|(shard, epoch)| Some((shard, (*epoch)?))).collect();
+    if shards.len() < usize::from(SHARDS) || !holds(&mut transaction, claim.node, &shards).await? {
         return Ok(TakenAway::Fenced);
     }
     let streams = month.streams();
@@ -63,15 +64,4 @@ async fn take_away_on(
     let rows = rows.bind(&first).bind(&end).bind(ROWS_MAX).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(if rows.rows_affected() < ROWS_MAX.into() { TakenAway::Whole } else { TakenAway::Partly })
-}
-
-async fn holds_all(connection: &mut SqliteConnection, claim: &Claim) -> sqlx::Result<bool> {
-    let shards = (0_usize..).zip(&claim.epochs);
-    let held = shards.filter_map(|(shard, epoch)| epoch.map(|epoch| json!([shard, epoch.0])));
-    let all = sqlx::query(
-        "SELECT count(*) = (SELECT count(*) FROM shards) AS is_all FROM json_each(?) AS claimed
-         CROSS JOIN shards ON shards.shard = claimed.value ->> 0 AND shards.epoch = claimed.value ->> 1
-         WHERE shards.node = ?",
-    );
-    all.bind(json_list(held)).bind(blob(claim.node)).fetch_one(connection).await?.try_get("is_all")
 }
