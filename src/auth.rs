@@ -12,6 +12,7 @@ pub use refresh::RefreshTokens;
 pub use tokens::{TokenError, Tokens};
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -72,7 +73,7 @@ pub enum SignInError {
 #[derive(Debug)]
 pub struct SignIn {
     accounts: Accounts,
-    passwords: Passwords,
+    passwords: Arc<Passwords>,
     tokens: Tokens,
     refresh: RefreshTokens,
     throttle: Throttle,
@@ -80,7 +81,12 @@ pub struct SignIn {
 
 impl SignIn {
     /// Signs in by the given parts.
-    pub fn new(accounts: Accounts, passwords: Passwords, tokens: Tokens, refresh: RefreshTokens) -> Self {
+    pub fn new(
+        accounts: Accounts,
+        passwords: Arc<Passwords>,
+        tokens: Tokens,
+        refresh: RefreshTokens,
+    ) -> Self {
         Self { accounts, passwords, tokens, refresh, throttle: Throttle::default() }
     }
 
@@ -177,7 +183,7 @@ pub(crate) mod tests {
         let tokens = Tokens::new(&Keys::open(&folder.path().join("keys"), NOW).unwrap(), 900);
         let sign_in = SignIn::new(
             Accounts::new(db.clone()),
-            Passwords::new().unwrap(),
+            Arc::new(Passwords::new().unwrap()),
             tokens.clone(),
             RefreshTokens::new(db.clone(), 3600),
         );

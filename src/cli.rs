@@ -286,6 +286,8 @@ mod tests {
             "spotter verify --data-dir /var/lib/spotter",
             "spotter serve --database postgres://spotter@db.example/spotter --migrate",
             "spotter gym add --slug north --name North",
+            "spotter gym remove --slug north --yes --admin http://127.0.0.1:1",
+            "spotter gym remove --slug north",
             "spotter user add --gym north --email a@b.c --name Ada --role athlete --password-stdin",
             "spotter user add --gym north --from users.csv",
             "spotter user passwd --gym north --email a@b.c",
@@ -311,6 +313,7 @@ mod tests {
         }
         for line in [
             "spotter",
+            "spotter gym remove --yes",
             "spotter user add --gym north --email a@b.c",
             "spotter user add --gym north --from users.csv --email a@b.c",
             "spotter user add --gym north --email a@b.c --name A --role admin",

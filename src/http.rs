@@ -4,6 +4,7 @@ pub mod archive;
 mod body;
 mod caller;
 mod catalogue;
+pub mod gyms;
 mod health;
 mod listener;
 mod messages;

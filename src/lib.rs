@@ -17,6 +17,7 @@ pub mod messages;
 pub mod node;
 pub mod pages;
 pub mod policy;
+pub mod removal;
 mod socket;
 pub mod store;
 pub mod telemetry;

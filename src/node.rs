@@ -25,8 +25,10 @@ use crate::archive::{self, Here};
 use crate::auth::{Keys, Passwords, RefreshTokens, SignIn, Tokens};
 use crate::clock::SystemClock;
 use crate::config::{Config, Postgres};
+use crate::http::gyms::Gyms;
 use crate::http::{self, Api, Readiness};
 use crate::policy::{Changes, Policy};
+use crate::removal::Removal;
 use crate::socket::{self, Edge, Limited, Meters, Registry};
 use crate::store::{Database, Server, Store, Void};
 use crate::telemetry;
@@ -110,6 +112,7 @@ struct Node {
     store: Arc<Store>,
     engine: Arc<Engine>,
     here: Here,
+    gyms: Gyms,
     registry: Arc<Registry>,
     sockets: TaskTracker,
     api: Arc<Api>,
@@ -184,6 +187,7 @@ async fn serve_until(
     let public = http::serve(public, router, stopping.clone());
     let operators = http::operators::routes(Arc::clone(&node.engine));
     let operators = operators.merge(http::archive::routes(node.here.clone()));
+    let operators = operators.merge(http::gyms::routes(node.gyms.clone()));
     let admin = http::serve(admin, http::admin_router(metrics.clone(), operators), stopping.clone());
     let serving = tokio::spawn(async { tokio::join!(public, admin) });
     node.api.readiness.set(true);
@@ -246,16 +250,19 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
     };
     let engine =
         Engine::start(ports, claim.clone(), tuning).await.context("the actor system does not start")?;
-    let here = Here::new(Arc::clone(&engine), Arc::clone(&store), claim);
+    let here = Here::new(Arc::clone(&engine), Arc::clone(&store), claim.clone());
 
     let db = store.db();
     let tokens = Tokens::new(&Keys::open(&keys(&config.data_dir), clock.now())?, config.auth.access_ttl_s);
     let accounts = Accounts::new(db.clone());
     let refresh = RefreshTokens::new(db.clone(), config.auth.refresh_ttl_s);
-    let sign_in = SignIn::new(accounts.clone(), Passwords::new()?, tokens.clone(), refresh);
+    let passwords = Arc::new(Passwords::new()?);
+    let sign_in = SignIn::new(accounts.clone(), Arc::clone(&passwords), tokens.clone(), refresh);
     let (policy, workouts) = (Policy::new(db.clone()), Workouts::new(db.clone()));
 
     let registry = Arc::new(Registry::new(config.socket.connections_max as usize));
+    let (engine_of, store_of) = (Arc::clone(&engine), Arc::clone(&store));
+    let removal = Removal::new(engine_of, store_of, claim, Arc::clone(&registry)).await?;
     let sockets = TaskTracker::new();
     let routes = socket::routes(Arc::new(Edge {
         engine: Arc::clone(&engine),
@@ -268,7 +275,8 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
     }));
     let readiness = Readiness::default();
     let api = Arc::new(Api { accounts, sign_in, tokens, policy, workouts, db, readiness, clock });
-    Ok(Node { store, engine, here, registry, sockets, api, routes })
+    let gyms = Gyms { api: Arc::clone(&api), passwords, removal };
+    Ok(Node { store, engine, here, gyms, registry, sockets, api, routes })
 }
 
 /// Lets everything under way end: commands, entities, sockets, requests.

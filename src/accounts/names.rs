@@ -38,6 +38,11 @@ impl Email {
 }
 
 impl Permissions {
+    /// What a link allows when nobody says otherwise.
+    pub fn usual() -> Self {
+        [LinkPermission::ViewSessions, LinkPermission::Message, LinkPermission::LogSets].into_iter().collect()
+    }
+
     /// Whether the link allows it.
     pub fn allow(&self, permission: LinkPermission) -> bool {
         self.0.contains(&permission)

@@ -74,7 +74,7 @@ impl From<password_hash::Error> for PasswordError {
     }
 }
 
-/// Compares passwords with hashes, as many at once as the machine has cores.
+/// Hashes passwords and compares them with hashes, as many at once as the machine has cores.
 #[derive(Debug)]
 pub struct Passwords {
     waiting: Semaphore,
@@ -115,6 +115,19 @@ impl Passwords {
         })
         .await
         .map_err(|error| PasswordError::Hash(error.into()))?
+    }
+
+    /// Hashes a new password, in its turn among those who sign in.
+    ///
+    /// # Errors
+    /// See [`Password::hash`].
+    pub async fn hash(&self, password: Password) -> Result<String, PasswordError> {
+        let working = Arc::clone(&self.working).acquire_owned().await.map_err(|_| PasswordError::Busy)?;
+        let hashed = tokio::task::spawn_blocking(move || {
+            let _working = working;
+            password.hash()
+        });
+        hashed.await.map_err(|error| PasswordError::Hash(error.into()))?
     }
 }
 

@@ -1,18 +1,26 @@
 //! `spotter gym`, `user` and `link`.
 
-use std::io::{Write, stdout};
+use std::io::{Write, stderr, stdout};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
+use reqwest::Method;
 use serde::Deserialize;
 use spotter_actors::Clock;
 use spotter_protocol::{Name, Role};
 
+use super::operators::Admin;
 use super::{open_db, password, read_csv};
 use crate::accounts::{Accounts, Email, Gym, NewLink, NewUser, Permissions, Slug};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::http::gyms::People;
+use crate::removal::Leaving;
+
+/// How long entities are given to go to rest before the node is asked again.
+const UNTIL_AT_REST: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GymCommand {
@@ -25,6 +33,24 @@ pub(super) enum GymCommand {
         /// What it is called
         #[arg(long, value_parser = name)]
         name: Name,
+    },
+    /// Remove a gym from the running node, with everyone and everything in it
+    #[command(after_help = "\
+Examples:
+  spotter gym remove --slug iron-temple
+  spotter gym remove --slug iron-temple --yes
+
+Without --yes it says who would go, and removes nothing. Sockets of the gym end at once. Called again, it goes on where it
+was broken off. Backups and files of archived months still have what they had.")]
+    Remove {
+        /// The gym's slug
+        #[arg(long)]
+        slug: Slug,
+        /// Remove it: nothing brings it back
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        admin: Admin,
     },
 }
 
@@ -164,7 +190,7 @@ pub(super) struct LinkAdd {
     #[arg(long, required_unless_present = "from")]
     athlete: Option<Email>,
     /// What the coach may: view_sessions, message, log_sets, edit_plans, edit_goals
-    #[arg(long, default_value = "view_sessions,message,log_sets", value_name = "LIST")]
+    #[arg(long, default_value_t = Permissions::usual(), value_name = "LIST")]
     permissions: Permissions,
 }
 
@@ -204,9 +230,40 @@ struct LinkLine {
 }
 
 pub(super) async fn gym(command: GymCommand, config: &Config) -> anyhow::Result<()> {
-    let GymCommand::Add { slug, name } = command;
-    let gym = Accounts::new(open_db(config).await?).add_gym(slug, name, SystemClock.now()).await?;
-    println!("added gym {} ({})", gym.slug, gym.id);
+    match command {
+        GymCommand::Add { slug, name } => {
+            let gym = Accounts::new(open_db(config).await?).add_gym(slug, name, SystemClock.now()).await?;
+            println!("added gym {} ({})", gym.slug, gym.id);
+        }
+        GymCommand::Remove { slug, yes, admin } => remove(&slug, yes, &admin, config).await?,
+    }
+    Ok(())
+}
+
+async fn remove(slug: &Slug, yes: bool, admin: &Admin, config: &Config) -> anyhow::Result<()> {
+    let path = format!("/gyms/{slug}");
+    let People { athletes, staff, is_closed } =
+        admin.ask(config, Method::GET, &path, None).await?.json().await?;
+    if !yes {
+        let begun = if is_closed { "; its removal has begun, and" } else { ":" };
+        bail!(
+            "{slug} has {athletes} athletes and {staff} coaches and owners{begun} all that they did goes with them, \
+             for good. Add --yes to remove it"
+        );
+    }
+    loop {
+        match admin.ask(config, Method::DELETE, &path, None).await?.json().await? {
+            Leaving::Whole => break,
+            Leaving::Partly { awake, people } => {
+                // Whoever does not listen need not.
+                let _ = writeln!(stderr(), "{people} people left, {awake} of their entities awake");
+                if awake > 0 {
+                    tokio::time::sleep(UNTIL_AT_REST).await;
+                }
+            }
+        }
+    }
+    println!("{slug} is removed");
     Ok(())
 }
 

@@ -59,6 +59,10 @@ impl Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    pub fn admin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.admin_port)
+    }
+
     pub fn socket(&self) -> String {
         format!("ws://127.0.0.1:{}/v1/socket", self.port)
     }
@@ -70,6 +74,13 @@ impl Server {
         let output = child.wait_with_output().await.unwrap();
         assert!(output.status.success(), "spotter {arguments:?} failed: {}", output.status);
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs one of the operator's commands that fails; answers what it said on standard error.
+    pub async fn tool_in_vain(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(1), "spotter {arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
     }
 
     /// Makes a gym of `athletes` athletes, all linked to one coach, and answers the athletes and the coach.
