@@ -149,6 +149,7 @@ fn target(scenario: &Scenario, port: u16) -> Target {
         database: None,
         is_echo: true,
         stranger: None,
+        made: None,
     }
 }
 

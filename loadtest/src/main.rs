@@ -9,6 +9,7 @@
 //! wrongly, 3 the target cannot be reached, 97 the load was not what it should have been, 98 the server lost, doubled,
 //! reordered or leaked something, 99 a threshold was missed, or a regression.
 
+mod admin;
 mod arrivals;
 mod athlete;
 mod away;

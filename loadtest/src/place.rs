@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 
+use crate::admin::{self, MadeGyms};
 use crate::idle::ensure_files;
 use crate::postgres::Postgres;
 use crate::run::NotRun;
 use crate::scenario::Scenario;
-use crate::target::{Running, Target, accounts};
+use crate::target::{NoTarget, Running, Target, accounts, permitted};
 
 /// What a server that is started says, in the folder of the run.
 pub(crate) const SERVER_LOG: &str = "server.log";
@@ -28,12 +29,19 @@ pub(crate) struct Place {
     #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = postgres_url, requires = "self_contained")]
     pub(crate) postgres: Option<Option<String>>,
     /// A server that runs already: ws://host:port
-    #[arg(long, requires = "people")]
+    #[arg(long, requires = "who")]
     target: Option<String>,
     /// Who uses it, a line each: gym,e-mail,password. Gyms are named lt-…; each coach is linked with each athlete
-    #[arg(long, requires = "target")]
+    #[arg(long, requires = "target", group = "who")]
     people: Option<PathBuf>,
-    /// Where that server says how it is: http://host:port/metrics
+    /// The admin listener of that server: gyms named lt-… are made there for the run, and removed when it is over, however
+    /// it ends: http://host:port
+    #[arg(long, value_name = "URL", requires = "target", group = "who")]
+    admin: Option<String>,
+    /// Leave those gyms there
+    #[arg(long, requires = "admin")]
+    keep_gyms: bool,
+    /// Where that server says how it is: http://host:port/metrics; by default /metrics of --admin
     #[arg(long, requires = "target")]
     metrics: Option<String>,
     /// Load this host although it is not this machine: it is yours
@@ -73,24 +81,38 @@ async fn target(
     rests_after: Option<Duration>,
     log: PathBuf,
 ) -> Result<Target, NotRun> {
-    let (Some(url), Some(people)) = (&place.target, &place.people) else {
-        let beside = || Some(std::env::current_exe().ok()?.parent()?.join("spotter"));
-        let program = place.server.clone().or_else(beside).filter(|program| program.is_file());
-        let program = program
-            .ok_or_else(|| NotRun::Called(anyhow!("no server beside this program: name it with --server")))?;
-        let postgres = match &place.postgres {
-            Some(Some(url)) => Some(Postgres::running(url, None)),
-            Some(None) => Some(Postgres::start().await?),
-            None => None,
-        };
-        return Ok(Target::start(program, postgres, scenario, rests_after, log).await?);
+    if let Some(url) = &place.target {
+        return Ok(joined(place, url, scenario).await?);
+    }
+    let beside = || Some(std::env::current_exe().ok()?.parent()?.join("spotter"));
+    let program = place.server.clone().or_else(beside).filter(|program| program.is_file());
+    let program = program
+        .ok_or_else(|| NotRun::Called(anyhow!("no server beside this program: name it with --server")))?;
+    let postgres = match &place.postgres {
+        Some(Some(url)) => Some(Postgres::running(url, None)),
+        Some(None) => Some(Postgres::start().await?),
+        None => None,
     };
-    let running = Running {
-        url,
-        allowed: place.i_own.as_deref(),
-        metrics: place.metrics.as_deref(),
-        people: &accounts(people).map_err(NotRun::Called)?,
-        stranger: None,
+    Ok(Target::start(program, postgres, scenario, rests_after, log).await?)
+}
+
+/// A server that runs already, with people who were named or who are made for the run.
+async fn joined(place: &Place, url: &str, scenario: &Scenario) -> Result<Target, NoTarget> {
+    let allowed = place.i_own.as_deref();
+    let admin = place.admin.as_ref().map(|admin| permitted(admin, allowed)).transpose()?;
+    let of_admin = admin.as_ref().map(admin::metrics).transpose()?;
+    // Nobody is made for a target that may not be loaded.
+    permitted(url, allowed)?;
+    let (made, people) = match (&admin, &place.people) {
+        (Some(admin), _) => {
+            let (made, people) = MadeGyms::make(admin, scenario, place.keep_gyms).await?;
+            (Some(made), people)
+        }
+        (None, Some(people)) => (None, accounts(people)?),
+        (None, None) => (None, Vec::new()),
     };
-    Ok(Target::join(&running, scenario).await?)
+    let metrics = place.metrics.as_deref().or(of_admin.as_deref());
+    let running = Running { url, allowed, metrics, people: &people, stranger: None };
+    // What was made goes when not everybody can sign in.
+    Ok(Target { made, ..Target::join(&running, scenario).await? })
 }

@@ -12,13 +12,14 @@ use spotter_protocol::Role;
 use tokio::net::TcpStream;
 
 use crate::Plan;
+use crate::admin::MadeGyms;
 use crate::postgres::Postgres;
 use crate::scenario::Scenario;
 use crate::server::{Gym, Kind, Person, Server};
 use crate::tokens::Tokens;
 
 /// What the names of gyms begin with that a load may fill.
-const MARK: &str = "lt-";
+pub(crate) const MARK: &str = "lt-";
 /// How long it may take to be heard.
 const LISTENS_WITHIN: Duration = Duration::from_secs(2);
 
@@ -37,6 +38,8 @@ pub(crate) struct Target {
     pub(crate) is_echo: bool,
     /// Somebody of a gym that is not among these.
     pub(crate) stranger: Option<Person>,
+    /// What was made for the run on a server that runs, removed with the target.
+    pub(crate) made: Option<MadeGyms>,
 }
 
 /// Why there is no target.
@@ -69,8 +72,8 @@ pub(crate) struct Running<'a> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Account {
     pub(crate) gym: String,
-    email: String,
-    password: String,
+    pub(crate) email: String,
+    pub(crate) password: String,
 }
 
 /// The accounts of a file, a line each: gym, e-mail, password.
@@ -121,6 +124,7 @@ impl Target {
             database: Some(plan.database()),
             is_echo: false,
             stranger: None,
+            made: None,
         })
     }
 
@@ -170,14 +174,16 @@ impl Target {
             database: None,
             is_echo: false,
             stranger,
+            made: None,
         })
     }
 
-    /// Ends the server, if it was started for the run.
+    /// Ends the server, if it was started for the run, or removes the gyms that were made for it.
     ///
     /// # Errors
     /// When it does not end well.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
+        drop(self.made);
         match self.server {
             Some(server) => server.end().await,
             None => Ok(()),
@@ -245,7 +251,7 @@ fn enough(slug: &str, mut gym: Gym, scenario: &Scenario) -> anyhow::Result<Gym> 
 }
 
 /// The address, if a load may go there: to this machine, or to the host that was named besides.
-fn permitted(url: &str, allowed: Option<&str>) -> anyhow::Result<Url> {
+pub(crate) fn permitted(url: &str, allowed: Option<&str>) -> anyhow::Result<Url> {
     let parsed = Url::parse(url).with_context(|| format!("{url} is no address"))?;
     ensure!(["ws", "http"].contains(&parsed.scheme()), "{url}: the harness speaks ws:// and http:// only");
     let host = parsed.host_str().context("an address without a host")?;
@@ -288,6 +294,7 @@ mod tests {
             database: None,
             is_echo: false,
             stranger: None,
+            made: None,
         };
         assert!(target.listens().await);
         drop(listener);

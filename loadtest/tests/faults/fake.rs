@@ -4,7 +4,7 @@
 mod entity;
 mod http;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -59,6 +59,8 @@ pub(crate) struct World {
     /// Who follows a room, and of which gym.
     walls: Vec<(u128, Frames)>,
     tick: u64,
+    /// The gyms that were made, and whether each is about to go.
+    gyms: BTreeMap<String, bool>,
     /// Where commands are kept before they are answered, if they outlive the server.
     pub(crate) journal: Option<Journal>,
 }
@@ -182,6 +184,7 @@ impl Default for World {
             entities: HashMap::new(),
             walls: Vec::new(),
             tick: 0,
+            gyms: BTreeMap::new(),
             journal: None,
         }
     }

@@ -8,6 +8,7 @@ mod chaos;
 mod crew;
 mod early;
 mod fake;
+mod gyms;
 mod program;
 mod starved;
 
