@@ -1,6 +1,7 @@
-//! Gyms that are made for a run on a server that runs already, and removed when it is over, however it ends. Asked of the
-//! server's admin listener.
+//! Who uses a server that runs already: people of a file, or of gyms that are made for the run over the server's admin
+//! listener, and removed when it is over, however it ends.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::scenario::Scenario;
-use crate::target::{Account, MARK, NoTarget};
+use crate::target::{Account, MARK, NoTarget, accounts, permitted};
 
 /// Accounts and links that one request makes.
 const USERS_AT_ONCE: usize = 250;
@@ -19,6 +20,54 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 /// How often in a row a removal may fail before it is given up, and how long to wait in between.
 const TRIES: u32 = 5;
 const WAIT: Duration = Duration::from_millis(200);
+
+/// Who uses a server that runs already, as the command line says it.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Who {
+    /// Who uses it, a line each: gym,e-mail,password. Gyms are named lt-…; each coach is linked with each athlete
+    #[arg(long, requires = "target", group = "who")]
+    people: Option<PathBuf>,
+    /// The admin listener of that server: gyms named lt-… are made there for the run, and removed when it is over, however
+    /// it ends: http://host:port
+    #[arg(long, value_name = "URL", requires = "target", group = "who")]
+    admin: Option<String>,
+    /// Leave those gyms there
+    #[arg(long, requires = "admin")]
+    keep_gyms: bool,
+}
+
+impl Who {
+    /// Everybody who can sign in, and the gyms that were made for them. The admin listener is on this machine or on the
+    /// host that is `allowed`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or not all can be made: then none of them stays.
+    pub(crate) async fn come(
+        &self,
+        scenario: &Scenario,
+        allowed: Option<&str>,
+    ) -> Result<(Option<MadeGyms>, Vec<Account>), NoTarget> {
+        match (&self.admin, &self.people) {
+            (Some(admin), _) => {
+                let (made, people) =
+                    MadeGyms::make(&permitted(admin, allowed)?, scenario, self.keep_gyms).await?;
+                Ok((Some(made), people))
+            }
+            (None, Some(people)) => Ok((None, accounts(people)?)),
+            (None, None) => Ok((None, Vec::new())),
+        }
+    }
+
+    /// Where the server says how it is, when its admin listener is known.
+    ///
+    /// # Errors
+    /// When that is no address.
+    pub(crate) fn metrics(&self) -> anyhow::Result<Option<String>> {
+        let Some(admin) = &self.admin else { return Ok(None) };
+        let admin = Url::parse(admin).with_context(|| format!("{admin} is no address"))?;
+        Ok(Some(admin.join("/metrics").context("an address without a host")?.into()))
+    }
+}
 
 /// An admin listener.
 #[derive(Clone)]
@@ -39,11 +88,7 @@ impl MadeGyms {
     ///
     /// # Errors
     /// When not all can be made: none of them stays then.
-    pub(crate) async fn make(
-        url: &Url,
-        scenario: &Scenario,
-        keep: bool,
-    ) -> Result<(Self, Vec<Account>), NoTarget> {
+    async fn make(url: &Url, scenario: &Scenario, keep: bool) -> Result<(Self, Vec<Account>), NoTarget> {
         let admin = Admin::of(url)?;
         let run = Uuid::new_v4().simple().to_string();
         let mut made = Self { admin, slugs: Vec::new(), keep: false };
@@ -174,9 +219,4 @@ impl Admin {
         let answer = request.send().await?;
         Ok((answer.status(), answer.json().await.unwrap_or_default()))
     }
-}
-
-/// The address of an admin listener's metrics.
-pub(crate) fn metrics(admin: &Url) -> anyhow::Result<String> {
-    Ok(admin.join("/metrics").context("an address without a host")?.into())
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 
-use crate::admin::{self, MadeGyms};
+use crate::admin::Who;
 use crate::idle::ensure_files;
 use crate::postgres::Postgres;
 use crate::run::NotRun;
 use crate::scenario::Scenario;
-use crate::target::{NoTarget, Running, Target, accounts, permitted};
+use crate::target::{NoTarget, Running, Target, permitted};
 
 /// What a server that is started says, in the folder of the run.
 pub(crate) const SERVER_LOG: &str = "server.log";
@@ -31,16 +31,8 @@ pub(crate) struct Place {
     /// A server that runs already: ws://host:port
     #[arg(long, requires = "who")]
     target: Option<String>,
-    /// Who uses it, a line each: gym,e-mail,password. Gyms are named lt-…; each coach is linked with each athlete
-    #[arg(long, requires = "target", group = "who")]
-    people: Option<PathBuf>,
-    /// The admin listener of that server: gyms named lt-… are made there for the run, and removed when it is over, however
-    /// it ends: http://host:port
-    #[arg(long, value_name = "URL", requires = "target", group = "who")]
-    admin: Option<String>,
-    /// Leave those gyms there
-    #[arg(long, requires = "admin")]
-    keep_gyms: bool,
+    #[command(flatten)]
+    who: Who,
     /// Where that server says how it is: http://host:port/metrics; by default /metrics of --admin
     #[arg(long, requires = "target")]
     metrics: Option<String>,
@@ -99,18 +91,10 @@ async fn target(
 /// A server that runs already, with people who were named or who are made for the run.
 async fn joined(place: &Place, url: &str, scenario: &Scenario) -> Result<Target, NoTarget> {
     let allowed = place.i_own.as_deref();
-    let admin = place.admin.as_ref().map(|admin| permitted(admin, allowed)).transpose()?;
-    let of_admin = admin.as_ref().map(admin::metrics).transpose()?;
     // Nobody is made for a target that may not be loaded.
     permitted(url, allowed)?;
-    let (made, people) = match (&admin, &place.people) {
-        (Some(admin), _) => {
-            let (made, people) = MadeGyms::make(admin, scenario, place.keep_gyms).await?;
-            (Some(made), people)
-        }
-        (None, Some(people)) => (None, accounts(people)?),
-        (None, None) => (None, Vec::new()),
-    };
+    let (made, people) = place.who.come(scenario, allowed).await?;
+    let of_admin = place.who.metrics()?;
     let metrics = place.metrics.as_deref().or(of_admin.as_deref());
     let running = Running { url, allowed, metrics, people: &people, stranger: None };
     // What was made goes when not everybody can sign in.

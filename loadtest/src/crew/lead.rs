@@ -10,13 +10,14 @@ use tokio::sync::mpsc;
 
 use super::watch::Watch;
 use super::{Errand, GREETED_WITHIN, MESSAGE_MAX, Part, ToLead, ToWorker, hear, merge, say, token};
+use crate::admin::Who;
 use crate::chosen::Chosen;
 use crate::leave::leave_and_say;
 use crate::live::Live;
 use crate::results::Verdict;
 use crate::run::{NotRun, judge};
 use crate::scenario::Scenario;
-use crate::target::{Account, accounts};
+use crate::target::Account;
 use crate::threshold::hopeless;
 
 /// Run a scenario by several workers, and judge it as one run; it needs as many gyms as there are workers
@@ -27,7 +28,7 @@ Example:
   spotter-load worker --listen 127.0.0.1:7070 &
   spotter-load worker --listen 127.0.0.1:7071 &
   spotter-load lead gym-evening --workers 127.0.0.1:7070,127.0.0.1:7071 \\
-      --target ws://127.0.0.1:8080 --people people.csv
+      --target ws://127.0.0.1:8080 --admin http://127.0.0.1:8081
 
 Exit codes: those of run.")]
 pub(crate) struct Lead {
@@ -37,12 +38,12 @@ pub(crate) struct Lead {
     #[arg(long, required = true, value_delimiter = ',', value_name = "HOST:PORT")]
     workers: Vec<String>,
     /// A server that runs already, as the workers reach it: ws://host:port
-    #[arg(long)]
+    #[arg(long, requires = "who")]
     target: String,
-    /// Who uses it, a line each: gym,e-mail,password. Gyms are named lt-…; each coach is linked with each athlete
-    #[arg(long)]
-    people: PathBuf,
-    /// Where that server says how it is, as the first worker reaches it: http://host:port/metrics
+    #[command(flatten)]
+    who: Who,
+    /// Where that server says how it is, as the first worker reaches it: http://host:port/metrics; by default /metrics of
+    /// --admin
     #[arg(long)]
     metrics: Option<String>,
     /// The file of the workers' token; else it is in SPOTTER_LOAD_TOKEN
@@ -63,7 +64,8 @@ pub(crate) struct Lead {
 pub(crate) async fn lead(lead: &Lead) -> Result<Verdict, NotRun> {
     let scenario = lead.chosen.scenario()?;
     let token = token(lead.token_file.as_deref()).map_err(NotRun::Called)?;
-    let people = accounts(&lead.people).map_err(NotRun::Called)?;
+    // Gyms that were made go when the run is over, however it ends.
+    let (_made, people) = lead.who.come(&scenario, None).await?;
     let errands = lead.errands(&scenario, &people).map_err(NotRun::Called)?;
     let folder = lead.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -109,7 +111,8 @@ impl Lead {
             "{workers} workers cannot share {count} gyms: one gym is one worker's"
         );
         gyms.truncate(count);
-        let run = rand::random();
+        let (run, of_admin) = (rand::random(), self.who.metrics()?);
+        let metrics = self.metrics.as_ref().or(of_admin.as_ref());
         let errand = |worker: usize| {
             let (first, end) = (worker * count / workers, (worker + 1) * count / workers);
             let stranger = (workers > 1).then(|| gyms[end % count][0].clone());
@@ -120,7 +123,7 @@ impl Lead {
                 first_gym: first as u16,
                 gyms: (end - first) as u16,
                 target: self.target.clone(),
-                metrics: self.metrics.clone().filter(|_| worker == 0),
+                metrics: metrics.filter(|_| worker == 0).cloned(),
                 people: gyms[first..end].iter().flatten().map(|account| (*account).clone()).collect(),
                 stranger,
             }

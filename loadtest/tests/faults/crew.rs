@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 
 use super::early::{assert_ended_early, hopeless};
 use super::fake::{self, Broken, What};
-use super::{LONG, Outcome, SCENARIO, TALKING, put};
+use super::{LONG, Outcome, SCENARIO, TALKING, gyms, put};
 
 const TOKEN: &str = "a token for the tests";
 
@@ -70,6 +70,24 @@ async fn two_workers_do_the_run_of_one_generator_and_then_that_of_the_next_lead(
         assert_eq!(results["ledger"]["acknowledged"], results["ledger"]["delivered"]);
         assert_eq!(results["intervals"][0]["connections"], 8);
     }
+}
+
+#[tokio::test]
+async fn a_lead_makes_the_gyms_of_its_workers_and_removes_them() {
+    let (workers, folder) = (workers().await, tempfile::tempdir().unwrap());
+    let address = fake::serve(None, LONG).await;
+    put(folder.path(), SCENARIO);
+    let addresses: Vec<_> = workers.iter().map(|(_, address)| address.as_str()).collect();
+    let mut lead = spotter_load(&["lead", "short.toml", "--out", "out", "--workers", &addresses.join(",")]);
+    let (target, admin) = (format!("ws://{address}"), format!("http://{address}"));
+    lead.current_dir(folder.path()).args(["--target", &target, "--admin", &admin]);
+
+    let output = lead.output().await.unwrap();
+
+    let outcome = Outcome::read(folder.path(), &output);
+    assert_eq!((outcome.code, outcome.found()), (0, [false; 4]), "{}", outcome.said);
+    assert_eq!(outcome.results["run"]["server_version"], "0.0.0-fake", "found by the admin listener");
+    assert_eq!(gyms::there(address).await, [""; 0]);
 }
 
 #[tokio::test]

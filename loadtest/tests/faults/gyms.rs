@@ -26,7 +26,7 @@ fn harness(folder: &Path, scenario: &str, address: SocketAddr) -> Command {
 }
 
 /// The gyms that are there.
-async fn there(address: SocketAddr) -> Vec<String> {
+pub(super) async fn there(address: SocketAddr) -> Vec<String> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /gyms HTTP/1.1\r\n\r\n").await.unwrap();
     let mut answer = String::new();
