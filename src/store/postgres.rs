@@ -23,7 +23,6 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 use uuid::Uuid;
 
 use lanes::Lanes;
-use statement::Statement;
 pub use tenure::Void;
 pub(super) use tenure::{Tenure, begin};
 
@@ -263,10 +262,7 @@ impl Connections {
     ) -> sqlx::Result<bool> {
         let shards: BTreeSet<_> =
             shards.iter().map(|(shard, epoch)| statement::held(*shard, *epoch)).collect();
-        let fence = Statement::under(&tenure.writer(node), &shards)?;
-        let is_held = in_time(fence.run_whole(transaction)).await? == shards;
-        if !is_held {
-            tenure.doubt();
+        if !in_time(tenure.holds(transaction, node, &shards)).await? {
             return Ok(false);
         }
         let (names, values): (Vec<&str>, Vec<&str>) = BY_KEY.into_iter().unzip();

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::super::{Month, TakenAway};
 use super::Connections;
-use super::statement::{Held, Statement};
+use super::statement::Held;
 use super::tenure::Tenure;
 
 /// How long commits may be kept waiting by a month that somebody reads.
@@ -63,9 +63,7 @@ async fn take_away_in(
     sqlx::query(LOCK_TIMEOUT).execute(&mut *transaction).await?;
     let shards = (0_i16..).zip(&claim.epochs);
     let shards: BTreeSet<Held> = shards.filter_map(|(shard, epoch)| Some((shard, (*epoch)?.0))).collect();
-    let fence = Statement::under(&tenure.writer(claim.node), &shards)?;
-    if shards.len() < usize::from(SHARDS) || fence.run_whole(transaction).await? != shards {
-        tenure.doubt();
+    if shards.len() < usize::from(SHARDS) || !tenure.holds(transaction, claim.node, &shards).await? {
         return Ok(TakenAway::Fenced);
     }
     // From here on no commit is under way, and none begins: what is looked at next stays so. Of the parts only the one

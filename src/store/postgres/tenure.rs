@@ -2,6 +2,7 @@
 //! that row has been silent for longer than any renewal takes. Nothing is written for want of a good clock: the epochs
 //! decide, and this only decides when they are raised.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use super::super::OpenError;
 use super::lanes::Lanes;
-use super::statement::{TIMELINE, Writer};
+use super::statement::{Held, Statement, TIMELINE, Writer};
 use super::{Connections, Server};
 
 /// How often a lease is renewed.
@@ -204,6 +205,22 @@ impl Tenure {
     /// What `node` writes under.
     pub(super) fn writer(&self, node: Uuid) -> Writer {
         Writer { node, timeline: self.timeline.clone() }
+    }
+
+    /// Whether `node` holds the shards: from here on, until the transaction ends. When it does not, the right to serve is
+    /// looked at soon.
+    pub(super) async fn holds(
+        &self,
+        transaction: &mut PgConnection,
+        node: Uuid,
+        shards: &BTreeSet<Held>,
+    ) -> sqlx::Result<bool> {
+        let fence = Statement::under(&self.writer(node), shards)?;
+        let is_held = fence.run_whole(transaction).await? == *shards;
+        if !is_held {
+            self.doubt();
+        }
+        Ok(is_held)
     }
 
     /// Looks soon whether the right to serve is still there: something that was written did not go in.
