@@ -64,6 +64,11 @@ pub(crate) struct Lead {
 pub(crate) async fn lead(lead: &Lead) -> Result<Verdict, NotRun> {
     let scenario = lead.chosen.scenario()?;
     let token = token(lead.token_file.as_deref()).map_err(NotRun::Called)?;
+    let (count, workers) = (usize::from(scenario.gyms), lead.workers.len());
+    if workers > count {
+        let why = anyhow!("{workers} workers cannot share {count} gyms: one gym is one worker's");
+        return Err(NotRun::Called(why));
+    }
     // Gyms that were made go when the run is over, however it ends.
     let (_made, people) = lead.who.come(&scenario, None).await?;
     let errands = lead.errands(&scenario, &people).map_err(NotRun::Called)?;
@@ -106,10 +111,6 @@ impl Lead {
         }
         let (count, workers) = (usize::from(scenario.gyms), self.workers.len());
         anyhow::ensure!(gyms.len() >= count, "the scenario needs {count} gyms, and {} are named", gyms.len());
-        anyhow::ensure!(
-            workers <= count,
-            "{workers} workers cannot share {count} gyms: one gym is one worker's"
-        );
         gyms.truncate(count);
         let (run, of_admin) = (rand::random(), self.who.metrics()?);
         let metrics = self.metrics.as_ref().or(of_admin.as_ref());
