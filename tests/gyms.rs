@@ -33,6 +33,7 @@ use spotter_protocol::{
 use sqlx::{AssertSqlSafe, Row};
 use store::Serving;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use uuid::Uuid;
 use wire::{Closed, Wire, a_set, command};
@@ -219,13 +220,18 @@ impl Phone {
         assert!(self.reply_to(1_000_000).await.unwrap().error.is_none());
     }
 
-    /// Sends sets until the socket ends; answers how many were acknowledged, and the code.
-    async fn train_until_closed(mut self) -> (u64, Option<u16>) {
+    /// Sends sets until the socket ends, and says when one is acknowledged; answers how many were, and the code.
+    async fn train_until_closed(mut self, logged: mpsc::Sender<()>) -> (u64, Option<u16>) {
         let squat = InstanceId(Uuid::now_v7());
         let mut done = 0;
         loop {
             match self.tell(a_set(squat)).await {
-                Ok(reply) => done += u64::from(reply.error.is_none()),
+                Ok(reply) if reply.error.is_none() => {
+                    done += 1;
+                    // Only the first one is waited for.
+                    let _ = logged.try_send(());
+                }
+                Ok(_) => {}
                 Err(Closed(code)) => return (done, code),
             }
         }
@@ -433,8 +439,13 @@ async fn a_gym_that_trains_is_removed_and_another_does_not_notice(house: House) 
     neighbour.begin().await;
     let mut follower = house.phone(&house.sign_in("staying", "c").await).await;
     follower.follow(neighbour.session).await;
-    let trainees: Vec<_> =
-        trainees.into_iter().map(|phone| tokio::spawn(phone.train_until_closed())).collect();
+    let mut training = Vec::new();
+    let mut begun = Vec::new();
+    for phone in trainees {
+        let (logged, first) = mpsc::channel(1);
+        training.push(tokio::spawn(phone.train_until_closed(logged)));
+        begun.push(first);
+    }
     let watching = tokio::spawn(watching.read_until_closed());
     let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
     let neighbour = tokio::spawn(async move {
@@ -448,12 +459,14 @@ async fn a_gym_that_trains_is_removed_and_another_does_not_notice(house: House) 
         }
         last
     });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    for first in &mut begun {
+        first.recv().await.expect("it trains before the gym leaves");
+    }
 
     let said = house.server.tool(&["gym", "remove", "--slug", "leaving", "--yes"], "").await;
 
     assert_eq!(said, "leaving is removed\n");
-    for trainee in trainees {
+    for trainee in training {
         let (acknowledged, code) = trainee.await.unwrap();
         assert!(acknowledged > 0 && code == Some(FORBIDDEN), "{acknowledged} sets, closed with {code:?}");
     }
