@@ -15,6 +15,7 @@ use spotter_protocol::{Address, EntityKind, GymId, Shard, StreamId, Timestamp, U
 use spotter_rules::{Inbox, Room, Session};
 use uuid::Uuid;
 
+use self::models::Stored;
 use crate::db::{Pool, Row, Transaction, json_list, query, query_each};
 
 /// Findings that are kept; more are counted.
@@ -189,21 +190,21 @@ async fn subjects(moment: &mut Transaction, page: &[Row], report: &mut Report) -
     Ok(subjects)
 }
 
-/// Checks entities of one owner, whose sets lie side by side.
+/// Checks entities of one owner, whose rows lie side by side.
 async fn check_owner(
     moment: &mut Transaction,
     subjects: &[Subject],
     report: &mut Report,
 ) -> sqlx::Result<()> {
-    let mut sets = models::stored_sets(moment, subjects).await?;
+    let mut stored = models::stored(moment, subjects).await?;
     for subject in subjects {
         match subject.address.kind {
             EntityKind::Session => {
-                let sets = sets.remove(&subject.address.id).unwrap_or_default();
-                entity::check::<Session>(moment, subject, sets, report).await?;
+                let stored = stored.remove(&subject.address.id).unwrap_or_default();
+                entity::check::<Session>(moment, subject, stored, report).await?;
             }
-            EntityKind::Inbox => entity::check::<Inbox>(moment, subject, Vec::new(), report).await?,
-            EntityKind::Room => entity::check::<Room>(moment, subject, Vec::new(), report).await?,
+            EntityKind::Inbox => entity::check::<Inbox>(moment, subject, Stored::default(), report).await?,
+            EntityKind::Room => entity::check::<Room>(moment, subject, Stored::default(), report).await?,
         }
     }
     Ok(())

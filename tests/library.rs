@@ -7,14 +7,16 @@ mod postgres;
 #[path = "support/store.rs"]
 mod store;
 
+use std::collections::BTreeSet;
+
 use spotter::db;
 use spotter_actors::{Append, EventRow, Journal, Library, Opening, Outcome, Remind};
 use spotter_protocol::{
-    Address, Bests, ClientId, CommandId, ExerciseId, Grams, GymId, Load, LoadKind, Paused,
+    Address, Bests, ClientId, CommandId, ExerciseId, Grams, GymId, Load, LoadKind, Paused, Phase,
     PrescribedExercise, Reps, SessionEvent, SessionId, SetId, SetStatus, SetType, Stamp, StreamId, Target,
     Timestamp, Title, Unit, UserId, Version, Vocabulary, Workout, WorkoutId, WorkoutRef,
 };
-use spotter_rules::{Needs, ReadRow, SetRow};
+use spotter_rules::{BestsRow, Needs, ReadRow, SessionRow, SetRow};
 use store::Serving;
 use uuid::Uuid;
 
@@ -25,20 +27,22 @@ const COACH: UserId = UserId(Uuid::from_u128(0xc));
 const TODAY: Address = Address::session(ATHLETE, SessionId(Uuid::from_u128(100)));
 const NOW: Timestamp = Timestamp(1_000);
 
-/// Each test on a file and on a server.
+/// Each test on a file and on a server, while the sessions in it are running and when they are at rest.
 macro_rules! on_both {
     ($($test:ident)*) => {
         mod on_a_file {
             $(#[tokio::test]
             async fn $test() {
-                super::$test(super::a_library(super::store::on_file().await).await).await;
+                super::$test(super::a_library(super::store::on_file().await, super::Phase::Live).await).await;
+                super::$test(super::a_library(super::store::on_file().await, super::Phase::Finished).await).await;
             })*
         }
 
         mod on_a_server {
             $(#[tokio::test]
             async fn $test() {
-                super::$test(super::a_library(super::store::on_server().await).await).await;
+                super::$test(super::a_library(super::store::on_server().await, super::Phase::Paused).await).await;
+                super::$test(super::a_library(super::store::on_server().await, super::Phase::Abandoned).await).await;
             })*
         }
     };
@@ -49,6 +53,8 @@ on_both! {
     absent_entries_at_the_end_are_left_out
     what_does_not_count_makes_no_best
     a_question_may_name_an_earlier_moment
+    several_sessions_and_exercises_are_asked_for_at_once
+    a_session_that_runs_again_is_asked_set_by_set
     a_workout_brings_the_bests_of_its_exercises_and_stays_in_its_gym
     a_roster_is_the_active_links_that_let_the_coach_see_sessions
     the_roster_of_a_gym_is_every_athlete_of_it_and_of_no_other
@@ -105,6 +111,32 @@ async fn a_question_may_name_an_earlier_moment(library: Stocked) {
     assert_eq!(brief.bests[0].heaviest, Some(kg(100)));
 }
 
+async fn several_sessions_and_exercises_are_asked_for_at_once(library: Stocked) {
+    let bench = |set: SetRow| SetRow { exercise: slug("bench-press"), ..set };
+    library.log(1, vec![a_set(100, 5), bench(a_set(60, 8))]).await;
+    library.log(2, vec![a_set(110, 2), a_set(90, 8)]).await;
+    library.log_in(Phase::Live, ATHLETE, 3, vec![bench(a_set(70, 4))]).await;
+    library.log_in(Phase::Finished, ATHLETE, 4, vec![a_set(95, 7), bench(a_set(65, 5))]).await;
+
+    let [squats, presses] = library.bests(&["bench-press", "back-squat"]).await.try_into().unwrap();
+
+    assert_eq!(presses.rep_max, [70, 70, 70, 70, 65, 60, 60, 60].map(kg));
+    assert_eq!(squats.rep_max, [110, 110, 100, 100, 100, 95, 95, 90].map(kg));
+    assert_eq!((squats.heaviest, squats.e1rm), (Some(kg(110)), Some(Grams(117_333))));
+}
+
+async fn a_session_that_runs_again_is_asked_set_by_set(library: Stocked) {
+    let session = SessionId(Uuid::from_u128(1));
+    let as_it_was = bests_of(session, &[a_set(120, 5)]);
+    let now = SetRow { session, ..a_set(100, 5) };
+    let rows = as_it_was.into_iter().chain([ReadRow::Set(now), a_session(session, Phase::Live)]);
+    library.write(ATHLETE, session, rows.collect()).await;
+
+    let [bests] = library.bests(&["back-squat"]).await.try_into().unwrap();
+
+    assert_eq!(bests.heaviest, Some(kg(100)));
+}
+
 async fn a_workout_brings_the_bests_of_its_exercises_and_stays_in_its_gym(library: Stocked) {
     let workout = a_workout(2);
     library.keep(&a_workout(1)).await;
@@ -158,11 +190,11 @@ async fn the_roster_of_a_gym_is_every_athlete_of_it_and_of_no_other(library: Sto
     assert_eq!(library.0.store.roster(GYM, shared(OTHER_GYM)).await.unwrap(), []);
 }
 
-/// Two gyms, and a coach in the first.
-struct Stocked(Serving);
+/// Two gyms, and a coach in the first. Sessions are in this phase unless another is given.
+struct Stocked(Serving, Phase);
 
-async fn a_library(serving: Serving) -> Stocked {
-    let library = Stocked(serving);
+async fn a_library(serving: Serving, phase: Phase) -> Stocked {
+    let library = Stocked(serving, phase);
     for (gym, slug) in [(GYM, "iron"), (OTHER_GYM, "steel")] {
         let insert = db::query("INSERT INTO gyms (id, slug, name, created_at) VALUES ($1, $2, 'A gym', 0)");
         insert.bind(gym.0).bind(slug).execute(&library.0.store.db().writer).await.unwrap();
@@ -182,11 +214,21 @@ impl Stocked {
     }
 
     async fn log_for(&self, owner: UserId, session: u128, sets: Vec<SetRow>) {
+        self.log_in(self.1, owner, session, sets).await;
+    }
+
+    async fn log_in(&self, phase: Phase, owner: UserId, session: u128, sets: Vec<SetRow>) {
         let session = SessionId(Uuid::from_u128(session));
-        let address = Address::session(owner, session);
+        let is_running = matches!(phase, Phase::Live | Phase::Paused);
+        let bests = if is_running { Vec::new() } else { bests_of(session, &sets) };
         let numbered = (0..).zip(sets);
-        let rows = numbered
+        let sets = numbered
             .map(|(n, set)| ReadRow::Set(SetRow { session, set: SetId::planned(session, 0, n), ..set }));
+        self.write(owner, session, sets.chain([a_session(session, phase)]).chain(bests).collect()).await;
+    }
+
+    async fn write(&self, owner: UserId, session: SessionId, rows: Vec<ReadRow>) {
+        let address = Address::session(owner, session);
         let append = Append {
             gym: GYM,
             address,
@@ -194,7 +236,7 @@ impl Stocked {
             opening: Opening::Entity,
             epoch: self.0.claim.epoch(address.shard()).unwrap(),
             events: vec![an_event(owner)],
-            rows: rows.collect(),
+            rows,
             letters: Vec::new(),
             carried: Vec::new(),
             reminder: Remind::Keep,
@@ -245,6 +287,45 @@ fn a_set(kilograms: u32, reps: u32) -> SetRow {
         e1rm: (reps <= 10).then(|| Grams(kilograms * 1000 * 16 / 15)),
         fresh: true,
     }
+}
+
+fn a_session(session: SessionId, phase: Phase) -> ReadRow {
+    ReadRow::Session(SessionRow {
+        session,
+        phase,
+        title: Title::clipped("Leg day"),
+        workout: None,
+        started_at: Timestamp(1),
+        finished_at: None,
+        version: Version(1),
+        done: 0,
+        total: 0,
+        volume_g: 0,
+    })
+}
+
+/// What a session at rest says it did of each exercise.
+fn bests_of(session: SessionId, sets: &[SetRow]) -> Vec<ReadRow> {
+    let exercises: BTreeSet<&ExerciseId> = sets.iter().map(|set| &set.exercise).collect();
+    let best = |exercise: &ExerciseId| {
+        let counts = |set: &&SetRow| {
+            let is_whole = !matches!(set.load_kind, LoadKind::Assisted | LoadKind::Bodyweight);
+            let is_done = set.status == SetStatus::Performed && set.set_type != SetType::Warmup;
+            set.exercise == *exercise && is_whole && is_done
+        };
+        let sets: Vec<&SetRow> = sets.iter().filter(counts).collect();
+        let load = |set: &&SetRow| set.load.unwrap().grams();
+        let for_reps = |least| sets.iter().filter(|set| set.reps.unwrap().get() >= least).map(load).max();
+        let bests = Bests {
+            exercise: exercise.clone(),
+            heaviest: sets.iter().map(load).max(),
+            e1rm: sets.iter().filter_map(|set| set.e1rm).max(),
+            rep_max: (1..=10).map_while(for_reps).collect(),
+        };
+        let at = || sets.iter().map(|set| set.at);
+        ReadRow::Bests(BestsRow { session, bests, span: at().min().zip(at().max()) })
+    };
+    exercises.into_iter().map(best).collect()
 }
 
 fn a_workout(revision: u32) -> Workout {

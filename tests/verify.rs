@@ -31,7 +31,8 @@ use spotter::store::{Database, OpenError, Store};
 use spotter::verify::{self, Counts, Finding};
 use spotter_actors::{Ask, Clock, Engine, LocalBackplane, Ports, ReplyTo, Tuning};
 use spotter_protocol::{
-    Address, ClientId, CommandFrame, CommandId, EntityKind, GymId, Reopen, SessionCommand, SessionId, UserId,
+    Address, ClientId, CommandFrame, CommandId, EntityKind, Finish, GymId, Reopen, SessionCommand, SessionId,
+    UserId,
 };
 use sqlx::{AssertSqlSafe, Executor};
 use tokio::sync::oneshot;
@@ -142,7 +143,10 @@ async fn train(engine: Arc<Engine>, to: Address, life: u64, seed: u64) {
     for n in 1..=COMMANDS {
         let at = SystemClock.now();
         let command = match to.kind {
-            // It ends running, so that a reminder is there.
+            // One ends at rest, so that its bests are there; the others running, so that a reminder is.
+            EntityKind::Session if n == COMMANDS && to == session(1) => {
+                SessionCommand::from(Finish {}).into()
+            }
             EntityKind::Session if n == COMMANDS => SessionCommand::from(Reopen {}).into(),
             _ => wishes::wish(&mut chance, to, at, life == 0 && n == 1),
         };
@@ -161,8 +165,11 @@ async fn findings(db: &Db) -> Vec<Finding> {
 }
 
 /// The tables that are damaged, and repaired from what was kept of them.
-const TABLES: [&str; 8] =
-    ["journal", "sets", "messages", "snapshots", "sessions", "entities", "reminders", "links"];
+const TABLES: [&str; 9] =
+    ["journal", "sets", "bests", "messages", "snapshots", "sessions", "entities", "reminders", "links"];
+
+/// The change to the tables since when sessions leave their bests: how it fills them is said alike to both databases.
+const FILLS_BESTS: &str = include_str!("../migrations/sqlite/0013_bests.sql");
 
 /// Runs a text in which values are named.
 async fn run(db: &Db, text: &str) -> u64 {
@@ -222,6 +229,10 @@ async fn is_clean_and_every_damage_is_found(database: &Database) {
         run(&db, "DELETE FROM letters").await;
     }
     assert_eq!(findings(&db).await, [], "all is repaired");
+    assert!(run(&db, "DELETE FROM bests WHERE heaviest > 0").await > 0);
+    let fill = FILLS_BESTS.split_once("INSERT").unwrap().1;
+    run(&db, &format!("INSERT{fill}")).await;
+    assert_eq!(findings(&db).await, [], "sessions of an older build get the bests they would leave");
     assert!(run(&db, "DELETE FROM journal WHERE stream = {s}").await > 20);
     assert_eq!(findings(&db).await, [], "a stream that was left may be taken away");
 }

@@ -247,8 +247,8 @@ impl Tables {
                         self.sessions.insert((owner, row.session), (gym, row.clone()));
                     }
                 }
-                // Pages of history are not part of the journal's contract.
-                ReadRow::Message(_) => {}
+                // Pages of history and bests are not part of the journal's contract.
+                ReadRow::Message(_) | ReadRow::Bests(_) => {}
                 ReadRow::Set(row) => {
                     self.sets.insert((owner, row.session, row.set), row.clone());
                 }

@@ -1,6 +1,6 @@
 //! How values of the protocol are written in columns: closed lists as words, numbers of 64 bits with a sign.
 
-use spotter_protocol::{LoadKind, Phase, SetStatus, SetType, Unit, Version};
+use spotter_protocol::{Grams, LoadKind, Phase, SetStatus, SetType, Unit, Version};
 
 /// A version as it is bound. None comes near the end of the range, except in a question.
 pub(crate) fn version(version: Version) -> i64 {
@@ -64,4 +64,10 @@ pub(crate) fn unit(unit: Unit) -> &'static str {
         Unit::Kg => "kg",
         Unit::Lb => "lb",
     }
+}
+
+/// Loads as a list in JSON.
+pub(crate) fn loads(loads: &[Grams]) -> String {
+    let loads: Vec<String> = loads.iter().map(|load| load.0.to_string()).collect();
+    format!("[{}]", loads.join(","))
 }

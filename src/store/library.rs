@@ -10,7 +10,7 @@ use spotter_protocol::{
 use spotter_rules::{Brief, Needs};
 
 use super::{Store, failed};
-use crate::db::{Pool, json_list, parsed, query, query_each};
+use crate::db::{Pool, json_list, parsed, query, query_each, unreadable};
 
 /// Athletes on one roster, as many as a list on the wire holds with room to spare; of more, those who joined the
 /// gym last are not on the wall.
@@ -60,7 +60,8 @@ async fn workout(reader: &Pool, gym: GymId, wanted: WorkoutRef) -> Result<Option
 
 /// The owner's bests in `exercises` over the sets of other sessions performed before `before`, in the order
 /// of the exercises; only those with any. Warm-ups do not count, and a load on a body or taken off it is no
-/// load moved. Ten repetitions and more are one group: nothing asks for more.
+/// load moved. A session at rest has said what it did of each exercise; asked for set by set are those that are
+/// running, and those that the moment cuts through.
 async fn bests(
     reader: &Pool,
     gym: GymId,
@@ -71,29 +72,47 @@ async fn bests(
     if exercises.is_empty() {
         return Ok(Vec::new());
     }
+    // What is looked up for each of a list stands in a subquery of its own on a server: see `BY_KEY` there.
     macro_rules! bests_in {
-        ($exercises:literal, $least:literal) => {
+        ($exercises:literal, $each:literal, $once:literal) => {
             concat!(
-                "SELECT exercise, ",
-                $least,
-                "(coalesce(reps, 0), 10) AS least_reps, max(grams) AS heaviest,
-                     max(e1rm) AS e1rm
-                 FROM sets
-                 WHERE owner = $1 AND exercise IN (SELECT value FROM ",
+                "WITH wanted AS MATERIALIZED (SELECT value AS exercise FROM ",
                 $exercises,
-                ") AND at < $3 AND gym = $4
-                     AND session <> $5 AND status = 'performed' AND set_type <> 'warmup'
-                     AND load_kind IN ('external', 'per_hand', 'stack') AND grams > 0
-                 GROUP BY exercise, least_reps",
+                "), running AS MATERIALIZED (
+                     SELECT session FROM sessions
+                     WHERE owner = $1 AND gym = $4 AND session <> $5 AND phase IN ('live', 'paused')),
+                 rested AS MATERIALIZED (
+                     SELECT found.* FROM wanted CROSS JOIN ",
+                $each,
+                "bests AS found WHERE found.owner = $1 AND found.exercise = wanted.exercise
+                         AND found.gym = $4 AND found.session <> $5 AND found.first_at < $3
+                         AND found.session NOT IN (SELECT session FROM running)",
+                $once,
+                "), open AS MATERIALIZED (
+                     SELECT wanted.exercise, running.session FROM wanted CROSS JOIN running
+                     UNION ALL SELECT exercise, session FROM rested WHERE last_at >= $3)
+                 SELECT exercise, heaviest, e1rm, rep_max, NULL AS reps FROM rested WHERE last_at < $3
+                 UNION ALL
+                 SELECT found.exercise, found.grams, found.e1rm, NULL, found.reps FROM open CROSS JOIN ",
+                $each,
+                "sets AS found WHERE found.owner = $1 AND found.exercise = open.exercise
+                         AND found.session = open.session AND found.gym = $4 AND found.at < $3
+                         AND found.status = 'performed' AND found.set_type <> 'warmup'
+                         AND found.load_kind IN ('external', 'per_hand', 'stack') AND found.grams > 0",
+                $once,
             )
         };
     }
-    let groups = query_each(
-        bests_in!("json_each($2)", "min"),
-        bests_in!("json_array_elements_text($2::json) AS exercises (value)", "least"),
+    let found = query_each(
+        bests_in!("json_each($2)", "", ""),
+        bests_in!(
+            "json_array_elements_text($2::json) AS given (value)",
+            "LATERAL (SELECT * FROM ",
+            " OFFSET 0) AS found"
+        ),
     );
     let exercises = exercises.iter().map(|exercise| exercise.as_str().into());
-    let groups = groups
+    let found = found
         .bind(address.owner.0)
         .bind(json_list(exercises))
         .bind(before.0)
@@ -101,26 +120,29 @@ async fn bests(
         .bind(address.id)
         .fetch_all(reader)
         .await?;
-    let mut found: BTreeMap<ExerciseId, Bests> = BTreeMap::new();
-    for group in groups {
-        let exercise: ExerciseId = parsed(&group, "exercise")?;
-        let heaviest = Grams(group.get("heaviest")?);
-        let bests = found.entry(exercise.clone()).or_insert_with(|| Bests {
+    let mut bests: BTreeMap<ExerciseId, Bests> = BTreeMap::new();
+    for row in found {
+        let exercise: ExerciseId = parsed(&row, "exercise")?;
+        let heaviest = Grams(row.get("heaviest")?);
+        let rep_max = match row.get::<Option<String>>("rep_max")? {
+            Some(loads) => serde_json::from_str(&loads).map_err(|error| unreadable("rep_max", error))?,
+            // Whoever moved it ten times and more has moved it for at least one, two … ten.
+            None => vec![heaviest; row.get::<Option<u16>>("reps")?.map_or(0, |reps| reps.min(10).into())],
+        };
+        let best = bests.entry(exercise.clone()).or_insert_with(|| Bests {
             exercise,
             heaviest: None,
             e1rm: None,
             rep_max: Vec::new(),
         });
-        bests.heaviest = bests.heaviest.max(Some(heaviest));
-        bests.e1rm = bests.e1rm.max(group.get::<Option<u32>>("e1rm")?.map(Grams));
-        // Whoever moved it ten times has moved it for at least one, two … ten.
-        let reps: usize = group.get::<u16>("least_reps")?.into();
-        bests.rep_max.resize(bests.rep_max.len().max(reps), Grams(0));
-        for best in &mut bests.rep_max[..reps] {
-            *best = (*best).max(heaviest);
+        best.heaviest = best.heaviest.max(Some(heaviest));
+        best.e1rm = best.e1rm.max(row.get::<Option<u32>>("e1rm")?.map(Grams));
+        best.rep_max.resize(best.rep_max.len().max(rep_max.len()), Grams(0));
+        for (best, load) in best.rep_max.iter_mut().zip(rep_max) {
+            *best = (*best).max(load);
         }
     }
-    Ok(found.into_values().collect())
+    Ok(bests.into_values().collect())
 }
 
 /// The roster of a coach.

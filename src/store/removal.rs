@@ -95,8 +95,9 @@ const LEFT_STREAMS: Each = {
 };
 
 /// What is kept beside an owner's entities, and the account last.
-const OF_AN_OWNER: [Each; 9] = [
+const OF_AN_OWNER: [Each; 10] = [
     some_of!("sets", "owner", "exercise, session, set_id"),
+    some_of!("bests", "owner", "exercise, session"),
     some_of!("sessions", "owner", "session"),
     some_of!("messages", "owner", "peer, version"),
     some_of!("reminders", "owner", "kind, id"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use spotter_actors::Epoch;
 use spotter_protocol::{ExerciseId, GymId, SessionId, SetId, UserId};
-use spotter_rules::{MessageRow, ReadRow, SessionRow, SetRow};
+use spotter_rules::{BestsRow, MessageRow, ReadRow, SessionRow, SetRow};
 
 /// Under whose name a row is written.
 #[derive(Clone, Copy)]
@@ -20,6 +20,7 @@ pub(super) struct Rows<'a> {
     pub(super) sessions: BTreeMap<(UserId, SessionId), (Holder, &'a SessionRow)>,
     pub(super) messages: Vec<(Holder, &'a MessageRow)>,
     pub(super) sets: BTreeMap<(UserId, &'a ExerciseId, SessionId, SetId), (Holder, &'a SetRow)>,
+    pub(super) bests: BTreeMap<(UserId, &'a ExerciseId, SessionId), (Holder, &'a BestsRow)>,
 }
 
 impl<'a> Rows<'a> {
@@ -34,6 +35,9 @@ impl<'a> Rows<'a> {
                 ReadRow::Set(row) => {
                     let key = (holder.owner, &row.exercise, row.session, row.set);
                     self.sets.insert(key, (holder, row));
+                }
+                ReadRow::Bests(row) => {
+                    self.bests.insert((holder.owner, &row.bests.exercise, row.session), (holder, row));
                 }
             }
         }

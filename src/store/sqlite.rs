@@ -229,6 +229,7 @@ pub(super) fn migrations() -> Migrator {
         migration(10, "snapshots", include_str!("../../migrations/sqlite/0010_snapshots.sql")),
         migration(11, "keys", include_str!("../../migrations/sqlite/0011_keys.sql")),
         migration(12, "gyms that leave", include_str!("../../migrations/sqlite/0012_gyms_that_leave.sql")),
+        migration(13, "bests", include_str!("../../migrations/sqlite/0013_bests.sql")),
     ])
 }
 

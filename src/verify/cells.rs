@@ -3,11 +3,11 @@
 use std::fmt;
 
 use spotter_protocol::GymId;
-use spotter_rules::{SessionRow, SetRow};
+use spotter_rules::{BestsRow, SessionRow, SetRow};
 use uuid::Uuid;
 
 use crate::db::Row;
-use crate::store::columns::{load_kind, phase, set_type, status, unit, version};
+use crate::store::columns::{load_kind, loads, phase, set_type, status, unit, version};
 
 /// What a column should hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,5 +102,16 @@ pub(super) fn set(gym: GymId, row: &SetRow) -> Cells {
         ("metres", Cell::maybe(row.metres.map(|metres| metres.get()))),
         ("rpe_tenths", Cell::maybe(row.rpe_tenths)),
         ("e1rm", Cell::maybe(row.e1rm.map(|grams| grams.0))),
+    ]
+}
+
+pub(super) fn bests(gym: GymId, row: &BestsRow) -> Cells {
+    vec![
+        ("gym", Cell::id(gym.0)),
+        ("first_at", Cell::maybe(row.span.map(|(first, _)| first.0))),
+        ("last_at", Cell::maybe(row.span.map(|(_, last)| last.0))),
+        ("heaviest", Cell::maybe(row.bests.heaviest.map(|grams| grams.0))),
+        ("e1rm", Cell::maybe(row.bests.e1rm.map(|grams| grams.0))),
+        ("rep_max", Cell::text(loads(&row.bests.rep_max))),
     ]
 }

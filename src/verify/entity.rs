@@ -4,12 +4,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use spotter_actors::EventRow;
-use spotter_protocol::{EntityKind, JournalError, Recorded, StreamId, Version};
-use spotter_rules::{Entity, ReadRow, Rules};
+use spotter_protocol::{EntityKind, JournalError, Phase, Recorded, StreamId, Version};
+use spotter_rules::{Entity, ReadRow, Rules, SessionRow};
 
 use super::cells::{self, differences};
 use super::history::{self, Line, SEAL};
-use super::models::{self, Made};
+use super::models::{self, Made, Stored};
 use super::{Finding, Report, Subject};
 use crate::db::{Row, Transaction};
 
@@ -47,11 +47,11 @@ struct Walk<'a, S: Rules> {
     first: Option<Version>,
 }
 
-/// Checks an entity. `sets` are the rows of a session's sets.
+/// Checks an entity. `stored` is what is kept beside a session.
 pub(super) async fn check<S: Rules>(
     moment: &mut Transaction,
     subject: &Subject,
-    sets: Vec<Row>,
+    stored: Stored,
     report: &mut Report,
 ) -> sqlx::Result<()> {
     let is_session = S::KIND == EntityKind::Session;
@@ -72,7 +72,7 @@ pub(super) async fn check<S: Rules>(
     for (place, stream) in streams.iter().enumerate() {
         walk.stream(moment, *stream, streams.get(place + 1).copied()).await?;
     }
-    walk.end(moment, &sets).await
+    walk.end(moment, &stored).await
 }
 
 impl<S: Rules> Walk<'_, S> {
@@ -253,19 +253,17 @@ impl<S: Rules> Walk<'_, S> {
         if version != entity.head() {
             return Ok(());
         }
-        let made = entity.state().rows(self.subject.address.id, version, &[]);
-        let made = made.iter().find_map(|row| if let ReadRow::Session(row) = row { Some(row) } else { None });
-        let Some(made) = made else { return Ok(()) };
-        if let Some(said) = differences(row, &cells::session(self.subject.gym, made))? {
+        let Some(made) = session_row(entity, self.subject) else { return Ok(()) };
+        if let Some(said) = differences(row, &cells::session(self.subject.gym, &made))? {
             self.note(stream, version, format!("the session's row: {said}"));
         }
         Ok(())
     }
 
     /// Looks at what has to be true at the head.
-    async fn end(mut self, moment: &mut Transaction, sets: &[Row]) -> sqlx::Result<()> {
+    async fn end(mut self, moment: &mut Transaction, stored: &Stored) -> sqlx::Result<()> {
         let (subject, stream) = (self.subject, self.subject.stream);
-        self.report.counts.sets += sets.len() as u64;
+        self.report.counts.sets += stored.sets.len() as u64;
         let after_snapshot = subject.snapshot.as_ref().map(|snapshot| snapshot.version.next());
         match self.first {
             Some(first) if first != subject.first && !self.is_covered => {
@@ -317,12 +315,22 @@ impl<S: Rules> Walk<'_, S> {
             }
         }
         let Self { report, made, is_whole, .. } = self;
-        made.compare_sets(subject, sets, is_whole, report)?;
+        made.compare_sets(subject, &stored.sets, is_whole, report)?;
+        let phase = session_row(&entity, subject).map(|row| row.phase);
+        if phase.is_some_and(|phase| !matches!(phase, Phase::Live | Phase::Paused)) {
+            made.compare_bests(subject, &stored.bests, is_whole, report)?;
+        }
         if S::KIND == EntityKind::Inbox {
             made.compare_messages(moment, subject, is_whole, report).await?;
         }
         Ok(())
     }
+}
+
+/// The row of a session as its state makes it.
+fn session_row<S: Rules>(entity: &Entity<S>, subject: &Subject) -> Option<SessionRow> {
+    let rows = entity.state().rows(subject.address.id, entity.head(), &[]);
+    rows.into_iter().find_map(|row| if let ReadRow::Session(row) = row { Some(row) } else { None })
 }
 
 /// Whether an event holds the entity whole, so that nothing before it is needed.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use spotter_protocol::{EntityKind, UserId, Version};
-use spotter_rules::{MessageRow, ReadRow, SetRow};
+use spotter_rules::{BestsRow, MessageRow, ReadRow, SetRow};
 use uuid::Uuid;
 
 use super::cells::{self, differences};
@@ -15,10 +15,18 @@ use crate::store::columns;
 /// Messages read at once.
 const ROWS: u32 = 500;
 
+/// What stands in the read models of a session, besides its own row.
+#[derive(Default)]
+pub(super) struct Stored {
+    pub(super) sets: Vec<Row>,
+    pub(super) bests: Vec<Row>,
+}
+
 /// The rows that the events of an entity have made so far.
 #[derive(Default)]
 pub(super) struct Made {
     sets: BTreeMap<(String, Uuid), SetRow>,
+    bests: BTreeMap<String, BestsRow>,
     /// Of each message its key and what its row comes to: all that is held of an inbox at once.
     messages: Vec<(Uuid, Version, u64)>,
     /// The newest event that wrote the session's row.
@@ -33,6 +41,9 @@ impl Made {
                 ReadRow::Session(_) => self.phase = head,
                 ReadRow::Set(row) => {
                     self.sets.insert((row.exercise.as_str().to_owned(), row.set.0), row);
+                }
+                ReadRow::Bests(row) => {
+                    self.bests.insert(row.bests.exercise.as_str().to_owned(), row);
                 }
                 ReadRow::Message(row) => {
                     self.messages.push((row.with.0, row.version, comes_to(subject, &row)));
@@ -77,6 +88,35 @@ impl Made {
                 None,
                 format!("set {set} of {exercise:?}: its row is missing"),
             );
+        }
+        Ok(())
+    }
+
+    /// Compares the bests of a session that is at rest. Where no set counts a row says as much as none.
+    pub(super) fn compare_bests(
+        &self,
+        subject: &Subject,
+        stored: &[Row],
+        is_whole: bool,
+        report: &mut Report,
+    ) -> sqlx::Result<()> {
+        let mut missing: BTreeMap<_, _> = self.bests.iter().filter(|(_, made)| made.span.is_some()).collect();
+        for row in stored {
+            let exercise: String = row.get("exercise")?;
+            let said = match missing.remove(&exercise) {
+                Some(made) => differences(row, &cells::bests(subject.gym, made))?,
+                None if is_whole && row.get::<Option<i64>>("heaviest")?.is_some() => {
+                    Some("a row that no event made".to_owned())
+                }
+                None => None,
+            };
+            if let Some(said) = said {
+                subject.note(report, subject.stream, None, format!("the bests of {exercise:?}: {said}"));
+            }
+        }
+        for exercise in missing.into_keys() {
+            let what = format!("the bests of {exercise:?}: their row is missing");
+            subject.note(report, subject.stream, None, what);
         }
         Ok(())
     }
@@ -130,25 +170,40 @@ fn is_missing(subject: &Subject, peer: Uuid, version: Version, report: &mut Repo
     );
 }
 
-/// The rows of the sets of sessions of one owner, by session.
-pub(super) async fn stored_sets(
+/// The rows of the sets and bests of sessions of one owner, by session.
+pub(super) async fn stored(
     moment: &mut Transaction,
     subjects: &[Subject],
-) -> sqlx::Result<HashMap<Uuid, Vec<Row>>> {
+) -> sqlx::Result<HashMap<Uuid, Stored>> {
     let sessions = subjects.iter().map(|subject| subject.address);
     let sessions: Vec<_> = sessions.filter(|address| address.kind == EntityKind::Session).collect();
     let Some(UserId(owner)) = sessions.first().map(|address| address.owner) else {
         return Ok(HashMap::new());
     };
-    let sets = query_each(
-        "SELECT * FROM sets WHERE owner = $1 AND session IN (SELECT unhex(value) FROM json_each($2))",
-        "SELECT * FROM sets WHERE owner = $1
-             AND session IN (SELECT value::uuid FROM json_array_elements_text($2::json) AS given (value))",
-    );
-    let sessions = json_list(sessions.iter().map(|address| address.id.simple().to_string().into()));
-    let mut by_session: HashMap<Uuid, Vec<Row>> = HashMap::new();
-    for row in sets.bind(owner).bind(sessions).fetch_all(moment).await? {
-        by_session.entry(row.get("session")?).or_default().push(row);
+    macro_rules! of_sessions {
+        ($table:literal) => {
+            query_each(
+                concat!(
+                    "SELECT * FROM ",
+                    $table,
+                    " WHERE owner = $1 AND session IN (SELECT unhex(value) FROM json_each($2))"
+                ),
+                concat!(
+                    "SELECT * FROM ",
+                    $table,
+                    " WHERE owner = $1
+                         AND session IN (SELECT value::uuid FROM json_array_elements_text($2::json) AS given (value))"
+                ),
+            )
+        };
+    }
+    let sessions = || json_list(sessions.iter().map(|address| address.id.simple().to_string().into()));
+    let mut by_session: HashMap<Uuid, Stored> = HashMap::new();
+    for row in of_sessions!("sets").bind(owner).bind(sessions()).fetch_all(&mut *moment).await? {
+        by_session.entry(row.get("session")?).or_default().sets.push(row);
+    }
+    for row in of_sessions!("bests").bind(owner).bind(sessions()).fetch_all(moment).await? {
+        by_session.entry(row.get("session")?).or_default().bests.push(row);
     }
     Ok(by_session)
 }

@@ -182,6 +182,11 @@ async fn rows_of_nobody(pool: &Pool, report: &mut Report) -> sqlx::Result<()> {
              WHERE entities.owner = sets.owner AND entities.kind = 'session' AND entities.id = sets.session) LIMIT $1",
     );
     each(pool, report, sets, beside(EntityKind::Session, "sets of a session that is not there")).await?;
+    let bests = query(
+        "SELECT DISTINCT owner, session AS id FROM bests WHERE NOT EXISTS (SELECT 1 FROM entities
+             WHERE entities.owner = bests.owner AND entities.kind = 'session' AND entities.id = bests.session) LIMIT $1",
+    );
+    each(pool, report, bests, beside(EntityKind::Session, "bests of a session that is not there")).await?;
     let sessions = query(
         "SELECT owner, session AS id FROM sessions WHERE NOT EXISTS (SELECT 1 FROM entities WHERE
              entities.owner = sessions.owner AND entities.kind = 'session' AND entities.id = sessions.session) LIMIT $1",

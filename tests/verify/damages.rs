@@ -76,6 +76,20 @@ pub(crate) const DAMAGES: &[(&str, Option<Address>, &str)] = &[
         Some(Address::session(athlete(0), SessionId(athlete(0).0))),
         "sets of a session that is not there",
     ),
+    ("UPDATE bests SET heaviest = 1 WHERE owner = {b}", Some(session(1)), "heaviest is 1 and by the events"),
+    ("DELETE FROM bests WHERE owner = {b} AND heaviest > 0", Some(session(1)), "their row is missing"),
+    (
+        "INSERT INTO bests (owner, exercise, session, gym, first_at, last_at, heaviest, rep_max)
+         SELECT owner, 'stray', session, gym, 1, 1, 1, '[]' FROM bests WHERE owner = {b} LIMIT 1",
+        Some(session(1)),
+        "a row that no event made",
+    ),
+    (
+        "INSERT INTO bests (owner, exercise, session, gym, rep_max)
+         SELECT owner, exercise, owner, gym, rep_max FROM bests WHERE owner = {b} LIMIT 1",
+        Some(Address::session(athlete(1), SessionId(athlete(1).0))),
+        "bests of a session that is not there",
+    ),
     ("UPDATE sessions SET done = done + 1 WHERE owner = {a}", Some(session(0)), "the session's row: done is"),
     ("UPDATE sessions SET version = 9000 WHERE owner = {a}", Some(session(0)), "the session's row is of this version"),
     ("DELETE FROM sessions WHERE owner = {a}", Some(session(0)), "the session's row is missing"),

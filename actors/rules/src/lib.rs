@@ -20,7 +20,7 @@ pub use inbox::{CONVERSATIONS_MAX, Inbox, MESSAGES_IN_ALL_MAX, MESSAGES_MAX, NOT
 pub use letter::Letter;
 pub use presence::{Connected, GRACE};
 pub use room::Room;
-pub use rows::{MessageRow, ReadRow, SessionRow, SetRow};
+pub use rows::{BestsRow, MessageRow, ReadRow, SessionRow, SetRow};
 pub use session::{
     ABANDON_AFTER, CUES_MAX, EXERCISES_MAX, NOTES_MAX, OPEN_DAYS, PAINS_MAX, REST_MAX, SETS_MAX, Session,
 };

@@ -2,7 +2,7 @@
 //! is the same as writing it once.
 
 use spotter_protocol::{
-    Address, ExerciseId, Grams, Load, LoadKind, MessageId, MessageText, Metres, Phase, Reps, Seconds,
+    Address, Bests, ExerciseId, Grams, Load, LoadKind, MessageId, MessageText, Metres, Phase, Reps, Seconds,
     SessionId, SetId, SetStatus, SetType, Timestamp, Title, UserId, Version, WorkoutRef,
 };
 
@@ -15,6 +15,8 @@ pub enum ReadRow {
     Message(MessageRow),
     /// A set; written with each event that changes what is logged for it.
     Set(SetRow),
+    /// What a session did in a movement; written when the session comes to rest, and with each set that changes then.
+    Bests(BestsRow),
 }
 
 /// A session as lists and walls look it up.
@@ -40,6 +42,18 @@ pub struct SessionRow {
     pub total: u16,
     /// Volume load by then, in grams.
     pub volume_g: u64,
+}
+
+/// The best of a session in a movement: an athlete's bests are looked up by these, and by the sets of sessions that are
+/// running. A session that runs again keeps its rows, which nobody believes meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BestsRow {
+    /// Key: the session.
+    pub session: SessionId,
+    /// Key, with what was done: nothing when no set counts any more.
+    pub bests: Bests,
+    /// When the first and the last of the sets that count were done; absent when none does.
+    pub span: Option<(Timestamp, Timestamp)>,
 }
 
 /// A message as history pages look it up.

@@ -2,9 +2,9 @@
 
 use spotter_actors::{Append, LetterId, LetterRow, SnapshotWrite};
 use spotter_protocol::{StreamId, Timestamp};
-use spotter_rules::{MessageRow, SessionRow, SetRow};
+use spotter_rules::{BestsRow, MessageRow, SessionRow, SetRow};
 
-use super::super::columns::{self, count, load_kind, phase, set_type, status, unit, version};
+use super::super::columns::{self, count, load_kind, loads, phase, set_type, status, unit, version};
 use super::super::rows::{Holder, Rows};
 use super::commit::Placed;
 use super::statement::{Columns, Statement, held};
@@ -93,6 +93,8 @@ pub(super) fn read_models(statement: &mut Statement, rows: Rows<'_>, new: Sets) 
     let found: Vec<_> = rows.sessions.into_values().collect();
     sessions(statement, &found)?;
     messages(statement, &rows.messages)?;
+    let found: Vec<_> = rows.bests.into_values().collect();
+    bests(statement, &found)?;
     let is_new = |(_, row): &(Holder, &SetRow)| row.fresh && new == Sets::AsTheySay;
     let (fresh, others): (Vec<_>, Vec<_>) = rows.sets.into_values().partition(is_new);
     sets(statement, "fresh_sets_in", &fresh, "")?;
@@ -147,6 +149,26 @@ fn messages(statement: &mut Statement, rows: &[(Holder, &MessageRow)]) -> sqlx::
         columns.add("text", |(_, row)| row.text.as_str())?;
         columns.add("about", |(_, row)| row.about.map(|about| about.to_string()))?;
         columns.add("at", |(_, row)| row.at.0)
+    })
+}
+
+fn bests(statement: &mut Statement, rows: &[(Holder, &BestsRow)]) -> sqlx::Result<()> {
+    let text = "INSERT INTO bests (owner, exercise, session, gym, first_at, last_at, heaviest, e1rm, rep_max)
+         SELECT owner, exercise, session, gym, first_at, last_at, heaviest, e1rm, rep_max
+         FROM {rows} WHERE EXISTS (SELECT FROM held)
+         ON CONFLICT (owner, exercise, session) DO UPDATE SET gym = excluded.gym, first_at = excluded.first_at,
+             last_at = excluded.last_at, heaviest = excluded.heaviest, e1rm = excluded.e1rm,
+             rep_max = excluded.rep_max";
+    statement.section("bests_in", rows, false, text, |columns| {
+        columns.add("owner", |(holder, _)| holder.owner.0)?;
+        columns.add("exercise", |(_, row)| row.bests.exercise.as_str())?;
+        columns.add("session", |(_, row)| row.session.0)?;
+        columns.add("gym", |(holder, _)| holder.gym.0)?;
+        columns.add("first_at", |(_, row)| row.span.map(|(first, _)| first.0))?;
+        columns.add("last_at", |(_, row)| row.span.map(|(_, last)| last.0))?;
+        columns.add("heaviest", |(_, row)| row.bests.heaviest.map(|grams| i64::from(grams.0)))?;
+        columns.add("e1rm", |(_, row)| row.bests.e1rm.map(|grams| i64::from(grams.0)))?;
+        columns.add("rep_max", |(_, row)| loads(&row.bests.rep_max))
     })
 }
 

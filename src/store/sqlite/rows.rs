@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 
 use spotter_protocol::Shard;
-use spotter_rules::{MessageRow, SessionRow, SetRow};
+use spotter_rules::{BestsRow, MessageRow, SessionRow, SetRow};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::super::columns::{count, load_kind, phase, set_type, status, unit, version};
+use super::super::columns::{count, load_kind, loads, phase, set_type, status, unit, version};
 use super::super::rows::{Holder, Rows};
 use super::blob;
 use super::insert::{Binding, FencedInsert};
@@ -60,6 +60,19 @@ static SETS: LazyLock<FencedInsert> = LazyLock::new(|| {
     )
 });
 
+static BESTS: LazyLock<FencedInsert> = LazyLock::new(|| {
+    FencedInsert::new(
+        "INSERT INTO bests (owner, exercise, session, gym, first_at, last_at, heaviest, e1rm, rep_max)
+         SELECT column3, column4, column5, column6, column7, column8, column9, column10, column11
+         FROM (VALUES {rows}) CROSS JOIN shards ON shards.shard = column1 AND shards.epoch = column2
+         WHERE shards.node = ?
+         ON CONFLICT (owner, exercise, session) DO UPDATE SET gym = excluded.gym, \
+             first_at = excluded.first_at, last_at = excluded.last_at, heaviest = excluded.heaviest, \
+             e1rm = excluded.e1rm, rep_max = excluded.rep_max",
+        11,
+    )
+});
+
 fn fence(holder: Holder, binding: Binding) -> Binding {
     binding.bind(Shard::of(holder.owner).number()).bind(holder.epoch.0)
 }
@@ -71,6 +84,8 @@ pub(super) async fn write(rows: Rows<'_>, connection: &mut SqliteConnection, nod
     MESSAGES.write(connection, node, &rows.messages, bind_message).await?;
     let sets: Vec<_> = rows.sets.into_values().collect();
     SETS.write(connection, node, &sets, bind_set).await?;
+    let bests: Vec<_> = rows.bests.into_values().collect();
+    BESTS.write(connection, node, &bests, bind_bests).await?;
     Ok(())
 }
 
@@ -124,4 +139,17 @@ fn bind_set(binding: Binding, (holder, row): &(Holder, &SetRow)) -> Binding {
         .bind(row.metres.map(|metres| metres.get()))
         .bind(row.rpe_tenths)
         .bind(row.e1rm.map(|grams| grams.0))
+}
+
+fn bind_bests(binding: Binding, (holder, row): &(Holder, &BestsRow)) -> Binding {
+    fence(*holder, binding)
+        .bind(blob(holder.owner.0))
+        .bind(row.bests.exercise.as_str().to_owned())
+        .bind(blob(row.session.0))
+        .bind(blob(holder.gym.0))
+        .bind(row.span.map(|(first, _)| first.0))
+        .bind(row.span.map(|(_, last)| last.0))
+        .bind(row.bests.heaviest.map(|grams| grams.0))
+        .bind(row.bests.e1rm.map(|grams| grams.0))
+        .bind(loads(&row.bests.rep_max))
 }

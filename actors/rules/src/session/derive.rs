@@ -1,17 +1,17 @@
 //! What follows from the sets: progress, volume, estimates, and the rows of the read models.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use spotter_protocol::{
-    Adherence, Grams, LoadKind, Phase, Recorded, Reps, SessionEvent, SessionId, SetId, SetStatus, Timestamp,
-    Version,
+    Adherence, ExerciseId, Grams, LoadKind, Phase, Recorded, Reps, SessionEvent, SessionId, SetId, SetStatus,
+    Timestamp, Version,
 };
 
 use super::ABANDON_AFTER;
-use super::log::{Exercise, Log, Set};
-use super::record::is_whole;
+use super::log::{Done, Exercise, Log, Set};
+use super::record::{Bar, is_whole};
 use crate::estimate::e1rm;
-use crate::{ReadRow, SessionRow, SetRow};
+use crate::{BestsRow, ReadRow, SessionRow, SetRow};
 
 impl Log {
     /// Sets performed, failed or skipped, and sets in all. A voided set outside the plan is in neither.
@@ -24,9 +24,13 @@ impl Log {
 
     /// When the session is given up unless something is heard before; absent when it is not running.
     pub(super) fn abandon_at(&self) -> Option<Timestamp> {
+        self.is_running().then(|| self.heard_at.plus(ABANDON_AFTER))
+    }
+
+    fn is_running(&self) -> bool {
         match self.phase() {
-            Phase::Live | Phase::Paused => Some(self.heard_at.plus(ABANDON_AFTER)),
-            Phase::Planned | Phase::Finished | Phase::Abandoned => None,
+            Phase::Live | Phase::Paused => true,
+            Phase::Planned | Phase::Finished | Phase::Abandoned => false,
         }
     }
 
@@ -53,8 +57,9 @@ impl Log {
         self.sets().map(|(exercise, set)| set.volume_g(exercise.load_kind)).sum()
     }
 
-    /// The rows that change with `events`, which led to `head`: one for each set whose log changed, and the
-    /// session's own when its phase changed. Without events only the session's.
+    /// The rows that change with `events`, which led to `head`: one for each set whose log changed, the session's own
+    /// when its phase changed, and, when the session is at rest by then, the best of each movement that changed with
+    /// them, which is all of them with the phase. Without events only the session's.
     pub(super) fn rows(
         &self,
         session: SessionId,
@@ -65,15 +70,35 @@ impl Log {
         for (set, fresh) in events.iter().filter_map(|recorded| logged(&recorded.event)) {
             *touched.entry(set).or_default() |= fresh;
         }
-        let sets = touched.into_iter().filter_map(|(id, fresh)| {
-            let (exercise, set) = self.set(id)?;
-            set.row(session, exercise, fresh)
+        let sets = touched.iter().filter_map(|(id, fresh)| {
+            let (exercise, set) = self.set(*id)?;
+            set.row(session, exercise, *fresh)
         });
         let mut rows: Vec<ReadRow> = sets.map(ReadRow::Set).collect();
-        if events.is_empty() || events.iter().any(|recorded| changes_phase(&recorded.event)) {
+        let turns = events.iter().any(|recorded| changes_phase(&recorded.event));
+        if events.is_empty() || turns {
             rows.push(ReadRow::Session(self.row(session, head)));
         }
+        if !self.is_running() {
+            let changed = |set: &Set| touched.contains_key(&set.id) || (turns && set.mark().is_some());
+            let changed = self.sets().filter(|(_, set)| changed(set)).map(|(exercise, _)| &exercise.exercise);
+            let changed: BTreeSet<&ExerciseId> = changed.collect();
+            rows.extend(changed.into_iter().map(|movement| ReadRow::Bests(self.best(session, movement))));
+        }
         rows
+    }
+
+    /// The best of this session in a movement.
+    fn best(&self, session: SessionId, movement: &ExerciseId) -> BestsRow {
+        let mut bar = Bar::default();
+        let mut span: Option<(Timestamp, Timestamp)> = None;
+        for (exercise, set) in self.sets().filter(|(exercise, _)| exercise.exercise == *movement) {
+            let Some((done, load)) = set.moved(exercise.load_kind) else { continue };
+            bar.rise(load, done.actual.reps, set.lift(exercise.load_kind).map(|lift| lift.e1rm));
+            let at = done.mark.at;
+            span = Some(span.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+        }
+        BestsRow { session, bests: bar.bests(movement), span }
     }
 
     fn row(&self, session: SessionId, version: Version) -> SessionRow {
@@ -118,12 +143,18 @@ impl Set {
         self.counted(load_kind).map_or(0, |(load, reps)| u64::from(load.0) * u64::from(reps.get()) * hands)
     }
 
-    /// Load and repetitions, when the set is performed, counts, and its whole load is known and above zero.
+    /// Load and repetitions of a set that moved something.
     fn counted(&self, load_kind: LoadKind) -> Option<(Grams, Reps)> {
+        let (done, load) = self.moved(load_kind)?;
+        Some((load, done.actual.reps?))
+    }
+
+    /// What was done with which load, when the set is performed, counts, and its whole load is known and above zero.
+    fn moved(&self, load_kind: LoadKind) -> Option<(&Done, Grams)> {
         let done = self.done().filter(|done| !done.missed)?;
         let load = done.actual.load?.grams();
         let counts = is_whole(load_kind) && self.set_type().counts() && load > Grams(0);
-        counts.then_some((load, done.actual.reps?))
+        counts.then_some((done, load))
     }
 
     fn row(&self, session: SessionId, exercise: &Exercise, fresh: bool) -> Option<SetRow> {

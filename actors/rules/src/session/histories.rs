@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use spotter_protocol::{
-    Abandon, ActOnCue, Actual, Add, Answer, ClientId, Complete, Cue, CueId, DeliverCue, DropSets, Fail,
-    Feeling, Finish, Grams, Group, InstanceId, LoadKind, Movement, Name, Note, NoteText, Pain, PainLevel,
-    Patch, Pause, PlannedExercise, PlannedSet, PrKind, Readiness, Reason, Reopen, Reorder, Rest, Resume,
-    SeeCue, SessionCommand, SetId, SetStatus, SetView, Site, Skip, Slot, Stamp, Start, Swap, Target, Title,
-    Version,
+    Abandon, ActOnCue, Actual, Add, Answer, Bests, ClientId, Complete, Cue, CueId, DeliverCue, DropSets,
+    ExerciseId, Fail, Feeling, Finish, Grams, Group, InstanceId, LoadKind, Movement, Name, Note, NoteText,
+    Pain, PainLevel, Patch, Pause, Phase, PlannedExercise, PlannedSet, PrKind, Readiness, Reason, Reopen,
+    Reorder, Rest, Resume, SeeCue, SessionCommand, SetId, SetStatus, SetType, SetView, Site, Skip, Slot,
+    Stamp, Start, Swap, Target, Title, Version,
 };
 use uuid::Uuid;
 
@@ -277,6 +277,31 @@ fn corrected(is_planned: bool, history: &Floor) -> Floor {
     fresh
 }
 
+/// The best of some sets in an exercise, as an athlete's bests are defined.
+fn bests_of<'a>(exercise: &ExerciseId, sets: impl Iterator<Item = &'a SetRow>) -> Bests {
+    let counts = |set: &&SetRow| {
+        let is_whole = matches!(set.load_kind, LoadKind::External | LoadKind::PerHand | LoadKind::Stack);
+        let is_done = set.status == SetStatus::Performed && set.set_type != SetType::Warmup;
+        set.exercise == *exercise && is_whole && is_done && load(set) > Grams(0)
+    };
+    let sets: Vec<&SetRow> = sets.filter(counts).collect();
+    let for_reps = |least: u32| {
+        let long_enough =
+            sets.iter().filter(|set| set.reps.is_some_and(|reps| u32::from(reps.get()) >= least));
+        long_enough.map(|set| load(set)).max()
+    };
+    Bests {
+        exercise: exercise.clone(),
+        heaviest: sets.iter().map(|set| load(set)).max(),
+        e1rm: sets.iter().filter_map(|set| set.e1rm).max(),
+        rep_max: (1..=10).map_while(for_reps).collect(),
+    }
+}
+
+fn load(set: &SetRow) -> Grams {
+    set.load.map_or(Grams(0), |load| load.grams())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
@@ -321,13 +346,21 @@ proptest! {
     fn the_rows_written_along_the_way_are_those_of_the_end(planned: bool, steps in vec(any_step(), 0..60)) {
         let floor = run(planned, steps);
         let mut rows: BTreeMap<SetId, SetRow> = BTreeMap::new();
+        let mut bests: BTreeMap<ExerciseId, Bests> = BTreeMap::new();
         let mut entity = Entity::<Session>::default();
         for recorded in &floor.journal {
             entity.apply(recorded);
             for row in entity.state().rows(SESSION.0, recorded.version, std::slice::from_ref(recorded)) {
-                if let ReadRow::Set(row) = row {
-                    rows.insert(row.set, row);
+                match row {
+                    ReadRow::Set(row) => drop(rows.insert(row.set, row)),
+                    ReadRow::Bests(row) => drop(bests.insert(row.bests.exercise.clone(), row.bests)),
+                    ReadRow::Session(_) | ReadRow::Message(_) => {}
                 }
+            }
+        }
+        if !matches!(floor.view().phase, Phase::Live | Phase::Paused) {
+            for exercise in rows.values().map(|row| &row.exercise) {
+                prop_assert_eq!(&bests[exercise], &bests_of(exercise, rows.values()));
             }
         }
         for set in standing(&floor) {

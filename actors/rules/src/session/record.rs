@@ -88,6 +88,16 @@ impl Bar {
         }
     }
 
+    /// Rises to what a set moved. Whoever moved it ten times and more has moved it for at least one, two … ten.
+    pub(super) fn rise(&mut self, load: Grams, reps: Option<Reps>, e1rm: Option<Grams>) {
+        self.heaviest = self.heaviest.max(load);
+        self.e1rm = self.e1rm.max(e1rm.unwrap_or_default());
+        let reps = reps.map_or(0, |reps| usize::from(reps.get()).min(REP_MAXES));
+        for best in &mut self.rep_max[..reps] {
+            *best = (*best).max(load);
+        }
+    }
+
     /// The records that `lifts`, in any order, hold against this bar and each other.
     pub(super) fn records(mut self, mut lifts: Vec<Lift>) -> Vec<Record> {
         lifts.sort_unstable_by_key(|lift| (lift.at, lift.set));
@@ -101,11 +111,7 @@ impl Bar {
             (PrKind::RepMax, lift.load, self.rep_max[lift.rep_place()]),
             (PrKind::E1rm, lift.e1rm, self.e1rm),
         ];
-        self.heaviest = self.heaviest.max(lift.load);
-        self.e1rm = self.e1rm.max(lift.e1rm);
-        for best in &mut self.rep_max[..=lift.rep_place()] {
-            *best = (*best).max(lift.load);
-        }
+        self.rise(lift.load, Some(lift.reps), Some(lift.e1rm));
         let set = lift.set;
         let beaten = tried.into_iter().filter(|(_, g, previous)| *previous > Grams(0) && g > previous);
         beaten.map(move |(kind, g, previous_g)| Record { set, kind, g, previous_g })

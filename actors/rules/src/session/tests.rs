@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::fixture::*;
 use super::log::{Exercise, Log, Set};
 use super::{EXERCISES_MAX, NOTES_MAX, REST_MAX, SETS_MAX};
-use crate::{ReadRow, Rules};
+use crate::{BestsRow, ReadRow, Rules};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -446,9 +446,41 @@ fn rows_follow_logs_and_phases() {
     floor.tell(80, note("fine")).unwrap();
     assert!(floor.rows_of(1).is_empty());
     floor.tell(90, Finish {}).unwrap();
-    assert!(matches!(&floor.rows_of(1)[..], [ReadRow::Session(row)]
+    assert!(matches!(&floor.rows_of(1)[..], [ReadRow::Session(row), ReadRow::Bests(_)]
         if row.finished_at == Some(moment(90)) && row.version == floor.entity.head()));
     assert!(matches!(&floor.rows_of(0)[..], [ReadRow::Session(_)]), "with a snapshot");
+}
+
+#[test]
+fn a_session_at_rest_keeps_the_best_of_each_movement() {
+    let best = |rows: &[ReadRow]| -> Vec<BestsRow> {
+        let bests =
+            rows.iter().filter_map(|row| if let ReadRow::Bests(row) = row { Some(row) } else { None });
+        bests.cloned().collect()
+    };
+    let mut floor = Floor::started();
+    floor.tell(10, complete(squat(1), kg(100, 3))).unwrap();
+    floor.tell(20, complete(squat(2), kg(80, 12))).unwrap();
+    floor.tell(30, complete(curl(0), kg(20, 15))).unwrap();
+    floor.tell(40, complete(pull_up(), kg(10, 5))).unwrap();
+    floor.tell(50, Finish {}).unwrap();
+
+    let [curls, pull_ups, squats] = best(&floor.rows_of(1)).try_into().unwrap();
+    assert_eq!(
+        (curls.bests.heaviest, curls.bests.e1rm),
+        (Some(Grams(20_000)), None),
+        "an estimate too rough"
+    );
+    assert_eq!((pull_ups.span, pull_ups.bests.heaviest), (None, None), "of a body that is moved too");
+    assert_eq!(squats.span, Some((moment(10), moment(20))));
+    assert_eq!(squats.bests.rep_max, [[Grams(100_000); 3].as_slice(), &[Grams(80_000); 7]].concat());
+
+    floor.tell(60, void(squat(1))).unwrap();
+    let [squats] = best(&floor.rows_of(1)).try_into().unwrap();
+    assert_eq!((squats.span, squats.bests.heaviest), (Some((moment(20), moment(20))), Some(Grams(80_000))));
+
+    floor.tell(70, Reopen {}).unwrap();
+    assert_eq!(best(&floor.rows_of(1)), [], "it is asked set by set again");
 }
 
 #[test]
