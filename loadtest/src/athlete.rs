@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use spotter_protocol::{
-    Actual, Add, Address, ClientFrame, ClientId, Command, CommandFrame, CommandId, Complete, InstanceId,
-    Load, LoadKind, Name, Ping, PlannedExercise, PlannedSet, Reply, Reps, ServerFrame, SessionId, SetId,
-    SetType, Start, Subscribe, Target, Timestamp, Title, Unit, UserId, Version,
+    Actual, Add, Address, ClientFrame, ClientId, Command, CommandFrame, CommandId, Complete, Finish,
+    InstanceId, Load, LoadKind, Name, Ping, PlannedExercise, PlannedSet, Reply, Reps, ServerFrame, SessionId,
+    SetId, SetType, Start, Subscribe, Target, Timestamp, Title, Unit, UserId, Version,
 };
 use uuid::Uuid;
 
@@ -17,8 +17,8 @@ use crate::wire::Wire;
 const EXERCISES: u64 = 10;
 /// Sets of each exercise. Together they are a long session. (A real one has a median of 24 sets; a server takes 500.)
 pub(crate) const SETS: u64 = 10;
-/// Commands of one session: its start, and each exercise with its sets.
-pub(crate) const COMMANDS: u64 = 1 + EXERCISES * (1 + SETS);
+/// Commands of one session: its start, each exercise with its sets, and its end.
+pub(crate) const COMMANDS: u64 = 1 + EXERCISES * (1 + SETS) + 1;
 
 /// A connected athlete.
 pub(crate) struct Athlete {
@@ -28,7 +28,7 @@ pub(crate) struct Athlete {
     client: ClientId,
     n: u64,
     req: u64,
-    /// Commands so far that logged no set: they started a session or planned an exercise.
+    /// Commands so far that logged no set: they started or ended a session, or planned an exercise.
     pub(crate) plans: u64,
 }
 
@@ -47,8 +47,8 @@ impl Athlete {
         self.n = 0;
     }
 
-    /// The next command of the session: its start, then each exercise and its sets; a full session is followed by
-    /// another.
+    /// The next command of the session: its start, then each exercise and its sets; a full session is finished, and
+    /// followed by another.
     pub(crate) fn next(&mut self) -> CommandFrame {
         if self.n == COMMANDS {
             self.turn();
@@ -57,6 +57,7 @@ impl Athlete {
         self.plans += u64::from(self.n == 0 || set == 0);
         let command: Command = match (self.n, set) {
             (0, _) => Start { workout: None, title: Some(Title::clipped("Load")) }.into(),
+            (_, 0) if exercise == EXERCISES => Finish {}.into(),
             (_, 0) => self.plan(exercise).into(),
             (_, set) => self.log_set(exercise, set).into(),
         };

@@ -71,6 +71,7 @@ pub(crate) fn shown(value: f64) -> String {
     match value.abs() {
         big if big >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),
+        small if small < 0.1 => format!("{value:.3}"),
         _ => format!("{value:.2}"),
     }
 }
@@ -106,6 +107,11 @@ mod tests {
         let rows: Vec<_> =
             findings.figures.iter().map(|figure| (figure.measured.as_str(), figure.met)).collect();
         assert_eq!(rows, [("9.00 KiB", Some(false)), ("12346 sets/s (median of 3)", Some(true))]);
+    }
+
+    #[test]
+    fn numbers_have_three_digits_that_say_something() {
+        assert_eq!([0.0251, 0.251, 2.51, 25.1, 251.0].map(shown), ["0.025", "0.25", "2.51", "25.1", "251"]);
     }
 
     #[test]

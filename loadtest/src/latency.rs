@@ -16,7 +16,7 @@ use crate::athlete::{Athlete, accepted};
 use crate::figures::Findings;
 use crate::line::moment;
 use crate::pacer::{histogram, pace, since};
-use crate::sampler::metrics;
+use crate::sampler::{buckets, metrics};
 use crate::server::{Person, Server, Used};
 
 /// The pacer's own delay above which its run says nothing about the server, in microseconds.
@@ -39,7 +39,7 @@ pub(crate) struct Steady {
     /// For each acknowledged set.
     pub(crate) each: Used,
     /// How long a commit took on average, in milliseconds, where the server says so.
-    commit_ms: Option<f64>,
+    commit_ms: Option<CommitMs>,
     /// Sets that the server did not take when they were first sent, and the codes it gave.
     refused: u64,
     codes: BTreeSet<&'static str>,
@@ -99,7 +99,7 @@ pub(crate) async fn measure(plan: &Plan, athletes: usize, rate: u32) -> anyhow::
         let (half, p50) = (format!("{what} at {rate} sets/s, p50"), ms(delays, 0.5));
         match steady.commit_ms {
             Some(commit) => {
-                let hundredths = ((commit + BESIDE_COMMIT_MS) * 100.0).round();
+                let hundredths = ((commit.mean + BESIDE_COMMIT_MS) * 100.0).round();
                 findings.at_most(&half, hundredths / 100.0, p50, "ms", "");
             }
             None => findings.plain(&half, p50, "ms", ""),
@@ -108,7 +108,8 @@ pub(crate) async fn measure(plan: &Plan, athletes: usize, rate: u32) -> anyhow::
         findings.plain(&format!("{what} at {rate} sets/s, p99.9"), ms(delays, 0.999), "ms", "");
     }
     if let Some(commit) = steady.commit_ms {
-        findings.plain(&format!("commit at {rate} sets/s, mean"), commit, "ms", "");
+        findings.plain(&format!("commit at {rate} sets/s, mean"), commit.mean, "ms", "");
+        findings.plain(&format!("commit at {rate} sets/s, p99"), commit.p99, "ms", "");
     }
     let what = format!("server CPU per 1,000 sets at {rate} sets/s");
     findings.plain(&what, steady.each.server_s * 1000.0, "s", "");
@@ -156,7 +157,7 @@ pub(crate) async fn run(
     }
     let carried_per_s = acks.len() as f64 / begun.elapsed().as_secs_f64();
     let each = server.used().await?.each_since(before, acks.len());
-    let commit_ms = Commits::of(server).await.and_then(|after| after.mean_ms_since(commits_before?));
+    let commit_ms = Commits::of(server).await.and_then(|after| after.since(&commits_before?));
     // The devices hear everything before the server says goodbye.
     server.stop().await?;
     let mut deliveries = histogram()?;
@@ -171,26 +172,39 @@ pub(crate) async fn run(
     Ok(Steady { acks, deliveries, lag, each, commit_ms, refused, codes, carried_per_s, broken })
 }
 
+/// How long the commits of a while took, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct CommitMs {
+    mean: f64,
+    /// Within the bounds of the server's buckets.
+    p99: f64,
+}
+
 /// What the server says of its commits since it started.
-#[derive(Clone, Copy)]
 struct Commits {
-    count: f64,
     seconds: f64,
+    /// How many took at most so many seconds; the last bound is none.
+    within: Vec<(f64, f64)>,
 }
 
 impl Commits {
     async fn of(server: &Server) -> Option<Self> {
-        let figures = metrics(&reqwest::Client::new(), &server.metrics()).await?;
-        let figure = |name| figures.get(name).copied();
-        Some(Self {
-            count: figure("spotter_journal_commit_seconds_count")?,
-            seconds: figure("spotter_journal_commit_seconds_sum")?,
-        })
+        let (http, url) = (reqwest::Client::new(), server.metrics());
+        let seconds = metrics(&http, &url).await?.get("spotter_journal_commit_seconds_sum").copied()?;
+        Some(Self { seconds, within: buckets(&http, &url, "spotter_journal_commit_seconds").await? })
     }
 
-    fn mean_ms_since(self, before: Self) -> Option<f64> {
-        let count = self.count - before.count;
-        (count > 0.0).then(|| (self.seconds - before.seconds) / count * 1_000.0)
+    fn since(&self, before: &Self) -> Option<CommitMs> {
+        let of_each = self.within.iter().zip(&before.within).map(|(now, then)| (now.0, now.1 - then.1));
+        let within: Vec<(f64, f64)> = of_each.collect();
+        let (_, count) = *within.last().filter(|(_, count)| *count > 0.0)?;
+        let rank = 0.99 * count;
+        let place = within.iter().position(|(_, count)| *count >= rank)?;
+        let (from, below) = if place == 0 { (0.0, 0.0) } else { within[place - 1] };
+        let (to, up_to) = within[place];
+        // As Prometheus does: spread evenly within the bucket; beyond the last bound, that bound.
+        let p99 = if to.is_finite() { from + (to - from) * (rank - below) / (up_to - below) } else { from };
+        Some(CommitMs { mean: (self.seconds - before.seconds) / count * 1_000.0, p99: p99 * 1_000.0 })
     }
 }
 
@@ -344,6 +358,22 @@ mod tests {
             command: start,
         };
         Set { planned: Instant::now(), frame, was_refused: false }
+    }
+
+    #[test]
+    fn the_hundredth_commit_of_a_while_lies_within_its_bucket() {
+        let commits = |seconds, counts: [f64; 3]| Commits {
+            seconds,
+            within: [0.001, 0.002, f64::INFINITY].into_iter().zip(counts).collect(),
+        };
+        let before = commits(1.0, [100.0, 100.0, 100.0]);
+
+        let some = commits(1.2, [190.0, 200.0, 200.0]).since(&before).unwrap();
+        let slow = commits(3.0, [100.0, 100.0, 101.0]).since(&before).unwrap();
+
+        assert!((some.mean - 2.0).abs() < 1e-9 && (some.p99 - 1.9).abs() < 1e-9, "{some:?}");
+        assert!((slow.p99 - 2.0).abs() < 1e-9, "{slow:?}");
+        assert_eq!(before.since(&before), None);
     }
 
     #[test]

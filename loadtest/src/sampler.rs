@@ -148,6 +148,20 @@ pub(crate) async fn metrics(http: &reqwest::Client, url: &str) -> Option<BTreeMa
     Some(read_metrics(&text))
 }
 
+/// How many observations of a metric without labels were at most as large as each of its bounds, the least bound first.
+pub(crate) async fn buckets(http: &reqwest::Client, url: &str, metric: &str) -> Option<Vec<(f64, f64)>> {
+    let text = async { http.get(url).send().await?.text().await }.await.ok()?;
+    Some(read_buckets(&text, metric))
+}
+
+fn read_buckets(text: &str, metric: &str) -> Vec<(f64, f64)> {
+    let bucket = |line: &str| {
+        let (bound, count) = line.strip_prefix(metric)?.strip_prefix("_bucket{le=\"")?.split_once("\"} ")?;
+        Some((bound.parse().ok()?, count.parse().ok()?))
+    };
+    text.lines().filter_map(bucket).collect()
+}
+
 /// The figures in the text form of Prometheus, by name and labels. Buckets are left out: sums and counts remain.
 fn read_metrics(text: &str) -> BTreeMap<String, f64> {
     let figure = |line: &str| {
@@ -162,6 +176,12 @@ fn read_metrics(text: &str) -> BTreeMap<String, f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buckets_of_a_metric_are_in_their_order() {
+        let text = "a_bucket{le=\"0.5\"} 7\na_bucket{le=\"+Inf\"} 9\nab_bucket{le=\"1\"} 1\na_sum 2\n";
+        assert_eq!(read_buckets(text, "a"), [(0.5, 7.0), (f64::INFINITY, 9.0)]);
+    }
 
     #[test]
     fn figures_of_the_server_keep_their_names_and_labels() {

@@ -216,7 +216,7 @@ impl SocketIo {
 /// The event of a command, and what it says.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the load sends three commands; that server knows no others"
+    reason = "the load sends four commands; that server knows no others"
 )]
 fn say(frame: &CommandFrame) -> Option<(&'static str, Said<'_>)> {
     let Command::Session(command) = &frame.command else { return None };
@@ -236,6 +236,7 @@ fn say(frame: &CommandFrame) -> Option<(&'static str, Said<'_>)> {
             let reps = complete.actual.reps.map(|reps| reps.get().into());
             Some(("set", Said { set: Some(complete.set.to_string()), load_g, reps, ..said }))
         }
+        SessionCommand::Finish(_) => Some(("finish", said)),
         _ => None,
     }
 }

@@ -37,8 +37,8 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     server.stop().await?;
     let mut findings = Findings::of(format!(
         "{athletes} athletes, each with {UNDER_WAY} sets under way, for {seconds} s, {runs} times. Each set is one \
-         command, one event and one read-model row, committed and flushed before its reply; those that start and plan a \
-         session, eleven for a hundred sets, are not counted. Generator, server and database share the cores."
+         command, one event and one read-model row, committed and flushed before its reply; those that start, plan and \
+         finish a session, twelve for a hundred sets, are not counted. Generator, server and database share the cores."
     ));
     let what = format!("acknowledged sets/s, {}", plan.database());
     findings.at_least(&what, 10_000.0, median(&rates), "sets/s", &spread(&rates));
@@ -83,7 +83,7 @@ pub(crate) async fn run(server: &Server, athletes: &mut Vec<Athlete>, seconds: u
     Ok(Run { sets_per_s, each: server.used().await?.each_since(before, sets) })
 }
 
-/// Logs sets until then, and answers how many were acknowledged; starts and plans of sessions are not counted.
+/// Logs sets until then, and answers how many were acknowledged; starts, plans and ends of sessions are not counted.
 async fn log_until(mut athlete: Athlete, until: Instant) -> anyhow::Result<(Athlete, u64)> {
     let plans = athlete.plans;
     for _ in 0..UNDER_WAY {

@@ -20,7 +20,10 @@ const TABLES = `
     sets jsonb NOT NULL, at bigint NOT NULL, received_at bigint NOT NULL, PRIMARY KEY (session, n));
   CREATE TABLE IF NOT EXISTS sets (
     session uuid NOT NULL, n bigint NOT NULL, athlete uuid NOT NULL, id uuid NOT NULL, load_g integer, reps integer,
-    at bigint NOT NULL, received_at bigint NOT NULL, PRIMARY KEY (session, n))`
+    at bigint NOT NULL, received_at bigint NOT NULL, PRIMARY KEY (session, n));
+  CREATE TABLE IF NOT EXISTS ends (
+    session uuid NOT NULL, n bigint NOT NULL, athlete uuid NOT NULL, at bigint NOT NULL, received_at bigint NOT NULL,
+    PRIMARY KEY (session, n))`
 
 // An athlete's device counts what it sends of a session: n makes a command that is sent twice one row.
 const INSERTS = {
@@ -39,13 +42,19 @@ const INSERTS = {
       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
     values: (body) => [body.set, body.load_g, body.reps],
   },
+  finish: {
+    text: `INSERT INTO ends (session, n, athlete, at, received_at)
+      VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+    values: () => [],
+  },
 }
 
 const NEWEST = `
   SELECT max(n)::int AS n FROM (
     SELECT n FROM sessions WHERE id = $1
     UNION ALL SELECT max(n) FROM exercises WHERE session = $1
-    UNION ALL SELECT max(n) FROM sets WHERE session = $1) AS every`
+    UNION ALL SELECT max(n) FROM sets WHERE session = $1
+    UNION ALL SELECT max(n) FROM ends WHERE session = $1) AS every`
 
 const pool = new pg.Pool({ connectionString: process.env.YARDSTICK_DATABASE })
 await pool.query(TABLES)

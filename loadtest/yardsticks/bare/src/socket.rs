@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::SinkExt;
 use spotter_protocol::{
-    ClientFrame, Codec, Command, CommandFrame, ErrorCode, ExerciseAdded, FRAME_BYTES_MAX, GymId, Limits,
-    Millis, Pong, Reply, Role, ServerFrame, SessionCommand, SessionEvent, SetCompleted, Started, Timestamp,
-    Title, UserId, Welcome,
+    ClientFrame, Codec, Command, CommandFrame, ErrorCode, ExerciseAdded, FRAME_BYTES_MAX, Finished, GymId,
+    Limits, Millis, Pong, Reply, Role, ServerFrame, SessionCommand, SessionEvent, SetCompleted, Started,
+    Timestamp, Title, UserId, Welcome,
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -118,7 +118,7 @@ async fn take(frame: CommandFrame, caller: &Caller, received_at: Timestamp, gym:
 }
 
 /// What a command of the load becomes; nothing is judged.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the load sends three commands; a floor knows no others")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "the load sends four commands; a floor knows no others")]
 fn event(command: Command) -> Option<SessionEvent> {
     match SessionCommand::try_from(command).ok()? {
         SessionCommand::Start(start) => Some(SessionEvent::Started(Started {
@@ -136,6 +136,7 @@ fn event(command: Command) -> Option<SessionEvent> {
         SessionCommand::Complete(complete) => {
             Some(SessionEvent::SetCompleted(SetCompleted { set: complete.set, actual: complete.actual }))
         }
+        SessionCommand::Finish(_) => Some(SessionEvent::Finished(Finished {})),
         _ => None,
     }
 }
