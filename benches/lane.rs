@@ -24,6 +24,10 @@ use spotter::store::{Database, Store};
 use spotter_actors::{Claim, Journal};
 use tokio::runtime::Runtime;
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Sets of one batch, on each connection.
 const BATCH: usize = 256;
 /// Sets of a session of the engine.

@@ -14,6 +14,7 @@ use spotter_protocol::{
     UserId,
 };
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 const GYM: GymId = GymId(Uuid::from_u128(1));
@@ -69,13 +70,20 @@ impl Floor {
             let count = times.min(self.sets - set);
             let first = self.plans() + set + 1;
             let begun = Instant::now();
-            let floor = &*self;
-            let training = self.athletes.iter().map(|athlete| async move {
-                for n in first..first + count {
-                    floor.dispatch(*athlete, session, n).await.unwrap();
-                }
-            });
-            futures_util::future::join_all(training).await;
+            // A task each, as connections are.
+            let training: JoinSet<()> = self
+                .athletes
+                .iter()
+                .map(|athlete| {
+                    let (engine, athlete, plans) = (Arc::clone(&self.engine), *athlete, self.plans());
+                    async move {
+                        for n in first..first + count {
+                            dispatch(&engine, plans, athlete, session, n).await.unwrap();
+                        }
+                    }
+                })
+                .collect();
+            training.join_all().await;
             trained += begun.elapsed();
             self.logged += count;
             times -= count;
@@ -96,35 +104,37 @@ impl Floor {
     }
 
     async fn command(&self, athletes: &[UserId], session: u64, n: u64) {
-        let answers: Vec<_> = athletes.iter().map(|athlete| self.dispatch(*athlete, session, n)).collect();
+        let dispatch = |athlete: &UserId| dispatch(&self.engine, self.plans(), *athlete, session, n);
+        let answers: Vec<_> = athletes.iter().map(dispatch).collect();
         for answer in answers {
             answer.await.unwrap();
         }
-    }
-
-    fn dispatch(&self, athlete: UserId, session: u64, n: u64) -> oneshot::Receiver<()> {
-        let session = SessionId(Uuid::new_v5(&athlete.0, &session.to_be_bytes()));
-        let to = Address::session(athlete, session);
-        let command: Command = match n {
-            1 => Start { workout: None, title: Some(Title::clipped("Bench")) }.into(),
-            n if n <= self.plans() => plan(session, n - 2).into(),
-            n => a_set(session, n - self.plans() - 1).into(),
-        };
-        let (id, client) = (CommandId(Uuid::now_v7()), ClientId(athlete.0));
-        let frame = CommandFrame { req: n, id, client, n, after: n - 1, at: SystemClock.now(), to, command };
-        let (done, answer) = oneshot::channel();
-        let reply = ReplyTo::new(move |answer| {
-            answer.unwrap();
-            let _ = done.send(());
-        });
-        self.engine.dispatch(Ask::new(GYM, athlete, frame, 0, SystemClock.now(), reply));
-        answer
     }
 
     pub(crate) async fn close(self) {
         self.engine.drain().await;
         self.store.close().await;
     }
+}
+
+/// An athlete's `n`th command to a session, whose first `plans` start and plan it.
+fn dispatch(engine: &Engine, plans: u64, athlete: UserId, session: u64, n: u64) -> oneshot::Receiver<()> {
+    let session = SessionId(Uuid::new_v5(&athlete.0, &session.to_be_bytes()));
+    let to = Address::session(athlete, session);
+    let command: Command = match n {
+        1 => Start { workout: None, title: Some(Title::clipped("Bench")) }.into(),
+        n if n <= plans => plan(session, n - 2).into(),
+        n => a_set(session, n - plans - 1).into(),
+    };
+    let (id, client) = (CommandId(Uuid::now_v7()), ClientId(athlete.0));
+    let frame = CommandFrame { req: n, id, client, n, after: n - 1, at: SystemClock.now(), to, command };
+    let (done, answer) = oneshot::channel();
+    let reply = ReplyTo::new(move |answer| {
+        answer.unwrap();
+        let _ = done.send(());
+    });
+    engine.dispatch(Ask::new(GYM, athlete, frame, 0, SystemClock.now(), reply));
+    answer
 }
 
 /// An exercise of warm-ups, which make no records.

@@ -72,15 +72,17 @@ async fn bests(
     if exercises.is_empty() {
         return Ok(Vec::new());
     }
-    // What is looked up for each of a list stands in a subquery of its own on a server: see `BY_KEY` there.
+    // Running sessions are found by their index: an owner may have thousands that have ended. What is looked up for each
+    // of a list stands in a subquery of its own on a server: see `BY_KEY` there.
     macro_rules! bests_in {
-        ($exercises:literal, $each:literal, $once:literal) => {
+        ($exercises:literal, $sessions:literal, $each:literal, $once:literal) => {
             concat!(
                 "WITH wanted AS MATERIALIZED (SELECT value AS exercise FROM ",
                 $exercises,
                 "), running AS MATERIALIZED (
-                     SELECT session FROM sessions
-                     WHERE owner = $1 AND gym = $4 AND session <> $5 AND phase IN ('live', 'paused')),
+                     SELECT session FROM ",
+                $sessions,
+                " WHERE owner = $1 AND gym = $4 AND session <> $5 AND phase IN ('live', 'paused')),
                  rested AS MATERIALIZED (
                      SELECT found.* FROM wanted CROSS JOIN ",
                 $each,
@@ -104,9 +106,10 @@ async fn bests(
         };
     }
     let found = query_each(
-        bests_in!("json_each($2)", "", ""),
+        bests_in!("json_each($2)", "sessions INDEXED BY sessions_running", "", ""),
         bests_in!(
             "json_array_elements_text($2::json) AS given (value)",
+            "sessions",
             "LATERAL (SELECT * FROM ",
             " OFFSET 0) AS found"
         ),
