@@ -122,8 +122,8 @@ async fn privileges(pool: &Pool, chart: &mut Chart) -> sqlx::Result<bool> {
     let tables = query(
         "SELECT string_agg(relname::text, ', ' ORDER BY relname) AS closed FROM pg_class
          WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND relname IN (
-                 'meta', 'shards', 'entities', 'journal', 'snapshots', 'sessions', 'sets', 'gyms', 'users', 'links',
-                 'workouts', 'refresh_tokens', 'letters', 'reminders', 'messages', 'dead_letters', 'nodes')
+                 'meta', 'shards', 'entities', 'journal', 'snapshots', 'sessions', 'sets', 'bests', 'gyms', 'users',
+                 'links', 'workouts', 'refresh_tokens', 'letters', 'reminders', 'messages', 'dead_letters', 'nodes')
              AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
                  AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')
                  AND (relname <> 'journal' OR pg_has_role(relowner, 'USAGE')))",
