@@ -389,7 +389,10 @@ async fn is_ready(port: u16) -> bool {
         && answer.starts_with(b"HTTP/1.1 200")
 }
 
-/// A port nobody listens on. It is taken a moment later; another process may be quicker, once in a blue moon.
+/// A port nobody listens on, below those that the system gives to connections as they come. It is taken a moment later;
+/// another process may be quicker, once in a blue moon.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut tried = std::iter::repeat_with(|| rand::random_range(10_000..32_000)).take(1_000);
+    tried.find(is_free).context("no port is free on 127.0.0.1")
 }

@@ -367,7 +367,9 @@ fn private_folder() -> TempDir {
     folder
 }
 
-/// A port nobody listens on. It is taken a moment later; another process may be quicker, once in a blue moon.
+/// A port nobody listens on, below those that the system gives to connections as they come. It is taken a moment later;
+/// another process may be quicker, once in a blue moon.
 fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| rand::random_range(10_000..32_000)).find(is_free).unwrap()
 }
