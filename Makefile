@@ -38,11 +38,12 @@ test: check-tools test-deps fmt-check web-check web clippy deny ## everything a 
 bench: check-tools test-deps web yardsticks ## measure on SQLite and PostgreSQL, and write docs/benchmarks.md
 	cargo build --release --locked --package spotter --package spotter-load
 	@mkdir -p docs
+	@# 97: the machine was too busy for some rows, and they say so.
 	scripts/with-postgres.sh sh -c '$(RELEASE)/spotter-load bench --server $(RELEASE)/spotter \
-		--postgres "$$POSTGRES_URL" --postmaster "$$POSTGRES_PID" --out docs/benchmarks.md $(ARGS)'
+		--postgres "$$POSTGRES_URL" --postmaster "$$POSTGRES_PID" --out docs/benchmarks.md $(ARGS)' || [ $$? -eq 97 ]
 	scripts/with-postgres.sh sh -c '$(RELEASE)/spotter-load yardsticks --server $(RELEASE)/spotter \
 		--postgres "$$POSTGRES_URL" --postmaster "$$POSTGRES_PID" --bare $(CARGO_TARGET_DIR)/bare/release/bare \
-		--socketio $(SOCKETIO)' >>docs/benchmarks.md
+		--socketio $(SOCKETIO)' >>docs/benchmarks.md || [ $$? -eq 97 ]
 	cargo bench --locked --bench lane
 	cargo bench --locked --bench sizes >target/sizes.txt
 	node scripts/store-figures.mjs target/criterion target/sizes.txt >>docs/benchmarks.md
