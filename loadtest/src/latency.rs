@@ -16,7 +16,7 @@ use crate::athlete::{Athlete, accepted};
 use crate::figures::Findings;
 use crate::line::moment;
 use crate::pacer::{histogram, pace, since};
-use crate::sampler::{buckets, metrics};
+use crate::sampler::{metrics, read_buckets, read_metrics};
 use crate::server::{Person, Server, Used};
 
 /// The pacer's own delay above which its run says nothing about the server, in microseconds.
@@ -189,9 +189,9 @@ struct Commits {
 
 impl Commits {
     async fn of(server: &Server) -> Option<Self> {
-        let (http, url) = (reqwest::Client::new(), server.metrics());
-        let seconds = metrics(&http, &url).await?.get("spotter_journal_commit_seconds_sum").copied()?;
-        Some(Self { seconds, within: buckets(&http, &url, "spotter_journal_commit_seconds").await? })
+        let text = metrics(&reqwest::Client::new(), &server.metrics()).await?;
+        let seconds = read_metrics(&text).get("spotter_journal_commit_seconds_sum").copied()?;
+        Some(Self { seconds, within: read_buckets(&text, "spotter_journal_commit_seconds") })
     }
 
     fn since(&self, before: &Self) -> Option<CommitMs> {

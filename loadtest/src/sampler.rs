@@ -131,7 +131,7 @@ async fn look(http: &reqwest::Client, target: &Target) -> Option<ServerSample> {
     let (cpu_s, rss_kib) = server.map_or((None, None), |server| (server.cpu_s().ok(), server.rss_kib().ok()));
     let database_cpu_s = server.and_then(|server| server.database_cpu_s());
     let metrics = match &target.metrics {
-        Some(url) => metrics(http, url).await,
+        Some(url) => metrics(http, url).await.map(|text| read_metrics(&text)),
         None => None,
     };
     (cpu_s.is_some() || metrics.is_some()).then(|| ServerSample {
@@ -142,19 +142,13 @@ async fn look(http: &reqwest::Client, target: &Target) -> Option<ServerSample> {
     })
 }
 
-/// What a server says of itself, when it says anything.
-pub(crate) async fn metrics(http: &reqwest::Client, url: &str) -> Option<BTreeMap<String, f64>> {
-    let text = async { http.get(url).send().await?.text().await }.await.ok()?;
-    Some(read_metrics(&text))
+/// What a server says of itself in the text form of Prometheus, when it says anything.
+pub(crate) async fn metrics(http: &reqwest::Client, url: &str) -> Option<String> {
+    async { http.get(url).send().await?.text().await }.await.ok()
 }
 
 /// How many observations of a metric without labels were at most as large as each of its bounds, the least bound first.
-pub(crate) async fn buckets(http: &reqwest::Client, url: &str, metric: &str) -> Option<Vec<(f64, f64)>> {
-    let text = async { http.get(url).send().await?.text().await }.await.ok()?;
-    Some(read_buckets(&text, metric))
-}
-
-fn read_buckets(text: &str, metric: &str) -> Vec<(f64, f64)> {
+pub(crate) fn read_buckets(text: &str, metric: &str) -> Vec<(f64, f64)> {
     let bucket = |line: &str| {
         let (bound, count) = line.strip_prefix(metric)?.strip_prefix("_bucket{le=\"")?.split_once("\"} ")?;
         Some((bound.parse().ok()?, count.parse().ok()?))
@@ -162,8 +156,8 @@ fn read_buckets(text: &str, metric: &str) -> Vec<(f64, f64)> {
     text.lines().filter_map(bucket).collect()
 }
 
-/// The figures in the text form of Prometheus, by name and labels. Buckets are left out: sums and counts remain.
-fn read_metrics(text: &str) -> BTreeMap<String, f64> {
+/// The figures, by name and labels. Buckets are left out: sums and counts remain.
+pub(crate) fn read_metrics(text: &str) -> BTreeMap<String, f64> {
     let figure = |line: &str| {
         let (name, value) = line.rsplit_once(' ')?;
         let is_bucket = name.split('{').next().is_some_and(|name| name.ends_with("_bucket"));
