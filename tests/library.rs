@@ -219,8 +219,7 @@ impl Stocked {
 
     async fn log_in(&self, phase: Phase, owner: UserId, session: u128, sets: Vec<SetRow>) {
         let session = SessionId(Uuid::from_u128(session));
-        let is_running = matches!(phase, Phase::Live | Phase::Paused);
-        let bests = if is_running { Vec::new() } else { bests_of(session, &sets) };
+        let bests = if phase.is_running() { Vec::new() } else { bests_of(session, &sets) };
         let numbered = (0..).zip(sets);
         let sets = numbered
             .map(|(n, set)| ReadRow::Set(SetRow { session, set: SetId::planned(session, 0, n), ..set }));

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use spotter_protocol::{
-    Address, Bests, CommandId, ExerciseId, GymId, Phase, SHARDS, SessionId, SetId, StreamId, Timestamp,
-    UserId, Version, Workout,
+    Address, Bests, CommandId, ExerciseId, GymId, SHARDS, SessionId, SetId, StreamId, Timestamp, UserId,
+    Version, Workout,
 };
 use spotter_rules::{Brief, Needs, ReadRow, SessionRow, SetRow};
 use uuid::Uuid;
@@ -313,7 +313,7 @@ impl Journal for SimulatedJournal {
         let stored = self.stored();
         let mut running = Vec::new();
         for ((owner, session), (home, row)) in &stored.sessions {
-            let runs = matches!(row.phase, Phase::Live | Phase::Paused);
+            let runs = row.phase.is_running();
             if runs && *home == gym && owners.contains(owner) {
                 let address = Address::session(*owner, *session);
                 let stream = stored.stream(gym, address);

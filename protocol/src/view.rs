@@ -26,6 +26,16 @@ pub enum Phase {
     Abandoned,
 }
 
+impl Phase {
+    /// Whether somebody trains, or has only interrupted it.
+    pub const fn is_running(self) -> bool {
+        match self {
+            Self::Live | Self::Paused => true,
+            Self::Planned | Self::Finished | Self::Abandoned => false,
+        }
+    }
+}
+
 /// What became of a set. Never inferred from filled values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use spotter_actors::EventRow;
-use spotter_protocol::{EntityKind, JournalError, Phase, Recorded, StreamId, Version};
+use spotter_protocol::{EntityKind, JournalError, Recorded, StreamId, Version};
 use spotter_rules::{Entity, ReadRow, Rules, SessionRow};
 
 use super::cells::{self, differences};
@@ -316,8 +316,7 @@ impl<S: Rules> Walk<'_, S> {
         }
         let Self { report, made, is_whole, .. } = self;
         made.compare_sets(subject, &stored.sets, is_whole, report)?;
-        let phase = session_row(&entity, subject).map(|row| row.phase);
-        if phase.is_some_and(|phase| !matches!(phase, Phase::Live | Phase::Paused)) {
+        if session_row(&entity, subject).is_some_and(|row| !row.phase.is_running()) {
             made.compare_bests(subject, &stored.bests, is_whole, report)?;
         }
         if S::KIND == EntityKind::Inbox {

@@ -10,7 +10,7 @@ mod look;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use spotter_protocol::{Badge, Glance, Phase, SessionId, Tile, Timestamp, UserId, Version};
+use spotter_protocol::{Badge, Glance, SessionId, Tile, Timestamp, UserId, Version};
 
 use crate::{Connected, Room};
 use look::Look;
@@ -149,10 +149,7 @@ impl Seat {
             session: glance.session,
             v: glance.v,
             active_at: glance.active_at,
-            live: match glance.phase {
-                Phase::Live | Phase::Paused => Some(glance),
-                Phase::Planned | Phase::Finished | Phase::Abandoned => None,
-            },
+            live: glance.phase.is_running().then_some(glance),
         };
         match place {
             Some(place) => self.sessions[place] = seen,

@@ -6,8 +6,8 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use spotter_protocol::{
     Cue, CueActed, CueDelivered, CueGlance, CueId, CueSeen, CueState, CueView, Cued, ErrorCode, Pain,
-    PainGlance, PainLevel, PainNoted, PainView, Phase, Readiness, ReadinessNoted, ReadinessView,
-    SessionCommand, SessionEvent, Stamp, Timestamp, Version,
+    PainGlance, PainLevel, PainNoted, PainView, Readiness, ReadinessNoted, ReadinessView, SessionCommand,
+    SessionEvent, Stamp, Timestamp, Version,
 };
 
 use super::log::Log;
@@ -45,9 +45,8 @@ impl Log {
 
     pub(super) fn cue(&self, ask: &Ask<'_, SessionCommand>, cue: &Cue) -> Decision {
         self.knows(cue.set)?;
-        match self.phase() {
-            Phase::Live | Phase::Paused => {}
-            Phase::Planned | Phase::Finished | Phase::Abandoned => return Err(ErrorCode::NotRunning),
+        if !self.phase().is_running() {
+            return Err(ErrorCode::NotRunning);
         }
         if self.find_cue(cue.cue).is_some() {
             return Err(ErrorCode::NoChange);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use spotter_protocol::{
-    Adherence, ExerciseId, Grams, LoadKind, Phase, Recorded, Reps, SessionEvent, SessionId, SetId, SetStatus,
+    Adherence, ExerciseId, Grams, LoadKind, Recorded, Reps, SessionEvent, SessionId, SetId, SetStatus,
     Timestamp, Version,
 };
 
@@ -24,14 +24,7 @@ impl Log {
 
     /// When the session is given up unless something is heard before; absent when it is not running.
     pub(super) fn abandon_at(&self) -> Option<Timestamp> {
-        self.is_running().then(|| self.heard_at.plus(ABANDON_AFTER))
-    }
-
-    fn is_running(&self) -> bool {
-        match self.phase() {
-            Phase::Live | Phase::Paused => true,
-            Phase::Planned | Phase::Finished | Phase::Abandoned => false,
-        }
+        self.phase().is_running().then(|| self.heard_at.plus(ABANDON_AFTER))
     }
 
     /// Performed among prescribed working sets.
@@ -79,7 +72,7 @@ impl Log {
         if events.is_empty() || turns {
             rows.push(ReadRow::Session(self.row(session, head)));
         }
-        if !self.is_running() {
+        if !self.phase().is_running() {
             let changed = |set: &Set| touched.contains_key(&set.id) || (turns && set.mark().is_some());
             let changed = self.sets().filter(|(_, set)| changed(set)).map(|(exercise, _)| &exercise.exercise);
             let changed: BTreeSet<&ExerciseId> = changed.collect();

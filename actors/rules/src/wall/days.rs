@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use spotter_protocol::{AthletePinned, AthleteUnpinned, Badge, BadgeDismissed};
+use spotter_protocol::{AthletePinned, AthleteUnpinned, Badge, BadgeDismissed, Phase};
 use uuid::Uuid;
 
 use super::tests::{ANA, BEN, at, glance, here, left, resting, wearing};

@@ -2,7 +2,7 @@
 
 use spotter_protocol::{
     Actual, AthletePinned, Attention, Badge, BadgeDismissed, LastSet, LoadKind, Millis, Name, PainGlance,
-    PainLevel, Presence, RestGlance, SetStatus, SetType, Site, Target, Title, Version,
+    PainLevel, Phase, Presence, RestGlance, SetStatus, SetType, Site, Target, Title, Version,
 };
 use uuid::Uuid;
 
