@@ -226,7 +226,10 @@ impl Log {
         } else {
             let lift = Lift::eligible(home.load_kind, home.set_type, set, ask.at(), &actual);
             events.push(SetCompleted { set, actual }.into());
-            self.announce(&home, set, lift, &mut events);
+            // It was none before: while it is none, the records stay.
+            if lift.is_some() {
+                self.announce(&home, set, lift, &mut events);
+            }
         }
         Ok(events)
     }
