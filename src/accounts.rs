@@ -111,7 +111,7 @@ fn gym_of(row: &Row) -> Result<Gym, sqlx::Error> {
     Ok(Gym {
         id: GymId(row.get("gym_id")?),
         slug: db::parsed(row, "gym_slug")?,
-        name: names::name_of(row, "gym_name")?,
+        name: db::parsed(row, "gym_name")?,
     })
 }
 

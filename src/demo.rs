@@ -67,7 +67,7 @@ async fn seed(config: &Config, gym: &DemoGym) -> anyhow::Result<bool> {
     let store = Store::open(&node::database(config)?).await?;
     let now = SystemClock.now();
     let accounts = Accounts::new(store.db());
-    let name = |text: &str| Name::try_from(Box::from(text)).map_err(|error| anyhow!(error));
+    let name = |text: &str| text.parse::<Name>().map_err(|error| anyhow!(error));
     let slug = gym.slug.parse().map_err(|error| anyhow!("{error}"))?;
     let added = match accounts.add_gym(slug, name(gym.name)?, now).await {
         Ok(added) => added,

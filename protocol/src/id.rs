@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -107,10 +108,10 @@ impl SetId {
 }
 
 /// Names a movement: a slug of the catalogue (`barbell-bench-press`) or a gym's own.
-/// 1 to 64 characters of `a`–`z`, `0`–`9` and `-`.
+/// 1 to 64 characters of `a`–`z`, `0`–`9` and `-`. Copies share it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Box<str>", into = "Box<str>")]
-pub struct ExerciseId(Box<str>);
+#[serde(try_from = "Arc<str>")]
+pub struct ExerciseId(Arc<str>);
 
 impl ExerciseId {
     /// The slug as text.
@@ -119,10 +120,10 @@ impl ExerciseId {
     }
 }
 
-impl TryFrom<Box<str>> for ExerciseId {
+impl TryFrom<Arc<str>> for ExerciseId {
     type Error = &'static str;
 
-    fn try_from(text: Box<str>) -> Result<Self, Self::Error> {
+    fn try_from(text: Arc<str>) -> Result<Self, Self::Error> {
         let is_slug = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         if text.is_empty() || text.len() > 64 || !text.bytes().all(is_slug) {
             return Err("an exercise id is 1 to 64 characters of a-z, 0-9 and -");
@@ -135,13 +136,7 @@ impl FromStr for ExerciseId {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::try_from(Box::from(text))
-    }
-}
-
-impl From<ExerciseId> for Box<str> {
-    fn from(id: ExerciseId) -> Self {
-        id.0
+        Self::try_from(Arc::from(text))
     }
 }
 

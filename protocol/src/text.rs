@@ -1,13 +1,15 @@
 //! Text with a stated bound, checked where it is decoded.
 
 use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Text of at most `MAX` bytes of UTF-8, without control characters other than newline and tab.
+/// Text of at most `MAX` bytes of UTF-8, without control characters other than newline and tab. Copies share it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Box<str>", into = "Box<str>")]
-pub struct Text<const MAX: usize>(Box<str>);
+#[serde(try_from = "Arc<str>")]
+pub struct Text<const MAX: usize>(Arc<str>);
 
 /// The name of a person or a movement.
 pub type Name = Text<120>;
@@ -40,10 +42,10 @@ fn allowed(c: char) -> bool {
     !c.is_control() || c == '\n' || c == '\t'
 }
 
-impl<const MAX: usize> TryFrom<Box<str>> for Text<MAX> {
+impl<const MAX: usize> TryFrom<Arc<str>> for Text<MAX> {
     type Error = String;
 
-    fn try_from(text: Box<str>) -> Result<Self, Self::Error> {
+    fn try_from(text: Arc<str>) -> Result<Self, Self::Error> {
         if text.len() > MAX {
             return Err(format!("text is longer than {MAX} bytes"));
         }
@@ -54,9 +56,11 @@ impl<const MAX: usize> TryFrom<Box<str>> for Text<MAX> {
     }
 }
 
-impl<const MAX: usize> From<Text<MAX>> for Box<str> {
-    fn from(text: Text<MAX>) -> Self {
-        text.0
+impl<const MAX: usize> FromStr for Text<MAX> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::try_from(Arc::from(text))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
-use spotter_protocol::{LinkPermission, Name, Role};
+use spotter_protocol::{LinkPermission, Role};
 
 use crate::db::{self, Row};
 
@@ -128,12 +128,6 @@ pub fn role_named(name: &str) -> Option<Role> {
 /// Reads a column that names a role.
 pub(super) fn role_of(row: &Row, column: &str) -> Result<Role, sqlx::Error> {
     role_named(&row.get::<String>(column)?).ok_or_else(|| db::unreadable(column, "no such role"))
-}
-
-/// Reads a column that holds a person's or a gym's name.
-pub(super) fn name_of(row: &Row, column: &str) -> Result<Name, sqlx::Error> {
-    let text: Box<str> = row.get::<String>(column)?.into();
-    Name::try_from(text).map_err(|error| db::unreadable(column, error))
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ impl Accounts {
 fn user_row(row: &Row) -> Result<UserRow, sqlx::Error> {
     let user = User {
         id: UserId(row.get("id")?),
-        name: names::name_of(row, "name")?,
+        name: db::parsed(row, "name")?,
         email: db::parsed(row, "email")?,
         role: names::role_of(row, "role")?,
         gym: gym_of(row)?,

@@ -382,5 +382,5 @@ fn name(text: &str) -> Result<Name, String> {
     if text.trim().is_empty() {
         return Err("a name has at least one character".to_owned());
     }
-    Name::try_from(Box::from(text))
+    text.parse()
 }

@@ -48,7 +48,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn text<const MAX: usize>(words: &str) -> Text<MAX> {
-    Text::try_from(Box::from(words)).expect("within its bound")
+    words.parse().expect("within its bound")
 }
 
 fn kg(thousandths: u32) -> Load {
