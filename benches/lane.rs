@@ -38,7 +38,7 @@ fn lanes(criterion: &mut Criterion) {
     let postgres = Postgres::start(&[("shared_buffers", "256MB"), ("max_wal_size", "4GB")]);
     for lanes in [1, 2, 4] {
         let mut group = criterion.benchmark_group(format!("{lanes} lanes"));
-        group.sampling_mode(SamplingMode::Flat).sample_size(20).measurement_time(Duration::from_secs(6));
+        group.sampling_mode(SamplingMode::Flat).sample_size(10).measurement_time(Duration::from_secs(10));
         group.throughput(Throughput::Elements((BATCH * lanes) as u64));
         let url = runtime.block_on(postgres.new_database());
         let (store, claim) = runtime.block_on(open(&url, lanes));

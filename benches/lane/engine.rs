@@ -56,39 +56,34 @@ impl Floor {
         Self { engine, store, athletes, sets, logged: 0 }
     }
 
-    /// Every athlete logs so many sets, each once the one before is acknowledged; answers how long that took, without the
-    /// starts and plans of sessions.
-    pub(crate) async fn train(&mut self, mut times: u64) -> Duration {
-        let mut trained = Duration::ZERO;
-        while times > 0 {
-            let (session, set) = (self.logged / self.sets, self.logged % self.sets);
-            if set == 0 {
-                for n in 1..=self.plans() {
-                    self.command(&self.athletes, session, n).await;
-                }
+    /// Every athlete logs so many sets, each once the one before is acknowledged; answers how long that took. The sessions
+    /// for them are started and planned before.
+    pub(crate) async fn train(&mut self, times: u64) -> Duration {
+        let (first, last) = (self.logged, self.logged + times);
+        for session in first.div_ceil(self.sets)..last.div_ceil(self.sets) {
+            for n in 1..=self.plans() {
+                self.command(&self.athletes, session, n).await;
             }
-            let count = times.min(self.sets - set);
-            let first = self.plans() + set + 1;
-            let begun = Instant::now();
-            // A task each, as connections are.
-            let training: JoinSet<()> = self
-                .athletes
-                .iter()
-                .map(|athlete| {
-                    let (engine, athlete, plans) = (Arc::clone(&self.engine), *athlete, self.plans());
-                    async move {
-                        for n in first..first + count {
-                            dispatch(&engine, plans, athlete, session, n).await.unwrap();
-                        }
-                    }
-                })
-                .collect();
-            training.join_all().await;
-            trained += begun.elapsed();
-            self.logged += count;
-            times -= count;
         }
-        trained
+        let begun = Instant::now();
+        // A task each, as connections are.
+        let training: JoinSet<()> = self
+            .athletes
+            .iter()
+            .map(|athlete| {
+                let (engine, athlete) = (Arc::clone(&self.engine), *athlete);
+                let (plans, sets) = (self.plans(), self.sets);
+                async move {
+                    for set in first..last {
+                        let (session, n) = (set / sets, plans + set % sets + 1);
+                        dispatch(&engine, plans, athlete, session, n).await.unwrap();
+                    }
+                }
+            })
+            .collect();
+        training.join_all().await;
+        self.logged = last;
+        begun.elapsed()
     }
 
     /// Commands of a session before its first set: it starts, and plans its exercises.
