@@ -14,6 +14,7 @@ use spotter_protocol::{Address, CommandId, GymId, InboxCommand, Recorded, UserId
 use spotter_rules::Rules;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{error, warn};
 use uuid::Uuid;
 
@@ -27,10 +28,11 @@ const HINTS_MAX: usize = 4_096;
 const INBOXES_MAX: usize = 64;
 /// Letters read at once for one inbox.
 const LETTERS_MAX: u32 = 64;
-/// How often the sweep looks for recipients.
+/// How often a sweep looks for recipients, unless the letters of those it has found were taken: then it goes on.
 const SWEEP: Duration = Duration::from_secs(1);
-/// Recipients that one sweep looks after.
-const SWEPT_MAX: u32 = 256;
+/// Recipients that a sweep finds at once, and of whom as many may be under way when it goes on: most places are for those
+/// of whom a hint tells, who would else wait until all are through that waited before.
+const SWEPT_MAX: usize = INBOXES_MAX / 4;
 
 /// Says that letters wait for somebody.
 #[derive(Clone)]
@@ -84,7 +86,9 @@ pub(crate) fn open(
 
 async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) {
     let mut sweeps = tokio::time::interval(SWEEP);
-    let mut swept = UserId(Uuid::nil());
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The last recipient that the sweep under way has found, and whether letters were taken since.
+    let (mut swept, mut flows) = (None, false);
     let mut carrying = JoinSet::new();
     // To whom letters are carried just now, and whether more have come since.
     let mut under_way: HashMap<UserId, bool> = HashMap::new();
@@ -92,20 +96,20 @@ async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) 
         let found = tokio::select! {
             // In this order, because hints are the only ones that could come without end.
             biased;
-            Some(Ok((gym, recipient))) = carrying.join_next() => match under_way.remove(&recipient) {
-                Some(true) => vec![(gym, recipient)],
-                Some(false) | None => Vec::new(),
-            },
-            _ = sweeps.tick() => {
+            Some(Ok((gym, recipient, taken))) = carrying.join_next() => {
+                flows |= taken;
+                match under_way.remove(&recipient) {
+                    Some(true) => vec![(gym, recipient)],
+                    Some(false) | None => Vec::new(),
+                }
+            }
+            () = next(&mut sweeps, swept.is_some() && flows), if under_way.len() <= SWEPT_MAX => {
                 if carrier.is_closed() {
                     return;
                 }
-                let found = carrier.journal.recipients(swept, SWEPT_MAX).await;
-                let found = found.unwrap_or_else(|error| {
-                    warn!(%error, "waiting letters not looked for");
-                    Vec::new()
-                });
-                swept = found.last().map_or(UserId(Uuid::nil()), |(_, last)| *last);
+                let found = carrier.sweep(swept).await;
+                swept = found.last().filter(|_| found.len() == SWEPT_MAX).map(|(_, last)| *last);
+                flows = false;
                 found
             }
             hint = hints.recv() => match hint {
@@ -120,11 +124,18 @@ async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) 
                 under_way.insert(recipient, false);
                 let carrier = Arc::clone(&carrier);
                 carrying.spawn(async move {
-                    carrier.carry_all(gym, recipient).await;
-                    (gym, recipient)
+                    let taken = carrier.carry_all(gym, recipient).await;
+                    (gym, recipient, taken)
                 });
             }
         }
+    }
+}
+
+/// Comes when a sweep is to look for more.
+async fn next(sweeps: &mut Interval, at_once: bool) {
+    if !at_once {
+        sweeps.tick().await;
     }
 }
 
@@ -140,22 +151,38 @@ impl Carrier {
         self.directory.upgrade().is_none_or(|directory| directory.is_closed())
     }
 
-    /// Carries what waits for `recipient`, until there is no more or one letter is not taken.
-    async fn carry_all(&self, gym: GymId, recipient: UserId) {
+    /// The next recipients for whom letters wait.
+    async fn sweep(&self, after: Option<UserId>) -> Vec<(GymId, UserId)> {
+        let after = after.unwrap_or(UserId(Uuid::nil()));
+        let found = self.journal.recipients(after, SWEPT_MAX as u32).await;
+        found.unwrap_or_else(|error| {
+            warn!(%error, "waiting letters not looked for");
+            Vec::new()
+        })
+    }
+
+    /// Carries what waits for `recipient`, until there is no more or one letter is not taken; says whether any was.
+    async fn carry_all(&self, gym: GymId, recipient: UserId) -> bool {
+        let mut taken = false;
         loop {
             let letters = match self.journal.letters(gym, recipient, LETTERS_MAX).await {
                 Ok(letters) => letters,
-                // A node that ends closes its store when all rest: what waits is carried after the next start.
-                Err(_) if self.is_closed() => return,
-                Err(error) => return warn!(%recipient, %error, "letters not read"),
+                Err(error) => {
+                    // A node that ends closes its store when all rest: what waits is carried after the next start.
+                    if !self.is_closed() {
+                        warn!(%recipient, %error, "letters not read");
+                    }
+                    return taken;
+                }
             };
             if letters.is_empty() {
-                return;
+                return taken;
             }
             for (id, letter) in letters {
                 if !self.carry(gym, id, letter).await {
-                    return;
+                    return taken;
                 }
+                taken = true;
             }
         }
     }

@@ -7,6 +7,7 @@ mod archive;
 mod closed;
 mod failures;
 mod house;
+mod letters;
 mod rest;
 mod streams;
 
