@@ -41,6 +41,13 @@ impl Athlete {
         Ok(Self { wire, session, person: person.clone(), client, n: 0, req: 0, plans: 0 })
     }
 
+    /// Begins the session, and comes a little further in it than the athlete numbered before: those who plan an exercise
+    /// at the same moment are one in eleven then, and not all.
+    pub(crate) async fn begin(&mut self, number: usize) -> anyhow::Result<()> {
+        const PLANNED: usize = 2;
+        self.log(PLANNED + number % (1 + SETS as usize)).await
+    }
+
     /// Turns to a new session.
     pub(crate) fn turn(&mut self) {
         self.session = Address::session(self.person.user, SessionId(Uuid::now_v7()));

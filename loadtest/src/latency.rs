@@ -135,7 +135,7 @@ pub(crate) async fn run(
     let (mut senders, mut writers, mut watchers) = (Vec::new(), JoinSet::new(), JoinSet::new());
     for (number, person) in people.iter().enumerate() {
         let mut athlete = Athlete::connect(server, person).await?;
-        athlete.log(2).await?;
+        athlete.begin(number).await?;
         let mut device = Athlete::connect(server, person).await?;
         let from = device.follow(athlete.session).await?;
         let (sender, due) = mpsc::unbounded_channel();

@@ -56,9 +56,9 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
 /// Connects `people`, each with a session under way.
 pub(crate) async fn connect(server: &Server, people: &[Person]) -> anyhow::Result<Vec<Athlete>> {
     let mut connected = Vec::new();
-    for person in people {
+    for (number, person) in people.iter().enumerate() {
         let mut athlete = Athlete::connect(server, person).await?;
-        athlete.log(3).await?;
+        athlete.begin(number).await?;
         connected.push(athlete);
     }
     Ok(connected)
