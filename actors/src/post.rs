@@ -22,17 +22,16 @@ use crate::ask::{Ask, ReplyTo};
 use crate::directory::Directory;
 use crate::{Clock, Journal, LetterId, LetterRow};
 
-/// Hints that wait; more are dropped and found by the sweep.
+/// Hints that wait; more are dropped and found by a sweep.
 const HINTS_MAX: usize = 4_096;
-/// Inboxes that letters are carried to at once; others are found by the sweep.
+/// Inboxes that letters are carried to at once before another hint is heard.
 const INBOXES_MAX: usize = 64;
 /// Letters read at once for one inbox.
 const LETTERS_MAX: u32 = 64;
-/// How often a sweep looks for recipients, unless the letters of those it has found were taken: then it goes on.
+/// How often a sweep looks for recipients. It goes on at once when letters were taken since, and few are under way.
 const SWEEP: Duration = Duration::from_secs(1);
-/// Recipients that a sweep finds at once, and of whom as many may be under way when it goes on: most places are for those
-/// of whom a hint tells, who would else wait until all are through that waited before.
-const SWEPT_MAX: usize = INBOXES_MAX / 4;
+/// Recipients that a sweep finds at once. They have places beside those of whom hints tell: neither keeps out the other.
+const SWEPT_MAX: usize = 32;
 
 /// Says that letters wait for somebody.
 #[derive(Clone)]
@@ -93,6 +92,7 @@ async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) 
     // To whom letters are carried just now, and whether more have come since.
     let mut under_way: HashMap<UserId, bool> = HashMap::new();
     loop {
+        let goes_on = swept.is_some() && flows && under_way.len() <= SWEPT_MAX;
         let found = tokio::select! {
             // In this order, because hints are the only ones that could come without end.
             biased;
@@ -103,7 +103,7 @@ async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) 
                     Some(false) | None => Vec::new(),
                 }
             }
-            () = next(&mut sweeps, swept.is_some() && flows), if under_way.len() <= SWEPT_MAX => {
+            () = next(&mut sweeps, goes_on) => {
                 if carrier.is_closed() {
                     return;
                 }
@@ -112,7 +112,7 @@ async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) 
                 flows = false;
                 found
             }
-            hint = hints.recv() => match hint {
+            hint = hints.recv(), if under_way.len() < INBOXES_MAX => match hint {
                 Some(hint) => vec![hint],
                 None => return,
             },
@@ -120,7 +120,7 @@ async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) 
         for (gym, recipient) in found {
             if let Some(more) = under_way.get_mut(&recipient) {
                 *more = true;
-            } else if under_way.len() < INBOXES_MAX {
+            } else if under_way.len() < INBOXES_MAX + SWEPT_MAX {
                 under_way.insert(recipient, false);
                 let carrier = Arc::clone(&carrier);
                 carrying.spawn(async move {
@@ -132,7 +132,7 @@ async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) 
     }
 }
 
-/// Comes when a sweep is to look for more.
+/// Comes when a sweep is to look for recipients.
 async fn next(sweeps: &mut Interval, at_once: bool) {
     if !at_once {
         sweeps.tick().await;
