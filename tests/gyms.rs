@@ -24,14 +24,13 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use server::Server;
 use spotter::db::{self, Db, Pool};
-use spotter::store::{Database, Month, Removed, Store};
+use spotter::store::{Database, Store};
 use spotter::verify;
 use spotter_protocol::{
     Address, ClientFrame, ClientId, CommandFrame, Finish, GymId, InboxCommand, InstanceId, Message,
     MessageId, MessageText, Note, NoteText, Reply, ServerFrame, SessionId, Start, Title, UserId,
 };
 use sqlx::{AssertSqlSafe, Row};
-use store::Serving;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -580,87 +579,4 @@ async fn a_removal_that_was_killed_goes_on_and_touches_nothing_else(mut house: H
     let mut phone = house.phone(&member).await;
     phone.begin().await;
     tool.close().await;
-}
-
-/// A closed gym of one person, with a session whose second stream is gone with its month.
-async fn a_gym_with_a_hole(serving: &Serving) -> GymId {
-    let db = serving.store.db();
-    let (gym, ada, session) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
-    let month = Month::of(wire::now()).streams().start.0.as_u128();
-    let stream = |n: u128| Uuid::from_u128(month + n);
-    let run = async |text: &'static str, bind: &[Uuid]| {
-        let query = bind.iter().fold(db::query(text), |query, id| query.bind(*id));
-        query.execute(&db.writer).await.unwrap();
-    };
-    run(
-        "INSERT INTO gyms (id, slug, name, created_at, closed_at) VALUES ($1, 'north', 'North', 0, 1)",
-        &[gym],
-    )
-    .await;
-    run(
-        "INSERT INTO users (id, gym, email, name, role, created_at) VALUES ($1, $2, 'a@b.c', 'Ada', 'athlete', 0)",
-        &[ada, gym],
-    )
-    .await;
-    run(
-        "INSERT INTO entities (owner, kind, id, gym, stream, first_version) VALUES ($1, 'session', $2, $3, $4, 21)",
-        &[ada, session, gym, stream(3)],
-    )
-    .await;
-    let event =
-        "INSERT INTO journal (stream, version, epoch, kind, schema, at, received_at, device_at, clock_offset,
-         author, command, client, n, body) VALUES ($1, $2, 1, $3, 1, 0, 0, 0, 0, $4, $4, $4, 0, $5)";
-    let write = async |at: Uuid, version: i64, kind: &str, body: &[u8]| {
-        let query = db::query(event).bind(at).bind(version).bind(kind).bind(ada).bind(body);
-        query.execute(&db.writer).await.unwrap();
-    };
-    write(stream(1), 1, "started", &[0x80]).await;
-    write(stream(1), 11, "moved", stream(2).as_bytes()).await;
-    write(stream(3), 21, "session_rebased", &[0x80]).await;
-    GymId(gym)
-}
-
-async fn a_stream_behind_a_month_that_was_taken_away_goes_too(serving: Serving) {
-    let gym = a_gym_with_a_hole(&serving).await;
-
-    assert_eq!(serving.store.remove_some(&serving.claim, gym).await.unwrap(), Removed::Whole);
-
-    let rows = db::query("SELECT count(*) AS rows FROM journal").fetch_one(&serving.store.db().reader).await;
-    assert_eq!(rows.unwrap().get::<i64>("rows").unwrap(), 0);
-    assert_eq!(serving.store.remove_some(&serving.claim, gym).await.unwrap(), Removed::Open, "again");
-}
-
-#[tokio::test]
-async fn a_stream_behind_a_month_that_was_taken_away_goes_too_from_a_file() {
-    a_stream_behind_a_month_that_was_taken_away_goes_too(store::on_file().await).await;
-}
-
-#[tokio::test]
-async fn a_stream_behind_a_month_that_was_taken_away_goes_too_from_a_server() {
-    a_stream_behind_a_month_that_was_taken_away_goes_too(store::on_server().await).await;
-}
-
-async fn nothing_goes_without_the_claim_or_of_a_gym_that_is_open(serving: Serving) {
-    let gym = a_gym_with_a_hole(&serving).await;
-    let db = serving.store.db();
-    let close = |at: Option<i64>| db::query("UPDATE gyms SET closed_at = $1").bind(at);
-    close(None).execute(&db.writer).await.unwrap();
-    assert_eq!(serving.store.remove_some(&serving.claim, gym).await.unwrap(), Removed::Open);
-
-    close(Some(1)).execute(&db.writer).await.unwrap();
-    db::query("UPDATE shards SET epoch = epoch + 1").execute(&db.writer).await.unwrap();
-    assert_eq!(serving.store.remove_some(&serving.claim, gym).await.unwrap(), Removed::Fenced);
-
-    let rows = db::query("SELECT count(*) AS rows FROM journal").fetch_one(&db.reader).await.unwrap();
-    assert_eq!(rows.get::<i64>("rows").unwrap(), 3);
-}
-
-#[tokio::test]
-async fn nothing_goes_without_the_claim_or_of_a_gym_that_is_open_from_a_file() {
-    nothing_goes_without_the_claim_or_of_a_gym_that_is_open(store::on_file().await).await;
-}
-
-#[tokio::test]
-async fn nothing_goes_without_the_claim_or_of_a_gym_that_is_open_from_a_server() {
-    nothing_goes_without_the_claim_or_of_a_gym_that_is_open(store::on_server().await).await;
 }
