@@ -83,9 +83,9 @@ pub(crate) async fn measure(plan: &Plan, athletes: usize, rate: u32) -> anyhow::
     let total = steady.acks.len();
     let mut findings = Findings::of(format!(
         "{athletes} athletes at {rate} sets/s together for {seconds} s, open loop: every delay counts from the planned \
-         time, which a thread of its own hands out (its own lag: p99 {} µs). A second device of each athlete follows \
-         the session; the ledger compares the {total} acknowledged sets with what each device received: each \
-         version once, in order.",
+         time, which a thread of its own hands out (its own lag: p99 {} µs). They stand at different places of their \
+         sessions; one command in eleven plans an exercise. A second device of each athlete follows the session; the \
+         ledger compares the {total} acknowledged sets with what each device received: each version once, in order.",
         steady.lag.value_at_quantile(0.99)
     ));
     findings.broken.clone_from(&steady.broken);
