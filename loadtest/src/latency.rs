@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::Plan;
 use crate::athlete::{Athlete, accepted};
+use crate::disk::Disk;
 use crate::figures::Findings;
 use crate::line::moment;
 use crate::pacer::{histogram, pace, since};
@@ -38,8 +39,10 @@ pub(crate) struct Steady {
     pub(crate) lag: Histogram<u64>,
     /// For each acknowledged set.
     pub(crate) each: Used,
-    /// How long a commit took on average, in milliseconds, where the server says so.
+    /// How long a commit took, where the server says so.
     commit_ms: Option<CommitMs>,
+    /// What a flush of the same disk took meanwhile, in microseconds.
+    flushes: Histogram<u64>,
     /// Sets that the server did not take when they were first sent, and the codes it gave.
     refused: u64,
     codes: BTreeSet<&'static str>,
@@ -85,7 +88,8 @@ pub(crate) async fn measure(plan: &Plan, athletes: usize, rate: u32) -> anyhow::
         "{athletes} athletes at {rate} sets/s together for {seconds} s, open loop: every delay counts from the planned \
          time, which a thread of its own hands out (its own lag: p99 {} µs). They stand at different places of their \
          sessions; one command in eleven plans an exercise. A second device of each athlete follows the session; the \
-         ledger compares the {total} acknowledged sets with what each device received: each version once, in order.",
+         ledger compares the {total} acknowledged sets with what each device received: each version once, in order. \
+         Beside it 4 KiB are flushed on the disk ten times a second: where that takes long, so does everybody's commit.",
         steady.lag.value_at_quantile(0.99)
     ));
     findings.broken.clone_from(&steady.broken);
@@ -110,6 +114,10 @@ pub(crate) async fn measure(plan: &Plan, athletes: usize, rate: u32) -> anyhow::
     if let Some(commit) = steady.commit_ms {
         findings.plain(&format!("commit at {rate} sets/s, mean"), commit.mean, "ms", "");
         findings.plain(&format!("commit at {rate} sets/s, p99"), commit.p99, "ms", "");
+    }
+    for (what, quantile) in [("p99", 0.99), ("longest", 1.0)] {
+        let flush = ms(&steady.flushes, quantile);
+        findings.plain(&format!("flush of the disk beside {rate} sets/s, {what}"), flush, "ms", "");
     }
     let what = format!("server CPU per 1,000 sets at {rate} sets/s");
     findings.plain(&what, steady.each.server_s * 1000.0, "s", "");
@@ -144,6 +152,7 @@ pub(crate) async fn run(
         watchers.spawn(async move { (number, from, watch(device).await) });
     }
     let (before, commits_before) = (server.used().await?, Commits::of(server).await);
+    let disk = Disk::watch();
     let begun = Instant::now();
     let lag = pace(Arc::from(senders), rate, rate * seconds).await?;
     let mut sent: HashMap<usize, Sent> = HashMap::new();
@@ -158,6 +167,7 @@ pub(crate) async fn run(
     let carried_per_s = acks.len() as f64 / begun.elapsed().as_secs_f64();
     let each = server.used().await?.each_since(before, acks.len());
     let commit_ms = Commits::of(server).await.and_then(|after| after.since(&commits_before?));
+    let flushes = disk.flushes().await?;
     // The devices hear everything before the server says goodbye.
     server.stop().await?;
     let mut deliveries = histogram()?;
@@ -169,7 +179,7 @@ pub(crate) async fn run(
             broken = Some(why);
         }
     }
-    Ok(Steady { acks, deliveries, lag, each, commit_ms, refused, codes, carried_per_s, broken })
+    Ok(Steady { acks, deliveries, lag, each, commit_ms, flushes, refused, codes, carried_per_s, broken })
 }
 
 /// How long the commits of a while took, in milliseconds.
@@ -410,6 +420,7 @@ mod tests {
             lag: histogram().unwrap(),
             each: Used { server_s: 0.0, database_s: None, log_bytes: None },
             commit_ms: None,
+            flushes: histogram().unwrap(),
             refused: 25,
             codes: ["busy", "unavailable"].into(),
             carried_per_s: 7_500.4,

@@ -18,6 +18,7 @@ mod chosen;
 mod coach;
 mod compare;
 mod crew;
+mod disk;
 mod doctor;
 mod echo;
 #[cfg(test)]
