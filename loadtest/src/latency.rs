@@ -42,7 +42,7 @@ pub(crate) struct Steady {
     /// How long a commit took, where the server says so.
     commit_ms: Option<CommitMs>,
     /// What a flush of the same disk took meanwhile, in microseconds.
-    flushes: Histogram<u64>,
+    pub(crate) flushes: Histogram<u64>,
     /// Sets that the server did not take when they were first sent, and the codes it gave.
     refused: u64,
     codes: BTreeSet<&'static str>,

@@ -175,6 +175,7 @@ impl Contender {
                     delay("acknowledgement", &steady.acks, 0.99, "p99"),
                     delay("delivery", &steady.deliveries, 0.5, "p50"),
                     delay("delivery", &steady.deliveries, 0.99, "p99"),
+                    delay("flush of the disk beside it", &steady.flushes, 1.0, "longest"),
                 ];
                 samples.extend(costs(steady.each, &name));
                 let invalid = steady.invalid();
