@@ -30,7 +30,7 @@ use spotter_protocol::{
     SessionId, Start, StreamId, Timestamp, Title, Version,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
-use store::Serving;
+use store::{Serving, on_both};
 use uuid::Uuid;
 use wire::{Wire, a_set, command};
 
@@ -384,6 +384,11 @@ async fn take_away(serving: &Serving, month: Month) -> Vec<TakenAway> {
     }
 }
 
+on_both! {
+    a_node_that_lost_a_shard_takes_nothing_away
+    a_month_that_somebody_is_in_stays
+}
+
 async fn a_node_that_lost_a_shard_takes_nothing_away(serving: Serving) {
     let month = with_rows(&serving, 3).await;
     let stolen = db::query("UPDATE shards SET epoch = epoch + 1, node = $1 WHERE shard = 1023");
@@ -391,16 +396,6 @@ async fn a_node_that_lost_a_shard_takes_nothing_away(serving: Serving) {
 
     assert_eq!(take_away(&serving, month).await, [TakenAway::Fenced]);
     assert_eq!(rows_of(&serving.store, month).await.len(), 3);
-}
-
-#[tokio::test]
-async fn a_node_that_lost_a_shard_takes_nothing_away_from_a_file() {
-    a_node_that_lost_a_shard_takes_nothing_away(store::on_file().await).await;
-}
-
-#[tokio::test]
-async fn a_node_that_lost_a_shard_takes_nothing_away_from_a_server() {
-    a_node_that_lost_a_shard_takes_nothing_away(store::on_server().await).await;
 }
 
 async fn a_month_that_somebody_is_in_stays(serving: Serving) {
@@ -419,16 +414,6 @@ async fn a_month_that_somebody_is_in_stays(serving: Serving) {
     assert_eq!(take_away(&serving, month).await, [TakenAway::Whole]);
     assert_eq!(serving.store.months_before(month.next()).await.unwrap(), []);
     assert_eq!(take_away(&serving, month).await, [TakenAway::Whole], "again");
-}
-
-#[tokio::test]
-async fn a_month_that_somebody_is_in_stays_in_a_file() {
-    a_month_that_somebody_is_in_stays(store::on_file().await).await;
-}
-
-#[tokio::test]
-async fn a_month_that_somebody_is_in_stays_on_a_server() {
-    a_month_that_somebody_is_in_stays(store::on_server().await).await;
 }
 
 #[tokio::test]

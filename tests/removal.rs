@@ -12,26 +12,8 @@ use spotter::db;
 use spotter::store::{Month, Removed};
 use spotter_actors::Clock;
 use spotter_protocol::GymId;
-use store::Serving;
+use store::{Serving, on_both};
 use uuid::Uuid;
-
-macro_rules! on_both {
-    ($($test:ident)*) => {
-        mod on_a_file {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test(super::store::on_file().await).await;
-            })*
-        }
-
-        mod on_a_server {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test(super::store::on_server().await).await;
-            })*
-        }
-    };
-}
 
 on_both! {
     a_stream_behind_a_month_that_was_taken_away_goes_too

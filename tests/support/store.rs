@@ -1,6 +1,6 @@
 //! Stores to serve from, each empty and of its own: a file, and a database of the server that a program's tests share.
 
-#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+#![allow(dead_code, unreachable_pub, unused_imports, unused_macros, reason = "each test uses its part")]
 
 use std::path::Path;
 
@@ -9,6 +9,26 @@ use spotter_actors::Claim;
 use tempfile::TempDir;
 
 use crate::postgres::Postgres;
+
+/// Makes tests of functions that take an empty store: each is run on a file and on a server.
+macro_rules! on_both {
+    ($($test:ident)*) => {
+        mod on_a_file {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::store::on_file().await).await;
+            })*
+        }
+
+        mod on_a_server {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::store::on_server().await).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
 
 /// A store, claimed by whoever opened it.
 pub struct Serving {
