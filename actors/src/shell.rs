@@ -77,7 +77,7 @@ pub(crate) struct Awake<S: Kind> {
 
 /// Commands that are judged together and whose events share one append.
 struct Batch<S: Kind> {
-    /// The state after what was accepted, not adopted yet.
+    /// The entity with what was accepted applied to it: out of everyone's reach until that is committed.
     next: Option<Entity<S>>,
     events: Vec<Recorded<S::Event>>,
     rows: Vec<EventRow>,
@@ -201,7 +201,7 @@ impl<S: Kind> Awake<S> {
     }
 
     /// Judges one command and puts what comes of it into the batch.
-    async fn judge(&self, asked: Asked, batch: &mut Batch<S>) -> Result<(), ActorProcessingErr> {
+    async fn judge(&mut self, asked: Asked, batch: &mut Batch<S>) -> Result<(), ActorProcessingErr> {
         let Asked { author, frame, offset, received_at, carries } = asked;
         let Ok(command) = S::Command::try_from(frame.command) else {
             let fault = Fault::saying(ErrorCode::BadFrame, "this command is for another kind of entity");
@@ -239,7 +239,7 @@ impl<S: Kind> Awake<S> {
                 Err(fault)
             }
             Verdict::Accept(events) => {
-                let next = batch.next.get_or_insert_with(|| self.entity.clone());
+                let next = batch.next.get_or_insert_with(|| std::mem::take(&mut self.entity));
                 for event in &events {
                     next.apply(event);
                     let row = row(event)?;
@@ -252,6 +252,13 @@ impl<S: Kind> Awake<S> {
                 Ok(Done { version: next.head(), repeat: false })
             }
         });
+        Ok(())
+    }
+
+    /// The entity as the journal has it, in place of one whose events it did not take.
+    async fn read_again(&mut self) -> Result<(), StoreError> {
+        let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(&self.queue));
+        *self = Self::load(shared, self.gym, self.address, self.epoch, queue).await?;
         Ok(())
     }
 
@@ -270,7 +277,7 @@ impl<S: Kind> Awake<S> {
         let letters = std::mem::take(&mut batch.letters);
         let recipients: Vec<UserId> = letters.iter().map(|letter| letter.to).collect();
         let reminder = self.remind(&next);
-        let opens = self.entity.head() == Version(0);
+        let opens = batch.events.first().is_some_and(|first| first.version == Version(1));
         let append = Append {
             opening: if opens { Opening::Entity } else { Opening::No },
             events: std::mem::take(&mut batch.rows),
@@ -290,7 +297,10 @@ impl<S: Kind> Awake<S> {
                 recipients.into_iter().for_each(|to| self.shared.hints.give(self.gym, to));
                 Ok(Ok(()))
             }
-            Outcome::Refused(why) => Ok(Err(why)),
+            Outcome::Refused(why) => {
+                self.read_again().await?;
+                Ok(Err(why))
+            }
             Outcome::Fenced => Err(Fenced.into()),
             Outcome::Conflict => Err("the journal holds other events than this actor knew".into()),
         }
