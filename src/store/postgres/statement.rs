@@ -1,7 +1,7 @@
 //! One statement that writes many rows of many tables, under the fence.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use spotter_actors::Epoch;
 use spotter_protocol::Shard;
@@ -56,8 +56,7 @@ impl Statement {
         statement.bind(writer.node)?;
         statement.bind(writer.timeline.as_str())?;
         statement.bind(count)?;
-        write!(
-            statement.text,
+        statement.write(format_args!(
             "WITH own AS MATERIALIZED (
                  SELECT shards.shard, shards.epoch FROM shards
                  JOIN unnest($1, $2) AS claimed (shard, epoch)
@@ -65,9 +64,12 @@ impl Statement {
                  WHERE shards.node = $3 AND (SELECT {TIMELINE}) = $4
                  ORDER BY shards.shard FOR SHARE OF shards),
              held AS MATERIALIZED (SELECT 1 WHERE (SELECT count(*) FROM own) = $5)",
-        )
-        .map_err(|error| sqlx::Error::Encode(error.into()))?;
+        ))?;
         Ok(statement)
+    }
+
+    fn write(&mut self, text: fmt::Arguments<'_>) -> sqlx::Result<()> {
+        self.text.write_fmt(text).map_err(|error| sqlx::Error::Encode(error.into()))
     }
 
     /// Puts a value into the next place, and names the place.
@@ -95,15 +97,12 @@ impl Statement {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut table = Columns { statement: self, rows, given: Vec::new() };
-        columns(&mut table)?;
+        let (before, after) = text.split_once("{rows}").unwrap_or((text, ""));
+        self.text.extend([", ", name, " AS (", before]);
         // In a list of results, arrays are taken apart row by row; in `FROM` the server makes a table of them first.
-        let source = format!("(SELECT {}) AS given", table.given.join(", "));
-        self.text.push_str(", ");
-        self.text.push_str(name);
-        self.text.push_str(" AS (");
-        self.text.push_str(&text.replace("{rows}", &source));
-        self.text.push(')');
+        self.text.push_str("(SELECT ");
+        columns(&mut Columns { statement: self, rows, is_first: true })?;
+        self.text.extend([") AS given", after, ")"]);
         if counted {
             self.counted.push(name);
             self.expected += i64::try_from(rows.len()).unwrap_or(i64::MAX);
@@ -129,14 +128,14 @@ impl Statement {
     /// Also with the code `SP001`, when the shards are held and a counted row did not go in.
     pub(super) async fn run_whole(mut self, connection: &mut PgConnection) -> sqlx::Result<BTreeSet<Held>> {
         use sqlx::Row;
-        let counts = self.counted.iter().map(|name| format!("(SELECT count(*) FROM {name})"));
-        let counts = counts.chain(["0".to_owned()]).collect::<Vec<_>>().join(" + ");
-        let expected = self.expected;
-        let place = self.bind(expected)?;
-        let answer = format!(
-            "ARRAY(SELECT shard FROM own) AS shards, ARRAY(SELECT epoch FROM own) AS epochs,
-             spotter_whole(NOT EXISTS (SELECT FROM held) OR {counts} = ${place})"
-        );
+        let place = self.bind(self.expected)?;
+        let mut answer = "ARRAY(SELECT shard FROM own) AS shards, ARRAY(SELECT epoch FROM own) AS epochs,
+             spotter_whole(NOT EXISTS (SELECT FROM held) OR 0"
+            .to_owned();
+        for name in &self.counted {
+            answer.extend([" + (SELECT count(*) FROM ", name, ")"]);
+        }
+        answer.push_str(&format!(" = ${place})"));
         let rows = self.run(connection, &answer).await?;
         let Some(row) = rows.first() else { return Err(sqlx::Error::RowNotFound) };
         let (shards, epochs): (Vec<i16>, Vec<i64>) = (row.try_get("shards")?, row.try_get("epochs")?);
@@ -148,7 +147,7 @@ impl Statement {
 pub(super) struct Columns<'a, T> {
     statement: &'a mut Statement,
     rows: &'a [T],
-    given: Vec<String>,
+    is_first: bool,
 }
 
 impl<'a, T> Columns<'a, T> {
@@ -159,7 +158,7 @@ impl<'a, T> Columns<'a, T> {
         Vec<V>: for<'q> Encode<'q, Postgres> + Type<Postgres>,
     {
         let place = self.statement.bind(self.rows.iter().map(value).collect::<Vec<V>>())?;
-        self.given.push(format!("unnest(${place}) AS {name}"));
-        Ok(())
+        let comma = if std::mem::replace(&mut self.is_first, false) { "" } else { ", " };
+        self.statement.write(format_args!("{comma}unnest(${place}) AS {name}"))
     }
 }
