@@ -20,10 +20,11 @@ use table::{Measured, Sample, Table};
 /// How often each has its turn at each load but the idle one.
 const ROUNDS: usize = 3;
 /// What is measured, in the order of the table.
-const LOADS: [Load; 8] = [
+const LOADS: [Load; 9] = [
     Load::Fast,
     Load::Steady { rate: 500, athletes: 500 },
     Load::Steady { rate: 2_000, athletes: 1_000 },
+    Load::Steady { rate: 4_000, athletes: 2_000 },
     Load::Steady { rate: 10_000, athletes: 2_000 },
     Load::Shown { followers: 1 },
     Load::Shown { followers: 100 },
