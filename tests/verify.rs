@@ -93,11 +93,13 @@ async fn fill(database: &Database) {
         // The last streams grow long enough for snapshots.
         let rotate_every = if life == 0 { 25 } else { 1_000 };
         let (engine, store) = engine(database, rotate_every).await;
-        let training = entities()
-            .into_iter()
-            .zip(0..)
-            .map(|(to, k)| tokio::spawn(train(Arc::clone(&engine), to, life, 10 * life + k)));
-        let training: Vec<_> = training.collect();
+        let mut training = Vec::new();
+        for (to, k) in entities().into_iter().zip(0..) {
+            // One after another: the first session's stream is the oldest.
+            let (begun, begins) = oneshot::channel();
+            training.push(tokio::spawn(train(Arc::clone(&engine), to, life, 10 * life + k, begun)));
+            begins.await.unwrap();
+        }
         while !training.iter().all(tokio::task::JoinHandle::is_finished) {
             assert_eq!(findings(&db).await, [], "beside a running node");
         }
@@ -136,9 +138,10 @@ async fn people(db: &Db) {
     }
 }
 
-/// Sends what comes to mind, one command after another.
-async fn train(engine: Arc<Engine>, to: Address, life: u64, seed: u64) {
+/// Sends what comes to mind, one command after another; says when the first one is answered.
+async fn train(engine: Arc<Engine>, to: Address, life: u64, seed: u64, begun: oneshot::Sender<()>) {
     let mut chance = StdRng::seed_from_u64(seed);
+    let mut begun = Some(begun);
     let client = ClientId(Uuid::from_u128(u128::from(seed) + 1));
     for n in 1..=COMMANDS {
         let at = SystemClock.now();
@@ -157,6 +160,9 @@ async fn train(engine: Arc<Engine>, to: Address, life: u64, seed: u64) {
         engine.dispatch(Ask::new(GYM, to.owner, frame, 0, at, reply));
         // Refused or not.
         let _ = answer.await.unwrap();
+        if let Some(begun) = begun.take() {
+            begun.send(()).unwrap();
+        }
     }
 }
 
