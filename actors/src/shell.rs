@@ -68,6 +68,7 @@ pub(crate) struct Awake<S: Kind> {
     /// The version with which the stream begins.
     first: Version,
     queue: Arc<Queue>,
+    /// As the journal has it; an empty one while a batch has it in hand.
     entity: Entity<S>,
     saved: Version,
     unsaved_bytes: usize,
