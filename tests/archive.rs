@@ -385,6 +385,8 @@ async fn take_away(serving: &Serving, month: Month) -> Vec<TakenAway> {
 }
 
 on_both! {
+    #[tokio::test]
+    super::store::on_file().await, super::store::on_server().await =>
     a_node_that_lost_a_shard_takes_nothing_away
     a_month_that_somebody_is_in_stays
 }

@@ -31,6 +31,7 @@ use spotter_protocol::{
     MessageId, MessageText, Note, NoteText, Reply, ServerFrame, SessionId, Start, Title, UserId,
 };
 use sqlx::{AssertSqlSafe, Row};
+use store::on_both;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -43,25 +44,9 @@ const PASSWORD: &str = "correct horse";
 /// The code a socket is closed with whose token is of nobody.
 const FORBIDDEN: u16 = 4503;
 
-macro_rules! on_both {
-    ($($test:ident)*) => {
-        mod on_a_file {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test(super::House::on_a_file().await).await;
-            })*
-        }
-
-        mod on_a_server {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test(super::House::on_a_server().await).await;
-            })*
-        }
-    };
-}
-
 on_both! {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    super::House::on_a_file().await, super::House::on_a_server().await =>
     a_gym_is_made_whole_or_not_at_all_and_only_by_who_runs_the_node
     a_gym_that_trains_is_removed_and_another_does_not_notice
     a_removal_that_was_killed_goes_on_and_touches_nothing_else

@@ -16,6 +16,8 @@ use store::{Serving, on_both};
 use uuid::Uuid;
 
 on_both! {
+    #[tokio::test]
+    super::store::on_file().await, super::store::on_server().await =>
     a_stream_behind_a_month_that_was_taken_away_goes_too
     nothing_goes_without_the_claim_or_of_a_gym_that_is_open
 }

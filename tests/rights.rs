@@ -30,6 +30,7 @@ use spotter_protocol::{
     InboxCommand, LinkPermission, Note, NoteText, Ping, Reply, Role, ServerFrame, SessionCommand, SessionId,
     Shown, Start, Subscribe, Title, UserId, View, rule, view_for,
 };
+use store::on_both;
 use tempfile::TempDir;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -40,26 +41,9 @@ const IN_FORCE: Duration = Duration::from_secs(2);
 /// A server that does not answer for so long hangs.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Each test of a server that keeps its data in a file, and of one that keeps it in PostgreSQL.
-macro_rules! on_both {
-    ($($test:ident)*) => {
-        mod on_a_file {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test(super::Place::a_file()).await;
-            })*
-        }
-
-        mod on_a_server {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test(super::Place::a_server().await).await;
-            })*
-        }
-    };
-}
-
 on_both! {
+    #[tokio::test]
+    super::Place::a_file(), super::Place::a_server().await =>
     every_command_and_every_view_is_answered_exactly_as_the_tables_say
     who_may_see_less_is_shown_less_from_the_state_on
     another_role_or_password_closes_what_the_old_token_opened_and_opens_nothing_more
@@ -68,8 +52,12 @@ on_both! {
 
 #[cfg(target_os = "linux")]
 mod on_linux {
-    use super::{Place, a_link_that_ends_takes_back_all_that_a_stalled_reader_was_not_handed};
-    on_both! { a_link_that_ends_takes_back_all_that_a_stalled_reader_was_not_handed }
+    use super::{Place, a_link_that_ends_takes_back_all_that_a_stalled_reader_was_not_handed, on_both};
+    on_both! {
+        #[tokio::test]
+        super::Place::a_file(), super::Place::a_server().await =>
+        a_link_that_ends_takes_back_all_that_a_stalled_reader_was_not_handed
+    }
 }
 
 /// Where a server keeps its data.

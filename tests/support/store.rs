@@ -10,20 +10,21 @@ use tempfile::TempDir;
 
 use crate::postgres::Postgres;
 
-/// Makes tests of functions that take an empty store: each is run on a file and on a server.
+/// Makes tests of functions that take something of either database, each with an attribute: one test with what is made on
+/// a file, and one with what is made on a server. Both are said as a module of the caller's sees them.
 macro_rules! on_both {
-    ($($test:ident)*) => {
+    (#[$attribute:meta] $file:expr, $server:expr => $($test:ident)*) => {
         mod on_a_file {
-            $(#[tokio::test]
+            $(#[$attribute]
             async fn $test() {
-                super::$test(crate::store::on_file().await).await;
+                super::$test($file).await;
             })*
         }
 
         mod on_a_server {
-            $(#[tokio::test]
+            $(#[$attribute]
             async fn $test() {
-                super::$test(crate::store::on_server().await).await;
+                super::$test($server).await;
             })*
         }
     };
