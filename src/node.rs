@@ -11,7 +11,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
-use spotter_actors::{Clock, DeadLetters, Engine, Journal, Library, LocalBackplane, Ports, Tuning};
+use spotter_actors::{
+    Alone, Claims, Clock, DeadLetters, Engine, Journal, Library, LocalBackplane, Ports, Tuning,
+};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -240,6 +242,7 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
         backplane: Arc::new(LocalBackplane::default()),
         dead_letters: Arc::clone(&store) as Arc<dyn DeadLetters>,
         clock: Arc::clone(&clock),
+        peers: Arc::new(Alone),
     };
     let tuning = Tuning {
         idle: Duration::from_secs(config.engine.idle_s.into()),
@@ -248,8 +251,9 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
         rotate_every: config.engine.rotate_every,
         lanes,
     };
-    let engine =
-        Engine::start(ports, claim.clone(), tuning).await.context("the actor system does not start")?;
+    let engine = Engine::start(ports, Arc::new(Claims::lasting(&claim)), tuning)
+        .await
+        .context("the actor system does not start")?;
     let here = Here::new(Arc::clone(&engine), Arc::clone(&store), claim.clone());
 
     let db = store.db();

@@ -32,7 +32,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use spotter_actors::{Engine, Journal, LocalBackplane, Ports, SimulatedJournal, Tuning};
+use spotter_actors::{Alone, Claims, Engine, Journal, LocalBackplane, Ports, SimulatedJournal, Tuning};
 use spotter_protocol::{Address, GymId, SessionId, UserId};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -102,11 +102,12 @@ async fn a_history(seed: u64) -> BTreeSet<String> {
         backplane: Arc::new(LocalBackplane::default()),
         dead_letters: Arc::clone(&journal) as _,
         clock: Arc::new(chaos::Running::default()),
+        peers: Arc::new(Alone),
     };
     let claim = journal.claim(Uuid::from_u128(9));
     let tuning =
         Tuning { idle: IDLE, tick: Duration::from_secs(1), snapshot_every: 20, rotate_every: 25, lanes: 1 };
-    let engine = Engine::start(ports, claim, tuning).await.unwrap();
+    let engine = Engine::start(ports, Arc::new(Claims::lasting(&claim)), tuning).await.unwrap();
 
     let mut phones = JoinSet::new();
     let mut followers = Vec::new();

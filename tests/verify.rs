@@ -29,7 +29,7 @@ use spotter::clock::SystemClock;
 use spotter::db::{self, Db, Pool};
 use spotter::store::{Database, OpenError, Store};
 use spotter::verify::{self, Counts, Finding};
-use spotter_actors::{Ask, Clock, Engine, LocalBackplane, Ports, ReplyTo, Tuning};
+use spotter_actors::{Alone, Ask, Claims, Clock, Engine, LocalBackplane, Ports, ReplyTo, Tuning};
 use spotter_protocol::{
     Address, ClientId, CommandFrame, CommandId, EntityKind, Finish, GymId, Reopen, SessionCommand, SessionId,
     UserId,
@@ -78,10 +78,11 @@ async fn engine(database: &Database, rotate_every: u32) -> (Arc<Engine>, Arc<Sto
         backplane: Arc::new(LocalBackplane::default()),
         dead_letters: Arc::clone(&store) as _,
         clock: Arc::new(SystemClock),
+        peers: Arc::new(Alone),
     };
     let (idle, tick) = (Duration::from_millis(200), Duration::from_secs(1));
     let tuning = Tuning { idle, tick, snapshot_every: 20, rotate_every, lanes: 2 };
-    (Engine::start(ports, claim, tuning).await.unwrap(), store)
+    (Engine::start(ports, Arc::new(Claims::lasting(&claim)), tuning).await.unwrap(), store)
 }
 
 /// Makes the people, and lets them train through two lives of a node. Verified all along.

@@ -38,6 +38,8 @@ pub struct Ask {
     pub reply: ReplyTo,
     /// The letter that the command came in, deleted with its effect.
     pub(crate) carries: Option<LetterId>,
+    /// It is for this node or for nobody: another has handed it over, or it carries a letter.
+    pub(crate) stays: bool,
     /// Its place before the node, once admitted.
     pub(crate) place: Option<Admitted>,
 }
@@ -52,7 +54,7 @@ impl Ask {
         received_at: Timestamp,
         reply: ReplyTo,
     ) -> Self {
-        Self { gym, author, frame, offset, received_at, reply, carries: None, place: None }
+        Self { gym, author, frame, offset, received_at, reply, carries: None, stays: false, place: None }
     }
 
     /// A command of the server's own, in the name of `author`. It has no number: the state alone says whether it
@@ -75,7 +77,13 @@ impl Ask {
 
     /// The same, come in a letter.
     pub(crate) fn carrying(self, letter: LetterId) -> Self {
-        Self { carries: Some(letter), ..self }
+        Self { carries: Some(letter), ..self.staying() }
+    }
+
+    /// The same, not to be handed to another node.
+    #[must_use]
+    pub fn staying(self) -> Self {
+        Self { stays: true, ..self }
     }
 
     /// The entity it is for.

@@ -23,6 +23,8 @@ pub enum Publication {
     Presence(UserId, Connected),
     /// Soft news that somebody sent about an entity.
     Signal(SignalNews),
+    /// Anything about a person and their entities may have been missed: whoever follows them looks again.
+    Doubt(UserId),
 }
 
 /// Events of one entity that were committed together, of one command or of several.
@@ -195,6 +197,31 @@ struct Heard {
 }
 
 impl LocalBackplane {
+    /// Tells everyone who listens to `owner`; answers whether anyone does.
+    pub fn tell(&self, owner: UserId, publication: &Arc<Publication>) -> bool {
+        // The list is shared, so that listeners are called without the lock.
+        let listeners = self.part(owner).by_owner.get(&owner).cloned();
+        listeners
+            .iter()
+            .flat_map(|listeners| &**listeners)
+            .for_each(|heard| heard.listener.hear(publication));
+        listeners.is_some()
+    }
+
+    /// The owners somebody listens to.
+    pub fn owners(&self) -> Vec<UserId> {
+        let lock = |part: &Mutex<Topics>| {
+            let topics = part.lock().unwrap_or_else(PoisonError::into_inner);
+            topics.by_owner.keys().copied().collect::<Vec<_>>()
+        };
+        self.parts.iter().flat_map(lock).collect()
+    }
+
+    /// Whether anyone listens to `owner`.
+    pub fn is_heard(&self, owner: UserId) -> bool {
+        self.part(owner).by_owner.contains_key(&owner)
+    }
+
     fn part(&self, owner: UserId) -> MutexGuard<'_, Topics> {
         let part = usize::from(owner.0.as_bytes()[15]) % PARTS;
         // A listener that panicked left no topic half changed: lists are replaced whole.
@@ -204,11 +231,8 @@ impl LocalBackplane {
 
 impl Backplane for LocalBackplane {
     fn publish(&self, owner: UserId, make: &dyn Fn() -> Publication) {
-        // The list is shared, so that listeners are called without the lock.
-        let Some(listeners) = self.part(owner).by_owner.get(&owner).cloned() else { return };
-        let publication = Arc::new(make());
-        for heard in &*listeners {
-            heard.listener.hear(&publication);
+        if self.is_heard(owner) {
+            self.tell(owner, &Arc::new(make()));
         }
     }
 

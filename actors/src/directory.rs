@@ -7,14 +7,14 @@ mod closed;
 mod slot;
 mod supervisor;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SpawnErr};
-use spotter_protocol::{Address, EntityKind, ErrorCode, Fault, GymId, Millis};
+use spotter_protocol::{Address, EntityKind, ErrorCode, Fault, GymId, Millis, Shard};
 use spotter_rules::{Inbox, Room, Session};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -25,8 +25,8 @@ use self::care::{Population, blame};
 use self::closed::ClosedGyms;
 use self::slot::{Part, Stage};
 use self::supervisor::Supervisor;
-use crate::Claim;
 use crate::ask::{Ask, Gate};
+use crate::peers::elsewhere;
 use crate::queue::WAIT_MAX;
 use crate::shell::{Awake, Fenced, Kind, Shared, Shell, Work};
 
@@ -38,13 +38,14 @@ const ENTITIES_MAX: usize = 200_000;
 const PARTS: usize = 64;
 /// How long a client waits before it sends again what was not admitted.
 const BUSY_RETRY: Millis = Millis(250);
+/// How often it is seen whether the entities of a shard are at rest.
+const CLEAR_EVERY: Duration = Duration::from_millis(10);
 /// How long a client waits before it tries an entity in quarantine again.
 const QUARANTINE_RETRY: Millis = Millis(60_000);
 
 /// The entities of a node.
 pub(crate) struct Directory {
     shared: Arc<Shared>,
-    claim: Claim,
     /// How long an entity without commands stays in memory.
     idle: Duration,
     supervisor: ActorRef<Weak<Directory>>,
@@ -61,19 +62,14 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// An empty directory, which writes under `claim`.
+    /// An empty directory.
     ///
     /// # Errors
     /// When its supervisor cannot be started.
-    pub(crate) async fn start(
-        shared: Arc<Shared>,
-        claim: Claim,
-        idle: Duration,
-    ) -> Result<Arc<Self>, SpawnErr> {
+    pub(crate) async fn start(shared: Arc<Shared>, idle: Duration) -> Result<Arc<Self>, SpawnErr> {
         let (supervisor, _) = Actor::spawn(None, Supervisor, ()).await?;
         let directory = Arc::new(Self {
             shared,
-            claim,
             idle,
             supervisor,
             parts: std::array::from_fn(|_| Mutex::default()),
@@ -105,6 +101,15 @@ impl Directory {
         }
         let now = Instant::now();
         let mut part = self.part(address);
+        // Under the part's lock: whoever hands a shard over looks into each part afterwards.
+        if !self.is_open(address) {
+            drop(part);
+            ask.place = None;
+            return match ask.stays {
+                true => ask.reply.send(Err(elsewhere())),
+                false => self.shared.peers.forward(ask),
+            };
+        }
         // Under the part's lock: whoever closes a gym looks into each part afterwards.
         if self.closed_gyms.contain(gym) {
             return ask.reply.send(Err(Fault::new(ErrorCode::NotFound)));
@@ -181,6 +186,35 @@ impl Directory {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Sends the entities of shards to rest that take nothing more, and waits until none of them is awake.
+    pub(crate) async fn clear(&self, shards: &BTreeSet<Shard>) {
+        loop {
+            let mut awake = 0;
+            for part in &self.parts {
+                let mut part = lock(part);
+                let is_theirs = |address: &Address| shards.contains(&address.shard());
+                let down = part.iter().filter(|(address, slot)| is_theirs(address) && slot.is_down());
+                let down: Vec<Address> = down.map(|(address, _)| address).collect();
+                down.into_iter().for_each(|address| self.forget(&mut part, address));
+                for (_, slot) in part.iter().filter(|(address, _)| is_theirs(address)) {
+                    awake += 1;
+                    if self.draining.load(Ordering::Relaxed) < care::DRAINS_MAX {
+                        self.drain(slot);
+                    }
+                }
+            }
+            if awake == 0 {
+                return;
+            }
+            tokio::time::sleep(CLEAR_EVERY).await;
+        }
+    }
+
+    /// Whether entities of the shard are woken here.
+    pub(crate) fn is_open(&self, address: Address) -> bool {
+        self.shared.claims.admit(address.shard())
+    }
+
     /// Waits until some activation may go to rest; says how many may.
     async fn room_to_drain(&self) -> usize {
         let room = || care::DRAINS_MAX.saturating_sub(self.draining.load(Ordering::Relaxed));
@@ -250,7 +284,7 @@ impl Directory {
         address: Address,
         gym: GymId,
     ) -> Result<ActorRef<Work>, Box<dyn Error + Send + Sync>> {
-        let epoch = self.claim.epoch(address.shard()).ok_or(Fenced)?;
+        let epoch = self.shared.claims.epoch(address.shard()).ok_or(Fenced)?;
         let queue = self.part(address).get(address).map(|slot| Arc::clone(&slot.queue));
         let queue = queue.ok_or("nobody waits for it any more")?;
         let awake = Awake::<S>::load(Arc::clone(&self.shared), gym, address, epoch, queue).await?;
@@ -269,7 +303,7 @@ impl Directory {
             let _ = actor.send_message(Work);
         }
         slot.stage = Stage::Live { actor, since: now, used: now };
-        if self.is_closed() || self.closed_gyms.contain(slot.gym) {
+        if self.is_closed() || !self.is_open(address) || self.closed_gyms.contain(slot.gym) {
             self.drain(slot);
         }
         part.check_by(address, now + self.idle);
@@ -304,7 +338,7 @@ impl Directory {
             warn!(%address, %error, "entity actor failed");
             metrics::counter!("spotter_actor_restarts_total").increment(1);
             self.failed(&mut part, address, &*error, since.elapsed());
-        } else if slot.queue.is_empty() || self.closed_gyms.contain(slot.gym) {
+        } else if slot.queue.is_empty() || !self.is_open(address) || self.closed_gyms.contain(slot.gym) {
             self.forget(&mut part, address);
         } else {
             let gym = slot.gym;
@@ -341,7 +375,7 @@ impl Directory {
             // Whoever owns the shard takes them.
             slot.queue.refuse_all(&Fault::retry(ErrorCode::Unavailable, BUSY_RETRY));
         }
-        if self.is_closed() {
+        if self.is_closed() || !self.is_open(address) {
             slot.stage = Stage::Failed { until: Instant::now() };
             return self.forget(part, address);
         }

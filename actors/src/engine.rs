@@ -5,11 +5,13 @@ mod operators;
 
 pub use archive::Archived;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use spotter_protocol::{
-    Address, EntityKind, EntityView, ErrorCode, Event, Fault, GymId, PublishedEvent, UserId, Version, View,
+    Address, EntityKind, EntityView, ErrorCode, Event, Fault, GymId, PublishedEvent, Shard, UserId, Version,
+    View,
 };
 use spotter_rules::{Entity, Inbox, Room, Session};
 use tokio::sync::Semaphore;
@@ -26,7 +28,7 @@ use crate::rebuild::{read_rows, rebuild};
 use crate::shell::{Kind, Shared};
 use crate::timers;
 use crate::wall::{Walls, Watch};
-use crate::{Claim, Clock, DeadLetters, Journal, Library, StoreError};
+use crate::{Claims, Clock, DeadLetters, Journal, Library, Peers, StoreError};
 
 /// Events replayed to a subscriber; one that missed more gets a snapshot.
 const REPLAY_MAX: u32 = 256;
@@ -46,6 +48,8 @@ pub struct Ports {
     pub dead_letters: Arc<dyn DeadLetters>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Who holds the shards that this node does not.
+    pub peers: Arc<dyn Peers>,
 }
 
 /// How the engine spends memory and time.
@@ -67,7 +71,7 @@ pub struct Tuning {
 pub struct Engine {
     ports: Ports,
     shared: Arc<Shared>,
-    claim: Claim,
+    claims: Arc<Claims>,
     directory: Arc<Directory>,
     walls: Walls,
     people: Arc<People>,
@@ -97,15 +101,21 @@ impl CatchUp {
 }
 
 impl Engine {
-    /// Starts the engine, which writes under `claim`.
+    /// Starts the engine, which writes what `claims` says, whenever it says so.
     ///
     /// # Errors
     /// When the actor system does not start.
-    pub async fn start(ports: Ports, claim: Claim, tuning: Tuning) -> Result<Arc<Self>, ractor::SpawnErr> {
-        let lanes = Lanes::start(&ports.journal, claim.node, tuning.lanes);
-        let (hints, hinted) = Hints::new();
+    pub async fn start(
+        ports: Ports,
+        claims: Arc<Claims>,
+        tuning: Tuning,
+    ) -> Result<Arc<Self>, ractor::SpawnErr> {
+        let lanes = Lanes::start(&ports.journal, claims.node(), tuning.lanes);
+        let (hints, hinted) = Hints::new(Arc::clone(&claims), Arc::clone(&ports.peers));
         let shared = Arc::new(Shared {
             journal: Arc::clone(&ports.journal),
+            claims: Arc::clone(&claims),
+            peers: Arc::clone(&ports.peers),
             library: Arc::clone(&ports.library),
             backplane: Arc::clone(&ports.backplane),
             lanes,
@@ -117,13 +127,13 @@ impl Engine {
             snapshot_every: tuning.snapshot_every.into(),
             rotate_every: tuning.rotate_every.into(),
         });
-        let directory = Directory::start(Arc::clone(&shared), claim.clone(), tuning.idle).await?;
+        let directory = Directory::start(Arc::clone(&shared), tuning.idle).await?;
         timers::start(Arc::clone(&ports.journal), Arc::clone(&ports.clock), &directory);
         post::open(Arc::clone(&ports.journal), Arc::clone(&ports.clock), &directory, hinted);
-        let people = Arc::new(People::new(Arc::clone(&ports.clock), Arc::clone(&ports.backplane)));
+        let people = Arc::new(People::new(&ports));
         let walls = Walls::new(ports.clone(), Arc::clone(&people), tuning.tick);
         let catch_ups = Semaphore::new(CATCH_UPS_MAX);
-        Ok(Arc::new(Self { ports, shared, claim, directory, walls, people, catch_ups }))
+        Ok(Arc::new(Self { ports, shared, claims, directory, walls, people, catch_ups }))
     }
 
     /// Hands a command over. Rights have been judged. Commands handed over in turn reach their entity in
@@ -221,6 +231,27 @@ impl Engine {
     /// Who is connected.
     pub fn people(&self) -> &Arc<People> {
         &self.people
+    }
+
+    /// Hands a command over that another node has received, and judged. One whose shard is not held here is answered
+    /// `unavailable`.
+    pub fn dispatch_from_peer(&self, ask: Ask) {
+        self.dispatch(ask.staying());
+    }
+
+    /// Another node says that letters wait for somebody.
+    pub fn hint(&self, gym: GymId, recipient: UserId) {
+        self.shared.hints.give(gym, recipient);
+    }
+
+    /// What this node holds.
+    pub fn claims(&self) -> &Arc<Claims> {
+        &self.claims
+    }
+
+    /// Sends the entities of shards to rest that take nothing more, and waits until all of them are.
+    pub async fn clear(&self, shards: &BTreeSet<Shard>) {
+        self.directory.clear(shards).await;
     }
 
     /// Takes no more commands, and waits until all that were admitted are durable and every entity rests.

@@ -10,6 +10,7 @@
 
 mod ask;
 mod backplane;
+mod claims;
 #[cfg(feature = "simulation")]
 pub mod contract;
 mod dead_letter;
@@ -18,6 +19,7 @@ mod engine;
 mod journal;
 mod lane;
 mod loader;
+mod peers;
 mod post;
 mod presence;
 mod queue;
@@ -34,6 +36,7 @@ pub use backplane::{
     Backplane, EventNews, Listener, Listening, LocalBackplane, Publication, SignalNews, TileNews,
     events_frame, publish,
 };
+pub use claims::Claims;
 pub use dead_letter::{DEAD_LETTERS_MAX, DeadLetter, DeadLetterId, DeadLetters};
 pub use directory::Quarantined;
 pub use engine::{Archived, CatchUp, Engine, Ports, Tuning};
@@ -41,6 +44,7 @@ pub use journal::{
     Append, Claim, Clock, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Opening, Outcome, Remind,
     Reminder, Resident, SnapshotRow, SnapshotWrite, StoreError, Stored,
 };
+pub use peers::{Alone, Peers, elsewhere};
 pub use presence::{Here, People};
 #[cfg(feature = "simulation")]
 pub use simulated::{CommitFault, SimulatedJournal, Witness};

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use spotter_protocol::{Address, CommandId, GymId, InboxCommand, Recorded, UserId, Vocabulary};
+use spotter_protocol::{Address, CommandId, GymId, InboxCommand, Recorded, Shard, UserId, Vocabulary};
 use spotter_rules::Rules;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::ask::{Ask, ReplyTo};
 use crate::directory::Directory;
-use crate::{Clock, Journal, LetterId, LetterRow};
+use crate::{Claims, Clock, Journal, LetterId, LetterRow, Peers};
 
 /// Hints that wait; more are dropped and found by a sweep.
 const HINTS_MAX: usize = 4_096;
@@ -35,18 +35,26 @@ const SWEPT_MAX: usize = 32;
 
 /// Says that letters wait for somebody.
 #[derive(Clone)]
-pub(crate) struct Hints(mpsc::Sender<(GymId, UserId)>);
+pub(crate) struct Hints {
+    here: mpsc::Sender<(GymId, UserId)>,
+    claims: Arc<Claims>,
+    peers: Arc<dyn Peers>,
+}
 
 impl Hints {
-    pub(crate) fn new() -> (Self, mpsc::Receiver<(GymId, UserId)>) {
-        let (sender, hints) = mpsc::channel(HINTS_MAX);
-        (Self(sender), hints)
+    pub(crate) fn new(claims: Arc<Claims>, peers: Arc<dyn Peers>) -> (Self, mpsc::Receiver<(GymId, UserId)>) {
+        let (here, hints) = mpsc::channel(HINTS_MAX);
+        (Self { here, claims, peers }, hints)
     }
 
     /// Letters wait for `recipient`, or may.
     pub(crate) fn give(&self, gym: GymId, recipient: UserId) {
-        // Lost when the office is closed or overrun: the sweep finds the letters.
-        let _ = self.0.try_send((gym, recipient));
+        if self.claims.admit(Shard::of(recipient)) {
+            // Lost when the office is closed or overrun: the sweep finds the letters.
+            let _ = self.here.try_send((gym, recipient));
+        } else {
+            self.peers.hint(gym, recipient);
+        }
     }
 }
 
@@ -118,6 +126,9 @@ async fn run(carrier: Arc<Carrier>, mut hints: mpsc::Receiver<(GymId, UserId)>) 
             },
         };
         for (gym, recipient) in found {
+            if !carrier.serves(recipient) {
+                continue;
+            }
             if let Some(more) = under_way.get_mut(&recipient) {
                 *more = true;
             } else if under_way.len() < INBOXES_MAX + SWEPT_MAX {
@@ -149,6 +160,11 @@ impl Carrier {
     /// Whether nothing is taken any more.
     fn is_closed(&self) -> bool {
         self.directory.upgrade().is_none_or(|directory| directory.is_closed())
+    }
+
+    /// Whether the letters to `recipient` are carried by this node.
+    fn serves(&self, recipient: UserId) -> bool {
+        self.directory.upgrade().is_some_and(|directory| directory.is_open(Address::inbox(recipient)))
     }
 
     /// The next recipients for whom letters wait.

@@ -18,13 +18,14 @@ use crate::ask::{Answer, Done};
 use crate::backplane::{EventNews, Publication};
 use crate::lane::Lanes;
 use crate::loader::Loader;
+use crate::peers::elsewhere;
 use crate::post::{self, Hints};
 use crate::queue::{Asked, Queue};
 use crate::rebuild::{rebuild, row};
 use crate::rotation::Home;
 use crate::{
-    Append, Backplane, Clock, DeadLetters, Epoch, EventRow, Journal, LetterId, LetterRow, Library, Opening,
-    Outcome, Remind, SnapshotRow, SnapshotWrite, StoreError,
+    Append, Backplane, Claims, Clock, DeadLetters, Epoch, EventRow, Journal, LetterId, LetterRow, Library,
+    Opening, Outcome, Peers, Remind, SnapshotRow, SnapshotWrite, StoreError,
 };
 
 /// Bytes of event bodies after which an append takes no further command.
@@ -37,6 +38,8 @@ const REST_EVENTS: u64 = 10;
 /// What every actor of a node shares.
 pub(crate) struct Shared {
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) claims: Arc<Claims>,
+    pub(crate) peers: Arc<dyn Peers>,
     pub(crate) library: Arc<dyn Library>,
     pub(crate) backplane: Arc<dyn Backplane>,
     pub(crate) lanes: Lanes,
@@ -181,7 +184,9 @@ impl<S: Kind> Awake<S> {
         if commands > 1 {
             self.queue.suspect_nobody();
         }
+        let is_said_only = batch.next.is_none();
         match self.commit(&mut batch).await? {
+            Ok(()) if is_said_only => self.vouch(&mut batch)?,
             Ok(()) => {}
             Err(why) if commands == 1 => {
                 error!(address = %self.address, %why, "the store refuses an event");
@@ -253,6 +258,19 @@ impl<S: Kind> Awake<S> {
                 Ok(Done { version: next.head(), repeat: false })
             }
         });
+        Ok(())
+    }
+
+    /// What nothing was written for is said only while nobody else can have written to the entity: refusals, and that
+    /// something was done before.
+    fn vouch(&self, batch: &mut Batch<S>) -> Result<(), Fenced> {
+        let (claims, shard) = (&self.shared.claims, self.address.shard());
+        if claims.epoch(shard) != Some(self.epoch) {
+            return Err(Fenced);
+        }
+        if !claims.is_sure() {
+            batch.answers.iter_mut().for_each(|answer| *answer = Err(elsewhere()));
+        }
         Ok(())
     }
 

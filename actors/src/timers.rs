@@ -49,7 +49,9 @@ async fn run(journal: Arc<dyn Journal>, clock: Arc<dyn Clock>, directory: Weak<D
             && entry.key().0 <= now
         {
             let ((_, address), gym) = entry.remove_entry();
-            ring(&directory, gym, address, now);
+            if directory.is_open(address) {
+                ring(&directory, gym, address, now);
+            }
         }
     }
 }

@@ -166,6 +166,7 @@ impl Listener for Ear {
                 (EntityKind::Inbox | EntityKind::Room, _) => {}
             },
             Publication::Presence(user, connected) => state.wall.connected(*user, *connected),
+            Publication::Doubt(owner) => state.doubt(*owner, live.owner),
             Publication::Tiles(_) | Publication::Signal(_) => return,
         }
         drop(state);
@@ -186,6 +187,15 @@ impl WallState {
             next_watcher: 0,
             tick: 0,
         }
+    }
+
+    /// Has everything about somebody read again.
+    fn doubt(&mut self, somebody: UserId, room: UserId) {
+        if self.topics.contains_key(&somebody) {
+            self.unread.insert(somebody);
+        }
+        self.choices_missed |= somebody == room;
+        self.choices_changed = true;
     }
 
     /// Follows the room's own events.
@@ -318,7 +328,7 @@ async fn follow_roster(
     let ports = &common.ports;
     read_choices(ports, live).await?;
     let roster = ports.library.roster(live.gym, live.owner).await?;
-    let unread: Vec<UserId> = {
+    let unread: BTreeSet<UserId> = {
         let mut state = live.lock();
         let room = state.wall.room();
         let roster: BTreeSet<UserId> = roster.into_iter().filter(|athlete| !room.hides(*athlete)).collect();
@@ -337,12 +347,24 @@ async fn follow_roster(
                 state.wall.connected(*joined, connected);
             }
         }
-        state.unread.iter().copied().collect()
+        std::mem::take(&mut state.unread)
     };
     if unread.is_empty() {
         return Ok(());
     }
-    let running = ports.journal.running(live.gym, &unread).await?;
+    let read = read_running(ports, live, &unread).await;
+    if read.is_err() {
+        let mut state = live.lock();
+        let WallState { unread: again, topics, .. } = &mut *state;
+        again.extend(unread.into_iter().filter(|athlete| topics.contains_key(athlete)));
+    }
+    read
+}
+
+/// Reads the running sessions of athletes.
+async fn read_running(ports: &Ports, live: &LiveWall, athletes: &BTreeSet<UserId>) -> Result<(), StoreError> {
+    let athletes: Vec<UserId> = athletes.iter().copied().collect();
+    let running = ports.journal.running(live.gym, &athletes).await?;
     let running: Vec<Address> = running.into_iter().map(|(address, _)| address).collect();
     for some in running.chunks(LOADED_AT_ONCE) {
         for (address, stored) in ports.journal.load_all(live.gym, some).await? {
@@ -352,8 +374,6 @@ async fn follow_roster(
             }
         }
     }
-    // Only this task adds to them.
-    live.lock().unread.clear();
     Ok(())
 }
 

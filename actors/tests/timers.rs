@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use spotter_actors::{Ask, Clock, Engine, Journal, LocalBackplane, Ports, ReplyTo, SimulatedJournal, Tuning};
+use spotter_actors::{
+    Alone, Ask, Claims, Clock, Engine, Journal, LocalBackplane, Ports, ReplyTo, SimulatedJournal, Tuning,
+};
 use spotter_protocol::{
     Address, ClientId, Command, CommandFrame, CommandId, Finish, GymId, Note, NoteText, SessionId, Start,
     Timestamp, Title, UserId, Version,
@@ -46,10 +48,12 @@ async fn an_engine(journal: &Arc<SimulatedJournal>, clock: &Arc<Dial>, node: u12
         dead_letters: Arc::clone(journal) as _,
         backplane: Arc::new(LocalBackplane::default()),
         clock: Arc::clone(clock) as _,
+        peers: Arc::new(Alone),
     };
     let (idle, tick) = (Duration::from_secs(60), Duration::from_millis(100));
     let tuning = Tuning { idle, tick, snapshot_every: 100, rotate_every: 1000, lanes: 1 };
-    Engine::start(ports, journal.claim(Uuid::from_u128(node)), tuning).await.unwrap()
+    let claim = journal.claim(Uuid::from_u128(node));
+    Engine::start(ports, Arc::new(Claims::lasting(&claim)), tuning).await.unwrap()
 }
 
 async fn tell(engine: &Engine, clock: &Dial, n: u64, command: impl Into<Command>) {

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use spotter_actors::{
-    Ask, Clock, Engine, Journal, Listener, LocalBackplane, Ports, Publication, ReplyTo, SimulatedJournal,
-    Tuning, Watch,
+    Alone, Ask, Claims, Clock, Engine, Journal, Listener, LocalBackplane, Ports, Publication, ReplyTo,
+    SimulatedJournal, Tuning, Watch,
 };
 use spotter_protocol::{
     Actual, Address, Attention, Badge, ClientId, Codec, Command, CommandFrame, CommandId, Complete, Dismiss,
@@ -61,6 +61,7 @@ impl Gym {
             dead_letters: journal,
             backplane: Arc::new(LocalBackplane::default()),
             clock: Arc::new(Paused(Instant::now())),
+            peers: Arc::new(Alone),
         };
         let tuning = Tuning {
             idle: Duration::from_secs(60),
@@ -69,7 +70,10 @@ impl Gym {
             rotate_every: 1000,
             lanes: 2,
         };
-        Self { engine: Engine::start(ports, claim, tuning).await.unwrap(), sent: AtomicU64::new(0) }
+        Self {
+            engine: Engine::start(ports, Arc::new(Claims::lasting(&claim)), tuning).await.unwrap(),
+            sent: AtomicU64::new(0),
+        }
     }
 
     async fn send(&self, author: UserId, to: Address, command: impl Into<Command>) -> Version {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use spotter::clock::SystemClock;
 use spotter::store::Store;
-use spotter_actors::{Ask, Claim, Clock, Engine, LocalBackplane, Ports, ReplyTo, Tuning};
+use spotter_actors::{Alone, Ask, Claim, Claims, Clock, Engine, LocalBackplane, Ports, ReplyTo, Tuning};
 use spotter_protocol::{
     Actual, Add, Address, ClientId, Command, CommandFrame, CommandId, Complete, GymId, InstanceId, Load,
     LoadKind, Name, PlannedExercise, PlannedSet, Reps, SessionId, SetId, SetType, Start, Target, Title, Unit,
@@ -43,6 +43,7 @@ impl Floor {
             backplane: Arc::new(LocalBackplane::default()),
             dead_letters: Arc::clone(&store) as _,
             clock: Arc::new(SystemClock),
+            peers: Arc::new(Alone),
         };
         let tuning = Tuning {
             idle: Duration::from_secs(3600),
@@ -51,7 +52,7 @@ impl Floor {
             rotate_every: 1_000,
             lanes,
         };
-        let engine = Engine::start(ports, claim, tuning).await.unwrap();
+        let engine = Engine::start(ports, Arc::new(Claims::lasting(&claim)), tuning).await.unwrap();
         let athletes = (0..athletes).map(|_| UserId(Uuid::now_v7())).collect();
         Self { engine, store, athletes, sets, logged: 0 }
     }

@@ -147,6 +147,11 @@ impl Shard {
         Self((xxh3_64_with_seed(owner.0.as_bytes(), 0) % u64::from(SHARDS)) as u16)
     }
 
+    /// All of them, in order.
+    pub fn all() -> impl ExactSizeIterator<Item = Self> {
+        (0..SHARDS).map(Self)
+    }
+
     /// The shard's number, 0 to 1023.
     pub const fn number(self) -> u16 {
         self.0

@@ -251,6 +251,14 @@ impl Listener for Following {
                     self.queue.signal(&news.frame, news.frame(self.queue.codec()));
                 }
             }
+            Publication::Doubt(_) => {
+                let mut stage = self.lock();
+                if let Stage::Live { sent } = &*stage {
+                    let since = *sent;
+                    *stage = Stage::CatchingUp { held: Vec::new() };
+                    self.fill_gap(since);
+                }
+            }
             Publication::Events(_)
             | Publication::Tiles(_)
             | Publication::Presence(..)

@@ -55,7 +55,7 @@ impl Engine {
         let places = Arc::new(Semaphore::new(TOGETHER_MAX));
         let mut moves = JoinSet::new();
         for resident in residents {
-            let Some(epoch) = self.claim.epoch(resident.address.shard()) else {
+            let Some(epoch) = self.claims.epoch(resident.address.shard()) else {
                 archived.stuck += 1;
                 continue;
             };

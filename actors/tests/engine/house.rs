@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use spotter_actors::{
-    Answer, Ask, Clock, Done, Engine, Journal, Library, LocalBackplane, Ports, ReplyTo, SimulatedJournal,
-    StoreError, Tuning,
+    Alone, Answer, Ask, Claims, Clock, Done, Engine, Journal, Library, LocalBackplane, Ports, ReplyTo,
+    SimulatedJournal, StoreError, Tuning,
 };
 use spotter_protocol::{
     Actual, Address, ClientId, Command, CommandFrame, CommandId, Complete, ExerciseId, GymId, InstanceId,
@@ -22,7 +22,7 @@ pub(crate) const GYM: GymId = GymId(Uuid::from_u128(1));
 pub(crate) const ANA: UserId = UserId(Uuid::from_u128(2));
 pub(crate) const SESSION: Address = Address::session(ANA, SessionId(Uuid::from_u128(3)));
 const PHONE: ClientId = ClientId(Uuid::from_u128(4));
-const NODE: Uuid = Uuid::from_u128(9);
+pub(crate) const NODE: Uuid = Uuid::from_u128(9);
 /// Events after which an entity of a [`House::rotating`] begins a new stream.
 pub(crate) const ROTATE_EVERY: u64 = 20;
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
@@ -97,7 +97,17 @@ impl House {
     }
 
     async fn tuned(journal: Arc<SimulatedJournal>, idle: Duration, rotate_every: u32) -> Self {
-        let claim = journal.claim(NODE);
+        let claims = Arc::new(Claims::lasting(&journal.claim(NODE)));
+        Self::holding(claims, journal, idle, rotate_every).await
+    }
+
+    /// A house of what `claims` says.
+    pub(crate) async fn holding(
+        claims: Arc<Claims>,
+        journal: Arc<SimulatedJournal>,
+        idle: Duration,
+        rotate_every: u32,
+    ) -> Self {
         let library = Arc::new(Defective { journal: Arc::clone(&journal), exercises: Mutex::default() });
         let ports = Ports {
             journal: Arc::clone(&journal) as Arc<dyn Journal>,
@@ -105,10 +115,11 @@ impl House {
             backplane: Arc::new(LocalBackplane::default()),
             dead_letters: Arc::clone(&journal) as _,
             clock: Arc::new(Noon),
+            peers: Arc::new(Alone),
         };
         let tuning =
             Tuning { idle, tick: Duration::from_millis(100), snapshot_every: 100, rotate_every, lanes: 2 };
-        let engine = Engine::start(ports, claim, tuning).await.unwrap();
+        let engine = Engine::start(ports, claims, tuning).await.unwrap();
         Self { engine, journal, library }
     }
 

@@ -9,6 +9,7 @@ mod failures;
 mod house;
 mod letters;
 mod rest;
+mod shards;
 mod streams;
 
 use std::time::Duration;

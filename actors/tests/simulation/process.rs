@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use spotter_actors::{
-    Answer, Ask, Backplane, Clock, Engine, Journal, Listener, LocalBackplane, Ports, Publication, ReplyTo,
-    SimulatedJournal, Tuning, Watch,
+    Alone, Answer, Ask, Backplane, Claims, Clock, Engine, Journal, Listener, LocalBackplane, Ports,
+    Publication, ReplyTo, SimulatedJournal, Tuning, Watch,
 };
 use spotter_protocol::{Address, CommandFrame, Timestamp, UserId};
 use tokio::runtime::Runtime;
@@ -88,9 +88,11 @@ impl Process {
             backplane: Arc::clone(&backplane) as _,
             dead_letters: Arc::clone(&ground.journal) as _,
             clock: Arc::new(Running::from(now, Arc::clone(&ground.jumped))),
+            peers: Arc::new(Alone),
         };
         let claim = ground.journal.claim(Uuid::from_u128(0x90de << 64 | number as u128));
-        let engine = runtime.block_on(Engine::start(ports, claim, TUNING)).unwrap();
+        let engine =
+            runtime.block_on(Engine::start(ports, Arc::new(Claims::lasting(&claim)), TUNING)).unwrap();
         let watch = engine.watch(GYM, COACH, ear);
         drop(entered);
         let (ground, alive) = (ground.clone(), Arc::new(AtomicBool::new(true)));
@@ -188,7 +190,7 @@ impl Listener for Ear {
         match &**publication {
             Publication::Events(news) => self.ledger.published(self.timeline, news),
             Publication::Tiles(news) => self.ledger.shown(self.timeline, &news.frame),
-            Publication::Presence(..) | Publication::Signal(_) => {}
+            Publication::Presence(..) | Publication::Signal(_) | Publication::Doubt(_) => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::http::Request;
 use axum::response::Response;
 use serde_json::{Value, json};
 use spotter_actors::{
-    Ask, Clock, DeadLetters, Journal, LocalBackplane, Ports, ReplyTo, SimulatedJournal, Tuning,
+    Alone, Ask, Claims, Clock, DeadLetters, Journal, LocalBackplane, Ports, ReplyTo, SimulatedJournal, Tuning,
 };
 use spotter_protocol::{ClientId, CommandFrame, Note, NoteText, SessionId, Start, Title};
 use tokio::sync::oneshot;
@@ -36,11 +36,12 @@ pub(crate) async fn an_engine() -> (Arc<Engine>, Arc<SimulatedJournal>) {
         backplane: Arc::new(LocalBackplane::default()),
         dead_letters: Arc::clone(&journal) as _,
         clock: Arc::new(Noon),
+        peers: Arc::new(Alone),
     };
     let second = Duration::from_secs(1);
     let tuning =
         Tuning { idle: 60 * second, tick: second, snapshot_every: 100, rotate_every: 1000, lanes: 1 };
-    (Engine::start(ports, claim, tuning).await.unwrap(), journal)
+    (Engine::start(ports, Arc::new(Claims::lasting(&claim)), tuning).await.unwrap(), journal)
 }
 
 fn frame(n: u64, command: impl Into<spotter_protocol::Command>) -> CommandFrame {

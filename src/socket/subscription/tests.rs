@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use spotter_actors::{
-    Append, Ask, Clock, EventRow, Journal, LetterId, LetterRow, LocalBackplane, Outcome, Ports, Reminder,
-    ReplyTo, Resident, SimulatedJournal, SnapshotWrite, StoreError, Stored, Tuning,
+    Alone, Append, Ask, Claims, Clock, EventRow, Journal, LetterId, LetterRow, LocalBackplane, Outcome,
+    Ports, Reminder, ReplyTo, Resident, SimulatedJournal, SnapshotWrite, StoreError, Stored, Tuning,
 };
 use spotter_protocol::{
     ClientId, Codec, Command, CommandFrame, CommandId, Note, NoteText, SessionId, Start, StreamId, Timestamp,
@@ -131,6 +131,7 @@ async fn an_engine() -> (Arc<Engine>, Arc<Hooked>) {
         backplane: Arc::new(LocalBackplane::default()),
         dead_letters: Arc::new(SimulatedJournal::default()),
         clock: Arc::new(Noon),
+        peers: Arc::new(Alone),
     };
     let tuning = Tuning {
         idle: Duration::from_secs(60),
@@ -139,7 +140,7 @@ async fn an_engine() -> (Arc<Engine>, Arc<Hooked>) {
         rotate_every: 1000,
         lanes: 1,
     };
-    let engine = Engine::start(ports, claim, tuning).await.unwrap();
+    let engine = Engine::start(ports, Arc::new(Claims::lasting(&claim)), tuning).await.unwrap();
     send(&engine, command(1, Start { workout: None, title: Some(Title::clipped("Legs")) })).await;
     (engine, hooked)
 }
