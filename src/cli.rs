@@ -132,6 +132,9 @@ struct NodeFlags {
     /// Where /metrics is served (setting admin_listen)
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<String>,
+    /// Serve beside other nodes on one PostgreSQL, reached by this Redis: redis://host:port (setting cluster.redis)
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
     /// Bring the tables of a PostgreSQL server up to date first (setting postgres.migrate)
     #[arg(long)]
     migrate: bool,
@@ -215,6 +218,7 @@ impl NodeFlags {
         let given = [
             ("listen", "--listen", self.listen),
             ("admin_listen", "--admin-listen", self.admin_listen),
+            ("cluster.redis", "--redis", self.redis),
             ("postgres.migrate", "--migrate", self.migrate.then(|| "true".to_owned())),
             ("log.format", "--log-format", format),
             ("log.filter", "--log-filter", self.log_filter),

@@ -89,6 +89,8 @@ pub struct Config {
     pub postgres: Postgres,
     /// What the node archives by itself.
     pub archive: Archive,
+    /// The other nodes.
+    pub cluster: Cluster,
 }
 
 /// How the log is written.
@@ -183,6 +185,24 @@ pub struct Archive {
     pub drop: bool,
 }
 
+/// How the nodes that serve from one PostgreSQL reach one another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// `redis://user:password@host:port`; empty for a node that serves alone.
+    pub redis: String,
+}
+
+impl Config {
+    /// A key that does not go with the others, and why.
+    fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        if !self.cluster.redis.is_empty() && self.database.is_empty() {
+            return Some(("cluster.redis", "but a SQLite file is served by one node: set `database`"));
+        }
+        self.archive.contradiction()
+    }
+}
+
 impl Archive {
     /// The key that does not go with the others, and why.
     fn contradiction(&self) -> Option<(&'static str, &'static str)> {
@@ -220,6 +240,7 @@ impl Default for Config {
             engine: Engine { idle_s: 300, tick_ms: 100, drain_s: 5, snapshot_every: 100, rotate_every: 1000 },
             postgres: Postgres { lanes: 1, readers: 8, migrate: false, allow_unsafe: false },
             archive: Archive { keep_months: 0, to: PathBuf::new(), drop: false },
+            cluster: Cluster { redis: String::new() },
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod backup;
 pub mod catalogue;
 pub mod cli;
 pub mod clock;
+mod cluster;
 pub mod config;
 pub mod db;
 pub mod demo;

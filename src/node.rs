@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use spotter_actors::{
-    Alone, Claims, Clock, DeadLetters, Engine, Journal, Library, LocalBackplane, Ports, Tuning,
+    Alone, Backplane, Claims, Clock, DeadLetters, Engine, Journal, Library, LocalBackplane, Ports, Tuning,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,6 +26,7 @@ use crate::accounts::Accounts;
 use crate::archive::{self, Here};
 use crate::auth::{Keys, Passwords, RefreshTokens, SignIn, Tokens};
 use crate::clock::SystemClock;
+use crate::cluster::{Cluster, Joining};
 use crate::config::{Config, Postgres};
 use crate::http::gyms::Gyms;
 use crate::http::{self, Api, Readiness};
@@ -113,6 +114,7 @@ fn mind_the_folder(data_dir: &Path) -> anyhow::Result<()> {
 struct Node {
     store: Arc<Store>,
     engine: Arc<Engine>,
+    cluster: Option<Arc<Cluster>>,
     here: Here,
     gyms: Gyms,
     registry: Arc<Registry>,
@@ -147,6 +149,9 @@ pub async fn serve(
     loop {
         match serve_until(config, &node, policy.clone(), &metrics, &mut ready, stop.as_mut()).await? {
             Ended::Stopped => return Ok(()),
+            Ended::Void(Void::TakenOver { .. }) if node.cluster.is_some() => {
+                warn!("the other nodes took this one for dead: what it held is theirs, beginning anew");
+            }
             Ended::Void(Void::TakenOver { by }) => {
                 bail!("the spotter that listens on {by} has taken over {}: this one ends", database(config)?)
             }
@@ -198,8 +203,13 @@ async fn serve_until(
         ready(reachable);
     }
     // In a task of its own: a lease is renewed although everything else is busy.
-    let store = Arc::clone(&node.store);
-    let mut tenure = tokio::spawn(async move { store.until_void().await });
+    let (store, cluster) = (Arc::clone(&node.store), node.cluster.clone());
+    let mut tenure = tokio::spawn(async move {
+        match cluster {
+            Some(cluster) => cluster.until_void().await,
+            None => store.until_void().await,
+        }
+    });
     let ended = tokio::select! {
         () = stop => Ended::Stopped,
         void = &mut tenure => Ended::Void(void.context("the lease is no longer renewed")?),
@@ -233,16 +243,30 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
         Database::File(_) => 1,
         Database::Server(server) => server.lanes as usize,
     };
-    let (store, claim) = Store::open_serving(&database, &config.listen.to_string()).await?;
+    let address = config.listen.to_string();
+    let redis = Some(&config.cluster.redis).filter(|redis| !redis.is_empty());
+    let (store, claims, joining) = match (&database, redis) {
+        (Database::Server(server), Some(redis)) => {
+            let store = Store::join(server, &address).await?;
+            let tenure = store.tenure().context("the node has no place among the others")?;
+            let (claims, joining) = (Arc::clone(&tenure.claims), Joining::new(redis, tenure)?);
+            (store, claims, Some(joining))
+        }
+        (Database::File(_) | Database::Server(_), _) => {
+            let (store, claim) = Store::open_serving(&database, &address).await?;
+            let leased = store.tenure().map(|tenure| Arc::clone(&tenure.claims));
+            (store, leased.unwrap_or_else(|| Arc::new(Claims::lasting(&claim))), None)
+        }
+    };
     let store = Arc::new(store);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ports = Ports {
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         library: Arc::clone(&store) as Arc<dyn Library>,
-        backplane: Arc::new(LocalBackplane::default()),
+        backplane: joining.as_ref().map_or_else(alone, Joining::backplane),
         dead_letters: Arc::clone(&store) as Arc<dyn DeadLetters>,
         clock: Arc::clone(&clock),
-        peers: Arc::new(Alone),
+        peers: joining.as_ref().map_or_else(|| Arc::new(Alone) as _, Joining::peers),
     };
     let tuning = Tuning {
         idle: Duration::from_secs(config.engine.idle_s.into()),
@@ -251,10 +275,8 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
         rotate_every: config.engine.rotate_every,
         lanes,
     };
-    let engine = Engine::start(ports, Arc::new(Claims::lasting(&claim)), tuning)
-        .await
-        .context("the actor system does not start")?;
-    let here = Here::new(Arc::clone(&engine), Arc::clone(&store), claim.clone());
+    let engine = Engine::start(ports, claims, tuning).await.context("the actor system does not start")?;
+    let here = Here::new(Arc::clone(&engine), Arc::clone(&store));
 
     let db = store.db();
     let tokens = Tokens::new(&Keys::open(&keys(&config.data_dir), clock.now())?, config.auth.access_ttl_s);
@@ -266,7 +288,13 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
 
     let registry = Arc::new(Registry::new(config.socket.connections_max as usize));
     let (engine_of, store_of) = (Arc::clone(&engine), Arc::clone(&store));
-    let removal = Removal::new(engine_of, store_of, claim, Arc::clone(&registry)).await?;
+    let removal = Removal::new(engine_of, store_of, Arc::clone(&registry)).await?;
+    let cluster = match joining {
+        Some(joining) => {
+            Some(joining.serve(Arc::clone(&store), Arc::clone(&engine), accounts.clone()).await?)
+        }
+        None => None,
+    };
     let sockets = TaskTracker::new();
     let routes = socket::routes(Arc::new(Edge {
         engine: Arc::clone(&engine),
@@ -280,11 +308,19 @@ async fn start(config: &Config) -> anyhow::Result<Node> {
     let readiness = Readiness::default();
     let api = Arc::new(Api { accounts, sign_in, tokens, policy, workouts, db, readiness, clock });
     let gyms = Gyms { api: Arc::clone(&api), passwords, removal };
-    Ok(Node { store, engine, here, gyms, registry, sockets, api, routes })
+    Ok(Node { store, engine, cluster, here, gyms, registry, sockets, api, routes })
+}
+
+/// The publications of a node that serves alone.
+fn alone() -> Arc<dyn Backplane> {
+    Arc::new(LocalBackplane::default())
 }
 
 /// Lets everything under way end: commands, entities, sockets, requests.
 async fn drain(node: &Node, window: Duration, stopping: CancellationToken, serving: JoinHandle<((), ())>) {
+    if let Some(cluster) = &node.cluster {
+        cluster.leave().await;
+    }
     node.engine.drain().await;
     node.registry.send_away(window);
     node.sockets.close();

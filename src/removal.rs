@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use spotter_actors::{Claim, Engine, StoreError};
+use spotter_actors::{Engine, StoreError};
 
 use crate::accounts::{AccountError, Accounts, Slug};
 use crate::socket::Registry;
@@ -19,8 +19,6 @@ const PORTIONS_MAX: usize = 8;
 pub struct Removal {
     engine: Arc<Engine>,
     store: Arc<Store>,
-    /// As whom.
-    claim: Claim,
     registry: Arc<Registry>,
     accounts: Accounts,
 }
@@ -55,21 +53,20 @@ pub enum NotRemoved {
 }
 
 impl Removal {
-    /// The node that holds `claim`. Gyms whose removal an earlier process began are closed to it from the start.
+    /// The node of that engine. Gyms whose removal an earlier process began are closed to it from the start.
     ///
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn new(
         engine: Arc<Engine>,
         store: Arc<Store>,
-        claim: Claim,
         registry: Arc<Registry>,
     ) -> Result<Self, AccountError> {
         let accounts = Accounts::new(store.db());
         for gym in accounts.closed_gyms().await? {
             engine.close_gym(gym);
         }
-        Ok(Self { engine, store, claim, registry, accounts })
+        Ok(Self { engine, store, registry, accounts })
     }
 
     /// Does a part of removing the gym of that slug.
@@ -83,7 +80,7 @@ impl Removal {
         let awake = self.engine.close_gym(gym) as u64;
         if awake == 0 {
             for _ in 0..PORTIONS_MAX {
-                match self.store.remove_some(&self.claim, gym).await? {
+                match self.store.remove_some(&self.engine.claims().now(), gym).await? {
                     Removed::Partly => {}
                     Removed::Fenced => return Err(NotRemoved::Fenced),
                     // Somebody else who asked was quicker.

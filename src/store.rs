@@ -40,7 +40,7 @@ pub use postgres::{Server, Void};
 pub use removal::Removed;
 
 use crate::db::{Db, Pool};
-use postgres::Tenure;
+pub(crate) use postgres::{Member, Tenure, View};
 
 /// How long a server is given to answer when its connections are closed.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -138,6 +138,18 @@ impl Store {
         }
     }
 
+    /// Opens a server to serve a share of it on `address`, beside others that do: nothing is claimed yet. One that serves
+    /// alone is waited for until it has fallen silent, for some seconds at most.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Served`] when another serves alone.
+    pub async fn join(server: &Server, address: &str) -> Result<Self, OpenError> {
+        let connections = server.connect().await?;
+        let tenure = Tenure::join(server, &connections, address).await?;
+        let incarnation = tenure.incarnation;
+        Ok(Self::on_server(connections, incarnation, Some(tenure)))
+    }
+
     /// Brings the tables of a database up to this build.
     ///
     /// # Errors
@@ -179,6 +191,14 @@ impl Store {
         match &self.kept {
             Kept::File(file) => file.checkpoint().await.map_err(failed),
             Kept::Server { .. } => Ok(()),
+        }
+    }
+
+    /// The place of a node among those that serve from a server.
+    pub(crate) fn tenure(&self) -> Option<&Tenure> {
+        match &self.kept {
+            Kept::Server { tenure, .. } => tenure.as_ref(),
+            Kept::File(_) => None,
         }
     }
 

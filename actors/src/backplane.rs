@@ -82,6 +82,17 @@ impl EventNews {
         Self { address, last, first, glance, events, frames: Encoded::default() }
     }
 
+    /// News that another node has told: consecutive events from `first` to `last`, or none.
+    pub fn heard(
+        address: Address,
+        first: Version,
+        last: Version,
+        glance: Option<Glance>,
+        events: Vec<PublishedEvent<Event>>,
+    ) -> Self {
+        Self { address, first, last, glance, events, frames: Encoded::default() }
+    }
+
     /// News of no event: that the entity stands at `head`. A listener that has less has missed something.
     pub fn tail(address: Address, head: Version, glance: Option<Glance>) -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spotter_actors::{Claim, Engine, Journal, StoreError};
+use spotter_actors::{Engine, Journal, StoreError};
 use spotter_protocol::StreamId;
 use uuid::Uuid;
 
@@ -17,8 +17,6 @@ pub struct Here {
     pub(super) engine: Arc<Engine>,
     /// Takes months away.
     pub(super) store: Arc<Store>,
-    /// As whom.
-    claim: Claim,
     turn: Arc<Turn>,
 }
 
@@ -36,8 +34,10 @@ pub enum Refused {
     /// Look at the node's own database.
     #[error("the node serves another database than the one that was looked at")]
     OtherHistory,
-    /// Ask the node that has them.
-    #[error("this node does not hold the shards any more")]
+    /// Ask it when it serves alone.
+    #[error(
+        "this node does not hold all shards: months are taken away by a node that does, so let the others end first"
+    )]
     Fenced,
     /// Try again in a moment.
     #[error(transparent)]
@@ -45,9 +45,9 @@ pub enum Refused {
 }
 
 impl Here {
-    /// The node that holds `claim`.
-    pub fn new(engine: Arc<Engine>, store: Arc<Store>, claim: Claim) -> Self {
-        Self { engine, store, claim, turn: Arc::default() }
+    /// The node of that engine.
+    pub fn new(engine: Arc<Engine>, store: Arc<Store>) -> Self {
+        Self { engine, store, turn: Arc::default() }
     }
 
     /// Gives the turn to `by`, or lets them keep it.
@@ -90,7 +90,7 @@ impl Here {
             return Err(Refused::OtherHistory);
         }
         self.turn(by)?;
-        Ok(match self.store.take_away(&self.claim, month).await? {
+        Ok(match self.store.take_away(&self.engine.claims().now(), month).await? {
             TakenAway::Whole => {
                 tracing::info!(%month, "a month of the journal was taken away");
                 Taken::Whole

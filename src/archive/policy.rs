@@ -132,7 +132,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::http::operators::tests::an_engine;
+    use crate::http::operators::tests::an_engine_over;
     use crate::store::{Database, Store};
 
     fn keeping_a_month(to: &Path) -> anyhow::Result<Option<Policy>> {
@@ -165,7 +165,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = Database::File(folder.path().join("spotter.db"));
         let (store, claim) = Store::open_serving(&file, "here").await.unwrap();
-        let here = Here::new(an_engine().await.0, Arc::new(store), claim);
+        let here = Here::new(an_engine_over(&Arc::default(), &claim).await, Arc::new(store));
         let policy = keeping_a_month(folder.path()).unwrap().unwrap();
         let (operator, before) = (Uuid::from_u128(1), here.present().back(1));
         here.turn(operator).unwrap();

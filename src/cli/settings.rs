@@ -7,7 +7,7 @@ use crate::config::Sources;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Show each setting in force and where it comes from; a password in `database` is not shown
+    /// Show each setting in force and where it comes from; passwords in addresses are not shown
     #[command(
         after_help = "Example:\n  SPOTTER_ENGINE__TICK_MS=200 spotter config print --config config/spotter.toml"
     )]
@@ -22,7 +22,8 @@ pub(super) fn run(command: ConfigCommand, mut sources: Sources) -> anyhow::Resul
         ConfigCommand::Print(flags) => {
             flags.add_to(&mut sources);
             for (key, setting) in sources.load_with_origins()?.1 {
-                let value = if key == "database" { without_password(&setting.value) } else { setting.value };
+                let is_address = key == "database" || key == "cluster.redis";
+                let value = if is_address { without_password(&setting.value) } else { setting.value };
                 println!("{:<44} # {}", format!("{key} = {value}"), setting.origin);
             }
         }
@@ -35,7 +36,7 @@ pub(super) fn run(command: ConfigCommand, mut sources: Sources) -> anyhow::Resul
     Ok(())
 }
 
-/// The address of a database with its password struck out.
+/// The address of a server with its password struck out.
 fn without_password(url: &str) -> String {
     let (address, parameters) =
         url.split_once('?').map_or((url, None), |(address, rest)| (address, Some(rest)));

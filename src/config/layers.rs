@@ -210,7 +210,7 @@ fn check(config: &Config, settings: &BTreeMap<String, Setting>) -> Result<(), Co
             return Err(ConfigError::OutOfRange { key, value, origin: origin(key), least, most });
         }
     }
-    match config.archive.contradiction() {
+    match config.contradiction() {
         Some((key, reason)) => Err(ConfigError::Contradiction { key, origin: origin(key), reason }),
         None => Ok(()),
     }

@@ -97,7 +97,7 @@ mod tests {
     use spotter_actors::Journal;
     use tower::ServiceExt;
 
-    use super::super::operators::tests::an_engine;
+    use super::super::operators::tests::an_engine_over;
     use super::*;
     use crate::db;
     use crate::store::{Database, Store};
@@ -106,11 +106,11 @@ mod tests {
 
     /// A node in October 2025.
     async fn a_node(folder: &std::path::Path) -> (Router, Arc<Store>) {
-        let (engine, _) = an_engine().await;
         let file = Database::File(folder.join("spotter.db"));
         let (store, claim) = Store::open_serving(&file, "here").await.unwrap();
         let store = Arc::new(store);
-        (routes(Here::new(engine, Arc::clone(&store), claim)), store)
+        let engine = an_engine_over(&Arc::default(), &claim).await;
+        (routes(Here::new(engine, Arc::clone(&store))), store)
     }
 
     async fn ask(node: &Router, path: &str, body: Value) -> (StatusCode, Value) {

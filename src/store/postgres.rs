@@ -24,7 +24,8 @@ use uuid::Uuid;
 
 use lanes::Lanes;
 pub use tenure::Void;
-pub(super) use tenure::{Tenure, begin};
+pub(super) use tenure::begin;
+pub(crate) use tenure::{Member, Tenure, View};
 
 use super::OpenError;
 use super::migrations::{compare, migration};
@@ -304,5 +305,6 @@ pub(super) fn migrations() -> Migrator {
         migration(11, "keys", include_str!("../../migrations/postgres/0011_keys.sql")),
         migration(12, "gyms that leave", include_str!("../../migrations/postgres/0012_gyms_that_leave.sql")),
         migration(13, "bests", include_str!("../../migrations/postgres/0013_bests.sql")),
+        migration(14, "cluster", include_str!("../../migrations/postgres/0014_cluster.sql")),
     ])
 }

@@ -230,6 +230,7 @@ pub(super) fn migrations() -> Migrator {
         migration(11, "keys", include_str!("../../migrations/sqlite/0011_keys.sql")),
         migration(12, "gyms that leave", include_str!("../../migrations/sqlite/0012_gyms_that_leave.sql")),
         migration(13, "bests", include_str!("../../migrations/sqlite/0013_bests.sql")),
+        migration(14, "cluster", include_str!("../../migrations/sqlite/0014_cluster.sql")),
     ])
 }
 

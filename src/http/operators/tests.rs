@@ -7,7 +7,8 @@ use axum::http::Request;
 use axum::response::Response;
 use serde_json::{Value, json};
 use spotter_actors::{
-    Alone, Ask, Claims, Clock, DeadLetters, Journal, LocalBackplane, Ports, ReplyTo, SimulatedJournal, Tuning,
+    Alone, Ask, Claim, Claims, Clock, DeadLetters, Journal, LocalBackplane, Ports, ReplyTo, SimulatedJournal,
+    Tuning,
 };
 use spotter_protocol::{ClientId, CommandFrame, Note, NoteText, SessionId, Start, Title};
 use tokio::sync::oneshot;
@@ -30,18 +31,23 @@ impl Clock for Noon {
 pub(crate) async fn an_engine() -> (Arc<Engine>, Arc<SimulatedJournal>) {
     let journal = Arc::new(SimulatedJournal::default());
     let claim = journal.claim(Uuid::from_u128(9));
+    (an_engine_over(&journal, &claim).await, journal)
+}
+
+/// An engine that holds what is claimed, be it somewhere else.
+pub(crate) async fn an_engine_over(journal: &Arc<SimulatedJournal>, claim: &Claim) -> Arc<Engine> {
     let ports = Ports {
-        journal: Arc::clone(&journal) as Arc<dyn Journal>,
-        library: Arc::clone(&journal) as _,
+        journal: Arc::clone(journal) as Arc<dyn Journal>,
+        library: Arc::clone(journal) as _,
         backplane: Arc::new(LocalBackplane::default()),
-        dead_letters: Arc::clone(&journal) as _,
+        dead_letters: Arc::clone(journal) as _,
         clock: Arc::new(Noon),
         peers: Arc::new(Alone),
     };
     let second = Duration::from_secs(1);
     let tuning =
         Tuning { idle: 60 * second, tick: second, snapshot_every: 100, rotate_every: 1000, lanes: 1 };
-    (Engine::start(ports, Arc::new(Claims::lasting(&claim)), tuning).await.unwrap(), journal)
+    Engine::start(ports, Arc::new(Claims::lasting(claim)), tuning).await.unwrap()
 }
 
 fn frame(n: u64, command: impl Into<spotter_protocol::Command>) -> CommandFrame {

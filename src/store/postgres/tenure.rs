@@ -1,14 +1,16 @@
 //! Who serves from a server. Whoever does renews a row each second by the server's clock; another may take over once
 //! that row has been silent for longer than any renewal takes. Nothing is written for want of a good clock: the epochs
-//! decide, and this only decides when they are raised.
+//! decide, and this only decides when they are raised. One that serves alone holds every shard and lets nobody join; what
+//! several do with theirs is in `members`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use spotter_actors::{Claim, Epoch};
-use spotter_protocol::SHARDS;
+use spotter_actors::{Claim, Claims, Epoch};
+use spotter_protocol::Shard;
+use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Row};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -22,7 +24,9 @@ use super::{Connections, Server};
 
 /// How often a lease is renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
-/// How long whoever serves must have been silent before another takes over, in microseconds.
+/// How long after the start of a renewal that succeeded a node is sure of what it holds.
+const SURE_FOR: Duration = Duration::from_secs(3);
+/// How long whoever serves must have been silent before another takes over, in microseconds: longer than it is sure.
 const SILENT: i64 = 3_500_000;
 /// How long a start waits for one that serves to fall silent: as it does when it was killed a moment ago.
 const WAIT: Duration = Duration::from_secs(6);
@@ -37,6 +41,10 @@ macro_rules! now {
         "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
     };
 }
+
+mod members;
+
+pub(crate) use members::{Member, View};
 
 /// Why a node may serve no longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,18 +61,20 @@ pub enum Void {
 
 /// The right to serve, while it is renewed.
 #[derive(Debug)]
-pub(in super::super) struct Tenure {
-    node: Uuid,
+pub(crate) struct Tenure {
+    pub(crate) claims: Arc<Claims>,
     /// The course of the server's history in which the shards were claimed.
     timeline: String,
     pub(in super::super) incarnation: Uuid,
     /// Which server it is; a copy that became a server of its own has another number.
     system: i64,
-    /// The epoch of the first shard.
-    epoch: i64,
+    /// Which database of it.
+    database: i64,
     /// The newest renewal that is known to be durable, by the server's clock. One is never before it, whatever that
     /// clock does: a server on which one is has lost it.
     renewed_at: AtomicI64,
+    /// Renewals so far.
+    renewals: AtomicU64,
     lanes: Arc<Lanes>,
     look: Notify,
 }
@@ -75,21 +85,48 @@ pub(in super::super) async fn begin(
     connections: &Connections,
     address: &str,
 ) -> Result<(Claim, Tenure), OpenError> {
+    let claims = Arc::new(Claims::none(Uuid::new_v4()));
+    let tenure = await_turn(server, connections, claims, address, Holding::Everything).await?;
+    Ok((tenure.claims.now(), tenure))
+}
+
+/// What a node holds when it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holding {
+    /// Every shard, and nobody else any.
+    Everything,
+    /// Nothing yet, beside others that share.
+    AShare,
+}
+
+async fn await_turn(
+    server: &Server,
+    connections: &Connections,
+    claims: Arc<Claims>,
+    address: &str,
+    holding: Holding,
+) -> Result<Tenure, OpenError> {
     let failed = |source| server.failed(source);
-    let node = Uuid::new_v4();
     let until = Instant::now() + WAIT;
     let mut told = false;
     loop {
-        let (who, silent) = match take_turn(&connections.lanes, node, address).await.map_err(failed)? {
-            Turn::Ours(taken) => {
-                let Taken { claim, timeline, system, incarnation, renewed_at } = *taken;
-                let epoch = claim.epochs.first().copied().flatten().map_or(0, |epoch| epoch.0);
-                let (renewed_at, lanes, look) =
-                    (renewed_at.into(), Arc::clone(&connections.lanes), Notify::new());
-                return Ok((
-                    claim,
-                    Tenure { node, timeline, incarnation, system, epoch, renewed_at, lanes, look },
-                ));
+        let turn = take_turn(&connections.lanes, &claims, address, holding).await.map_err(failed)?;
+        let (who, silent) = match turn {
+            Turn::Ours(place) => {
+                let Place { timeline, system, database, incarnation, renewed_at } = *place;
+                let (renewed_at, renewals) = (renewed_at.into(), AtomicU64::new(0));
+                let (lanes, look) = (Arc::clone(&connections.lanes), Notify::new());
+                return Ok(Tenure {
+                    claims,
+                    timeline,
+                    incarnation,
+                    system,
+                    database,
+                    renewed_at,
+                    renewals,
+                    lanes,
+                    look,
+                });
             }
             Turn::Theirs { who, silent } => (who, silent),
         };
@@ -106,7 +143,7 @@ pub(in super::super) async fn begin(
 
 /// Whose turn it is to serve.
 enum Turn {
-    Ours(Box<Taken>),
+    Ours(Box<Place>),
     /// Of another, which has been silent for so many microseconds.
     Theirs {
         who: String,
@@ -114,67 +151,90 @@ enum Turn {
     },
 }
 
-/// Takes over, unless another serves.
-async fn take_turn(lanes: &Lanes, node: Uuid, address: &str) -> sqlx::Result<Turn> {
+/// Takes a place among those who serve, unless another serves alone, or this one is to be alone and another serves.
+async fn take_turn(lanes: &Lanes, claims: &Claims, address: &str, holding: Holding) -> sqlx::Result<Turn> {
+    let begun = Instant::now();
     let turn = lanes.run(async |lane| {
         let mut transaction = lane.connection.begin().await?;
-        if let Some((who, silent)) = serving(&mut transaction).await? {
+        if let Some((who, silent)) = serving(&mut transaction, holding).await? {
             transaction.rollback().await?;
             return Ok(Turn::Theirs { who, silent });
         }
-        let taken = take_over(&mut transaction, node, address).await?;
+        let place = take_place(&mut transaction, claims.node(), address, holding).await?;
+        let claimed = match holding {
+            Holding::Everything => claim_all(&mut transaction, claims.node()).await?,
+            Holding::AShare => Vec::new(),
+        };
         transaction.commit().await?;
-        Ok(Turn::Ours(Box::new(taken)))
+        claims.renew(begun, SURE_FOR);
+        claimed.into_iter().for_each(|(shard, epoch)| claims.take(shard, epoch));
+        Ok(Turn::Ours(Box::new(place)))
     });
     turn.await
 }
 
-/// Whoever serves, and for how many microseconds it has been silent. Who asks holds off others that ask.
-async fn serving(connection: &mut PgConnection) -> sqlx::Result<Option<(String, i64)>> {
+/// Whoever serves and is in the way, and for how many microseconds it has been silent. Who asks holds off others that
+/// ask.
+async fn serving(connection: &mut PgConnection, holding: Holding) -> sqlx::Result<Option<(String, i64)>> {
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('spotter claim'))").execute(&mut *connection).await?;
-    // Under the row's lock: a renewal under way is waited for, and one that comes later finds the row gone.
-    let silent = concat!("DELETE FROM nodes WHERE renewed_at < ", now!(), " - $1");
-    sqlx::query(silent).bind(SILENT).execute(&mut *connection).await?;
+    // Under the row's lock: a renewal under way is waited for, and one that comes later finds the row gone. Of those who
+    // share one that has just come condemns nobody: when the server stood still, all have been silent.
+    let silent = concat!("DELETE FROM nodes WHERE renewed_at < ", now!(), " - $1 AND NOT (shares AND $2)");
+    let shares = holding == Holding::AShare;
+    sqlx::query(silent).bind(SILENT).bind(shares).execute(&mut *connection).await?;
     let newest = concat!(
         "SELECT address, ",
         now!(),
-        " - renewed_at AS silent FROM nodes ORDER BY renewed_at DESC LIMIT 1"
+        " - renewed_at AS silent FROM nodes WHERE NOT (shares AND $1) ORDER BY renewed_at DESC LIMIT 1"
     );
-    let newest = sqlx::query(newest).fetch_optional(connection).await?;
+    let newest = sqlx::query(newest).bind(shares).fetch_optional(connection).await?;
     newest.map(|row| Ok((row.try_get("address")?, row.try_get("silent")?))).transpose()
 }
 
-struct Taken {
-    claim: Claim,
+/// Where a node has its place in the history of a server.
+struct Place {
     timeline: String,
     system: i64,
+    database: i64,
     incarnation: Uuid,
     renewed_at: i64,
 }
 
-async fn take_over(connection: &mut PgConnection, node: Uuid, address: &str) -> sqlx::Result<Taken> {
-    let listed = concat!(
-        "INSERT INTO nodes (node, address, build, started_at, renewed_at) VALUES ($1, $2, $3, ",
-        now!(),
-        ", ",
-        now!(),
-        ") RETURNING renewed_at"
-    );
-    let listed = sqlx::query_scalar(listed).bind(node).bind(address).bind(env!("CARGO_PKG_VERSION"));
-    let renewed_at: i64 = listed.fetch_one(&mut *connection).await?;
+/// Every shard, under a new epoch.
+async fn claim_all(connection: &mut PgConnection, node: Uuid) -> sqlx::Result<Vec<(Shard, Epoch)>> {
     // In the order in which appends lock them.
     let claimed = sqlx::query(
         "WITH every AS MATERIALIZED (SELECT shard FROM shards ORDER BY shard FOR UPDATE)
          UPDATE shards SET epoch = epoch + 1, node = $1 FROM every WHERE shards.shard = every.shard
          RETURNING shards.shard, shards.epoch",
     );
-    let mut epochs = vec![None; usize::from(SHARDS)];
-    for row in claimed.bind(node).fetch_all(&mut *connection).await? {
-        let shard = usize::try_from(row.try_get::<i16, _>("shard")?).unwrap_or(usize::MAX);
-        if let Some(place) = epochs.get_mut(shard) {
-            *place = Some(Epoch(row.try_get("epoch")?));
-        }
-    }
+    claimed.bind(node).fetch_all(connection).await?.iter().map(shard_of).collect()
+}
+
+/// A shard and its epoch.
+fn shard_of(row: &PgRow) -> sqlx::Result<(Shard, Epoch)> {
+    let number: i16 = row.try_get("shard")?;
+    let shard = u16::try_from(number).ok().and_then(|number| Shard::all().nth(number.into()));
+    let shard = shard.ok_or_else(|| sqlx::Error::Decode(format!("there is no shard {number}").into()))?;
+    Ok((shard, Epoch(row.try_get("epoch")?)))
+}
+
+async fn take_place(
+    connection: &mut PgConnection,
+    node: Uuid,
+    address: &str,
+    holding: Holding,
+) -> sqlx::Result<Place> {
+    let listed = concat!(
+        "INSERT INTO nodes (node, address, build, started_at, renewed_at, shares) VALUES ($1, $2, $3, ",
+        now!(),
+        ", ",
+        now!(),
+        ", $4) RETURNING renewed_at"
+    );
+    let listed = sqlx::query_scalar(listed).bind(node).bind(address).bind(env!("CARGO_PKG_VERSION"));
+    let listed = listed.bind(holding == Holding::AShare);
+    let renewed_at: i64 = listed.fetch_one(&mut *connection).await?;
     // A dump that is put back on the same server has a database of another number.
     let place = format!(
         "SELECT {TIMELINE} AS timeline, (SELECT system_identifier FROM pg_control_system()) AS system,
@@ -191,7 +251,7 @@ async fn take_over(connection: &mut PgConnection, node: Uuid, address: &str) -> 
     let incarnation =
         incarnation.bind(format!("{system}/{timeline}/{database}")).fetch_one(&mut *connection).await?;
     open_months(connection).await?;
-    Ok(Taken { claim: Claim { node, epochs }, timeline, system, incarnation, renewed_at })
+    Ok(Place { timeline, system, database, incarnation, renewed_at })
 }
 
 /// Makes the journal's parts for this month and the next.
@@ -233,7 +293,7 @@ impl Tenure {
     pub(in super::super) async fn until_void(&self) -> Void {
         let mut renewals = tokio::time::interval(RENEW_EVERY);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for renewal in 0_u64.. {
+        loop {
             tokio::select! {
                 _ = renewals.tick() => {}
                 () = self.look.notified() => {}
@@ -243,13 +303,7 @@ impl Tenure {
                 Ok(None) => {}
                 Err(error) => warn!(%error, "the lease is not renewed: asking again"),
             }
-            if renewal % RENEWALS_A_MONTH_CHECK == RENEWALS_A_MONTH_CHECK - 1
-                && let Err(error) = self.open_months().await
-            {
-                warn!(%error, "the journal has no part for the month to come yet: asking again");
-            }
         }
-        std::future::pending().await
     }
 
     async fn open_months(&self) -> sqlx::Result<()> {
@@ -258,7 +312,18 @@ impl Tenure {
 
     /// Renews the lease, or says why that cannot be.
     async fn renew(&self) -> sqlx::Result<Option<Void>> {
-        self.lanes.run(async |lane| self.renew_on(&mut lane.connection).await).await
+        let begun = Instant::now();
+        let void = self.lanes.run(async |lane| self.renew_on(&mut lane.connection).await).await?;
+        if void.is_none() {
+            self.claims.renew(begun, SURE_FOR);
+        }
+        if self.renewals.fetch_add(1, Ordering::Relaxed) % RENEWALS_A_MONTH_CHECK
+            == RENEWALS_A_MONTH_CHECK - 1
+            && let Err(error) = self.open_months().await
+        {
+            warn!(%error, "the journal has no part for the month to come yet: asking again");
+        }
+        Ok(void)
     }
 
     async fn renew_on(&self, connection: &mut PgConnection) -> sqlx::Result<Option<Void>> {
@@ -270,7 +335,7 @@ impl Tenure {
                  (SELECT system_identifier FROM pg_control_system()) AS system",
             now!()
         );
-        let renewed = sqlx::query(sqlx::AssertSqlSafe(renewed)).bind(self.node);
+        let renewed = sqlx::query(sqlx::AssertSqlSafe(renewed)).bind(self.claims.node());
         let row = renewed.bind(self.renewed_at.load(Ordering::Relaxed)).fetch_one(&mut *connection).await?;
         let is_same = row.try_get::<String, _>("timeline")? == self.timeline
             && row.try_get::<i64, _>("system")? == self.system;
@@ -282,11 +347,18 @@ impl Tenure {
         }
         // Asked anew: the first statement may have waited for the one that took over, and does not see what it wrote.
         let now = sqlx::query(
-            "SELECT epoch, (SELECT address FROM nodes ORDER BY started_at DESC LIMIT 1) AS newest
-             FROM shards ORDER BY shard LIMIT 1",
+            "SELECT EXISTS (SELECT 1 FROM nodes WHERE node = $1) AS listed,
+                 (SELECT address FROM nodes ORDER BY started_at DESC LIMIT 1) AS newest",
         );
-        let now = now.fetch_one(&mut *connection).await?;
-        if is_same && now.try_get::<i64, _>("epoch")? > self.epoch {
+        let now = now.bind(self.claims.node()).fetch_one(&mut *connection).await?;
+        // What was claimed here is in every later state of this history. So is the row, until another takes it away.
+        let epochs = sqlx::query("SELECT shard, epoch FROM shards").fetch_all(&mut *connection).await?;
+        let mut is_later = is_same && !now.try_get::<bool, _>("listed")?;
+        for row in &epochs {
+            let (shard, epoch) = shard_of(row)?;
+            is_later &= self.claims.epoch(shard).is_none_or(|held| epoch >= held);
+        }
+        if is_later {
             let by: Option<String> = now.try_get("newest")?;
             return Ok(Some(Void::TakenOver { by: by.unwrap_or_else(|| "nobody any more".to_owned()) }));
         }
@@ -299,7 +371,7 @@ impl Tenure {
     /// Ends the lease, so that the next one to start need not wait.
     pub(in super::super) async fn end(&self) {
         let ended = self.lanes.run(async |lane| {
-            let listed = sqlx::query("DELETE FROM nodes WHERE node = $1").bind(self.node);
+            let listed = sqlx::query("DELETE FROM nodes WHERE node = $1").bind(self.claims.node());
             listed.execute(&mut lane.connection).await
         });
         if let Err(error) = ended.await {

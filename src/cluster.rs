@@ -1,0 +1,361 @@
+//! Several nodes that serve from one PostgreSQL. Which node holds which shard is decided by the database: in rows that are
+//! changed under their epochs, by nodes that renew a lease there. Redis carries what they say to one another, and nothing
+//! is wrong when it does not: see `mesh`.
+
+mod away;
+mod link;
+mod mesh;
+mod message;
+mod plan;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use redis::Client;
+use spotter_actors::{Backplane, Engine, Epoch, Peers};
+use spotter_protocol::Shard;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
+use tokio::time::MissedTickBehavior;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::accounts::Accounts;
+use crate::store::{Store, Tenure, View, Void};
+use link::Names;
+use mesh::{Mesh, Outgoing};
+use plan::plan;
+
+/// How often the lease is renewed and the others are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a node that begins or leaves looks whether everything is taken, or handed over.
+const TAKEN_EVERY: Duration = Duration::from_millis(20);
+
+/// The other nodes, before this one serves.
+pub(crate) struct Joining {
+    mesh: Arc<Mesh>,
+    client: Client,
+    names: Names,
+    outgoing: mpsc::Receiver<Outgoing>,
+}
+
+/// A node among others.
+pub(crate) struct Cluster {
+    store: Arc<Store>,
+    engine: Arc<Engine>,
+    accounts: Accounts,
+    mesh: Arc<Mesh>,
+    seen: Mutex<Seen>,
+    leaving: AtomicBool,
+    hurry: Notify,
+    link: AbortHandle,
+}
+
+/// What a node saw last, and what it is about to do.
+#[derive(Default)]
+struct Seen {
+    view: View,
+    /// Renewals in a row that succeeded.
+    renewals: u32,
+    /// Shards that this node is taking, handing over or clearing.
+    moving: BTreeSet<Shard>,
+    /// Those among them of which only a look that begins from now on can tell whose they are.
+    unknown: BTreeSet<Shard>,
+}
+
+impl Seen {
+    /// Sees anew. What this node itself has changed since the server was asked stays as it is known.
+    fn see(&mut self, view: View) -> BTreeSet<Shard> {
+        let View { members, shards } = view;
+        let mut changed = BTreeSet::new();
+        if self.view.shards.is_empty() {
+            self.view.shards.clone_from(&shards);
+        }
+        for ((shard, known), now) in Shard::all().zip(&mut self.view.shards).zip(shards) {
+            if now.1 > known.1 {
+                *known = now;
+                changed.insert(shard);
+            }
+        }
+        self.view.members = members;
+        changed
+    }
+
+    /// Shards were given to a node, as the server has answered.
+    fn give(&mut self, node: Uuid, shards: &[(Shard, Epoch)]) {
+        for (shard, epoch) in shards {
+            if let Some(known) = self.view.shards.get_mut(usize::from(shard.number())) {
+                *known = (Some(node), *epoch);
+            }
+        }
+    }
+}
+
+impl Joining {
+    /// Prepares to reach others by the Redis at `redis`; nothing is connected yet.
+    ///
+    /// # Errors
+    /// When that is no address of one.
+    pub(crate) fn new(redis: &str, tenure: &Tenure) -> anyhow::Result<Self> {
+        let client = Client::open(redis)
+            .context("`cluster.redis` is no address of Redis: redis://user:password@host:port")?;
+        let (mesh, outgoing) = Mesh::new(Arc::clone(&tenure.claims));
+        Ok(Self { mesh, client, names: Names::of(&tenure.database()), outgoing })
+    }
+
+    pub(crate) fn backplane(&self) -> Arc<dyn Backplane> {
+        Arc::clone(&self.mesh) as _
+    }
+
+    pub(crate) fn peers(&self) -> Arc<dyn Peers> {
+        Arc::clone(&self.mesh) as _
+    }
+
+    /// Begins to speak with the others, and takes what is free.
+    ///
+    /// # Errors
+    /// When the database does not answer, or is not the one that was joined any more.
+    pub(crate) async fn serve(
+        self,
+        store: Arc<Store>,
+        engine: Arc<Engine>,
+        accounts: Accounts,
+    ) -> anyhow::Result<Arc<Cluster>> {
+        let Self { mesh, client, names, outgoing } = self;
+        mesh.serve(&engine);
+        let link = tokio::spawn(link::keep(Arc::clone(&mesh), client, names, outgoing)).abort_handle();
+        let (seen, leaving, hurry) = (Mutex::default(), AtomicBool::new(false), Notify::new());
+        let cluster = Arc::new(Cluster { store, engine, accounts, mesh, seen, leaving, hurry, link });
+        if let Some(tenure) = cluster.store.tenure()
+            && cluster.look(tenure).await.context("the other nodes cannot be looked at")?.is_some()
+        {
+            anyhow::bail!("the database has changed since it was joined: start again");
+        }
+        while !cluster.seen().moving.is_empty() {
+            tokio::time::sleep(TAKEN_EVERY).await;
+        }
+        Ok(cluster)
+    }
+}
+
+impl Cluster {
+    /// Keeps a node among the others, until it may serve no longer.
+    pub(crate) async fn until_void(self: Arc<Self>) -> Void {
+        let Some(tenure) = self.store.tenure() else { return std::future::pending().await };
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = looks.tick() => {}
+                () = tenure.doubted() => {}
+                () = self.mesh.look.notified() => {}
+                () = self.hurry.notified() => {}
+            }
+            match self.look(tenure).await {
+                Ok(Some(void)) => return void,
+                Ok(None) => {}
+                Err(error) => {
+                    self.seen().renewals = 0;
+                    warn!(%error, "the lease is not renewed: asking again");
+                }
+            }
+        }
+    }
+
+    /// Hands over what this node holds, for as long as there is somebody to take it.
+    pub(crate) async fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+        self.hurry.notify_one();
+        loop {
+            let is_done = {
+                let seen = self.seen();
+                let me = self.mesh.claims.node();
+                let others = seen.view.members.iter().filter(|member| member.node != me);
+                let is_last = others.filter(|member| !member.leaving && !member.is_dead()).count() == 0;
+                let holds_some = Shard::all().any(|shard| self.mesh.claims.epoch(shard).is_some());
+                seen.moving.is_empty() && (is_last || !holds_some)
+            };
+            if is_done {
+                return;
+            }
+            tokio::time::sleep(TAKEN_EVERY).await;
+        }
+    }
+
+    /// Renews the lease, sees who is there, and does what is to be done about it.
+    async fn look(self: &Arc<Self>, tenure: &Tenure) -> sqlx::Result<Option<Void>> {
+        let unknown = std::mem::take(&mut self.seen().unknown);
+        let looked = tenure.look(self.leaving.load(Ordering::Acquire)).await;
+        if looked.is_err() {
+            self.seen().unknown.extend(&unknown);
+        }
+        let view = match looked? {
+            Ok(view) => view,
+            Err(void) => return Ok(Some(void)),
+        };
+        let (changed, plan) = {
+            let mut seen = self.seen();
+            seen.renewals = seen.renewals.saturating_add(1);
+            let changed = seen.see(view);
+            seen.moving.retain(|shard| !unknown.contains(shard));
+            self.mesh.route(&seen.view);
+            self.engine.people().nodes(&seen.view.members.iter().map(|member| member.node).collect());
+            (changed, plan(&seen.view, &self.mesh.claims, seen.renewals))
+        };
+        self.mind_changes(&changed);
+        let buried = if plan.bury.is_empty() { Vec::new() } else { tenure.bury(&plan.bury).await? };
+        for node in &buried {
+            warn!(%node, "a node has fallen silent: its shards go to others");
+        }
+        let claimed = tenure.claim(&plan.claim).await?;
+        if !claimed.is_empty() {
+            info!(shards = claimed.len(), "claimed what nobody held");
+            self.seen().give(self.mesh.claims.node(), &claimed);
+        }
+        for (to, shards) in plan.hand_over {
+            self.hand_over(to, shards);
+        }
+        self.take(self.given());
+        self.drop_lost();
+        if !buried.is_empty() {
+            self.hurry.notify_one();
+        }
+        if !(buried.is_empty() && claimed.is_empty()) {
+            self.mesh.say(Outgoing::ToAll(message::Message::Look));
+        }
+        let held = self.mesh.claims.now().epochs.iter().flatten().count();
+        metrics::gauge!("spotter_cluster_shards").set(held as f64);
+        metrics::gauge!("spotter_cluster_nodes").set(self.seen().view.members.len() as f64);
+        Ok(None)
+    }
+
+    /// Who listens to people whose shards have changed hands may have missed what their holder had no time to tell.
+    fn mind_changes(&self, changed: &BTreeSet<Shard>) {
+        if changed.is_empty() {
+            return;
+        }
+        let owners = self.mesh.local.owners();
+        for owner in owners.into_iter().filter(|owner| changed.contains(&Shard::of(*owner))) {
+            self.mesh.doubt_here(owner);
+        }
+    }
+
+    /// Shards that are this node's and that it does not serve yet.
+    fn given(&self) -> Vec<(Shard, Epoch)> {
+        let seen = self.seen();
+        let me = self.mesh.claims.node();
+        let held = Shard::all().zip(&seen.view.shards).filter(|(_, (holder, _))| *holder == Some(me));
+        let is_new = |shard: Shard, epoch: Epoch| {
+            let claims = &self.mesh.claims;
+            let is_served = claims.admit(shard) && claims.epoch(shard) == Some(epoch);
+            !is_served && !seen.moving.contains(&shard)
+        };
+        held.map(|(shard, (_, epoch))| (shard, *epoch))
+            .filter(|(shard, epoch)| is_new(*shard, *epoch))
+            .collect()
+    }
+
+    /// Serves shards that are this node's from now on, once nothing is awake that remembers an earlier time.
+    fn take(self: &Arc<Self>, shards: Vec<(Shard, Epoch)>) {
+        let moving = self.begin_to_move(shards.iter().map(|(shard, _)| *shard));
+        let shards: Vec<_> = shards.into_iter().filter(|(shard, _)| moving.contains(shard)).collect();
+        if shards.is_empty() {
+            return;
+        }
+        let cluster = Arc::clone(self);
+        tokio::spawn(async move {
+            cluster.engine.clear(&moving).await;
+            // A gym that was closed while others held these has nothing that wakes.
+            match cluster.accounts.closed_gyms().await {
+                Ok(gyms) => {
+                    gyms.into_iter().for_each(|gym| _ = cluster.engine.close_gym(gym));
+                    shards.iter().for_each(|(shard, epoch)| cluster.mesh.claims.take(*shard, *epoch));
+                }
+                Err(error) => {
+                    warn!(%error, "shards are not served yet: asking again");
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            }
+            cluster.moved(&moving);
+        });
+    }
+
+    /// Hands shards to another node, once everything that was admitted to them is written.
+    fn hand_over(self: &Arc<Self>, to: Uuid, shards: Vec<(Shard, Epoch)>) {
+        let moving = self.begin_to_move(shards.iter().map(|(shard, _)| *shard));
+        let shards: Vec<_> = shards.into_iter().filter(|(shard, _)| moving.contains(shard)).collect();
+        if shards.is_empty() {
+            return;
+        }
+        moving.iter().for_each(|shard| self.mesh.claims.close(*shard));
+        let cluster = Arc::clone(self);
+        tokio::spawn(async move {
+            cluster.engine.clear(&moving).await;
+            let Some(tenure) = cluster.store.tenure() else { return };
+            match tenure.hand_over(to, &shards).await {
+                Ok(theirs) => {
+                    info!(shards = theirs.len(), %to, "handed over");
+                    theirs.iter().for_each(|(shard, _)| cluster.mesh.claims.lose(*shard));
+                    cluster.seen().give(to, &theirs);
+                    cluster.moved(&moving);
+                }
+                Err(error) => {
+                    warn!(%error, "whether shards were handed over is not known: looking");
+                    cluster.seen().unknown.extend(&moving);
+                    cluster.hurry.notify_one();
+                }
+            }
+            cluster.mesh.say(Outgoing::ToAll(message::Message::Look));
+        });
+    }
+
+    /// Lets go of what was this node's and is another's.
+    fn drop_lost(self: &Arc<Self>) {
+        let me = self.mesh.claims.node();
+        let lost: Vec<Shard> = {
+            let seen = self.seen();
+            let held = Shard::all().zip(&seen.view.shards);
+            let is_lost = |shard: Shard, holder: Option<Uuid>, epoch: Epoch| {
+                let mine = self.mesh.claims.epoch(shard);
+                mine.is_some_and(|mine| holder != Some(me) && mine < epoch) && !seen.moving.contains(&shard)
+            };
+            held.filter(|(shard, (holder, epoch))| is_lost(*shard, *holder, *epoch))
+                .map(|(shard, _)| shard)
+                .collect()
+        };
+        let moving = self.begin_to_move(lost.into_iter());
+        if moving.is_empty() {
+            return;
+        }
+        moving.iter().for_each(|shard| self.mesh.claims.lose(*shard));
+        let cluster = Arc::clone(self);
+        tokio::spawn(async move {
+            cluster.engine.clear(&moving).await;
+            cluster.moved(&moving);
+        });
+    }
+
+    /// Marks shards as moving; answers those that were not.
+    fn begin_to_move(&self, shards: impl Iterator<Item = Shard>) -> BTreeSet<Shard> {
+        let mut seen = self.seen();
+        shards.filter(|shard| seen.moving.insert(*shard)).collect()
+    }
+
+    fn moved(&self, shards: &BTreeSet<Shard>) {
+        self.seen().moving.retain(|shard| !shards.contains(shard));
+        self.hurry.notify_one();
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.link.abort();
+    }
+}
