@@ -155,7 +155,10 @@ impl Cluster {
                 () = self.hurry.notified() => {}
             }
             match self.look(tenure).await {
-                Ok(Some(void)) => return void,
+                Ok(Some(void)) => {
+                    self.give_up();
+                    return void;
+                }
                 Ok(None) => {}
                 Err(error) => {
                     self.seen().renewals = 0;
@@ -163,6 +166,15 @@ impl Cluster {
                 }
             }
         }
+    }
+
+    /// Nothing is held any more, and nobody is spoken to.
+    fn give_up(&self) {
+        self.link.abort();
+        self.mesh.set_open(false);
+        self.mesh.away.lose_all();
+        Shard::all().for_each(|shard| self.mesh.claims.lose(shard));
+        self.seen().moving.clear();
     }
 
     /// Hands over what this node holds, for as long as there is somebody to take it.

@@ -224,6 +224,7 @@ async fn serve_until(
     let window = Duration::from_secs(config.engine.drain_s.into());
     if tokio::time::timeout(window, drain(node, window, stopping.clone(), serving)).await.is_err() {
         warn!("not drained in time: what was not acknowledged will be sent again");
+        node.registry.send_away(Duration::ZERO);
         stopping.cancel();
     }
     upkeep.abort();

@@ -5,7 +5,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test that is surprised should end")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -36,7 +36,9 @@ pub const FOLLOW: u64 = 0;
 
 /// Athletes in training, and what everyone of them knows.
 pub struct Gym {
-    url: Mutex<String>,
+    urls: Mutex<Vec<String>>,
+    /// Connections that were tried.
+    tries: AtomicUsize,
     /// How long an athlete waits between two commands.
     pace: Duration,
     books: Vec<Mutex<Book>>,
@@ -67,7 +69,8 @@ impl Gym {
     pub fn new(url: String, athletes: Vec<Person>, pace: Duration, seed: u64) -> Arc<Self> {
         let book = |(number, athlete)| Mutex::new(Book::new(athlete, seed + number as u64));
         Arc::new(Self {
-            url: Mutex::new(url),
+            urls: Mutex::new(vec![url]),
+            tries: AtomicUsize::new(0),
             pace,
             books: athletes.into_iter().enumerate().map(book).collect(),
             acks: AtomicU64::new(0),
@@ -155,14 +158,24 @@ impl Gym {
         self.heads.get()
     }
 
-    /// Where the server's socket is.
+    /// The socket of the server whose turn it is.
     pub fn url(&self) -> String {
-        self.url.lock().expect("nobody panicked with it").clone()
+        let (urls, number) = (self.urls(), self.tries.fetch_add(1, Ordering::Relaxed));
+        urls[number % urls.len()].clone()
     }
 
     /// Everyone leaves the server they are connected to, and goes on at another.
     pub fn move_to(&self, url: String) {
-        *self.url.lock().expect("nobody panicked with it") = url;
+        self.spread(vec![url]);
+    }
+
+    /// Whoever connects goes to one of these, each in turn; whoever is connected to another leaves it.
+    pub fn spread(&self, urls: Vec<String>) {
+        *self.urls() = urls;
+    }
+
+    fn urls(&self) -> MutexGuard<'_, Vec<String>> {
+        self.urls.lock().expect("nobody panicked with it")
     }
 
     fn is_over(&self) -> bool {
@@ -296,7 +309,7 @@ async fn trained(gym: &Gym, place: usize, incarnation: &mut Option<Uuid>) -> Res
         if gym.is_over() && gym.book(place).is_done() {
             return Ok(());
         }
-        if gym.url() != url {
+        if !gym.urls().contains(&url) {
             return Err(Closed(None));
         }
         for request in again.due() {

@@ -34,17 +34,17 @@ struct Question {
 
 /// While everyone rests: a fresh subscriber to each session is shown the journal's version, and some of each athlete's
 /// newest commands, sent once more, are answered with the versions that the journal holds.
-pub async fn as_written(gym: &Gym, journal: &Journal) {
+pub async fn as_written(gym: &Arc<Gym>, journal: &Journal) {
     let free = Arc::new(Semaphore::new(AT_ONCE));
     let mut asking = JoinSet::new();
     for book in gym.books() {
         let repeats = book.acknowledged.values().rev().take(ANSWERS).step_by(ANSWERS / 3).cloned().collect();
         let head = journal.head(book.session).expect("everyone has begun");
         let question = Question { athlete: book.athlete.clone(), session: book.session, head, repeats };
-        let (free, url) = (Arc::clone(&free), gym.url());
+        let (free, gym) = (Arc::clone(&free), Arc::clone(gym));
         asking.spawn(async move {
             let _turn = free.acquire().await.unwrap();
-            while asked(&url, &question).await.is_none() {
+            while asked(&gym.url(), &question).await.is_none() {
                 tokio::time::sleep(AGAIN).await;
             }
         });

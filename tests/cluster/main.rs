@@ -1,0 +1,118 @@
+//! Three spotters on one PostgreSQL and one Redis: who trains at one is seen at another, and whatever happens to any of
+//! the five programs, nothing acknowledged is missing or there twice, and everyone is served again without help.
+
+#![allow(clippy::unwrap_used, reason = "a test that is surprised should end")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test that is surprised should end")]
+#![cfg(target_os = "linux")]
+
+#[path = "../support/athletes.rs"]
+mod athletes;
+mod faults;
+#[path = "../support/journal.rs"]
+mod journal;
+#[path = "../support/postgres.rs"]
+mod postgres;
+#[path = "../support/redis.rs"]
+mod redis;
+#[path = "../support/served.rs"]
+mod served;
+#[path = "../support/server.rs"]
+mod server;
+mod together;
+#[path = "../support/watching.rs"]
+mod watching;
+#[path = "../support/wire.rs"]
+mod wire;
+
+use std::time::Duration;
+
+use postgres::{Postgres, connect};
+use redis::Redis;
+use server::{Person, Server};
+use sqlx::Connection;
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+
+/// One test after another: each runs five programs.
+static TURN: Mutex<()> = Mutex::const_new(());
+/// How long shards may take to be where they belong.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Nodes that share a database.
+struct Nodes {
+    nodes: Vec<Server>,
+    database: String,
+    postgres: Postgres,
+    redis: Redis,
+    athletes: Vec<Person>,
+    coach: Person,
+    folder: TempDir,
+}
+
+impl Nodes {
+    /// So many nodes, with the athletes of a gym and their coach, and waits until each holds its share.
+    async fn start(count: usize, athletes: usize) -> Self {
+        let (postgres, redis) = (Postgres::start(&[("max_connections", "200")]), Redis::start());
+        let database = postgres.new_database().await;
+        let folder = tempfile::tempdir().unwrap();
+        let url = redis.url();
+        let settings = [
+            ("SPOTTER_DATABASE", database.as_str()),
+            ("SPOTTER_CLUSTER__REDIS", url.as_str()),
+            ("SPOTTER_SOCKET__COMMANDS_PER_S", "10000"),
+            ("SPOTTER_SOCKET__COMMANDS_BURST", "10000"),
+            ("SPOTTER_LOG__FILTER", "off"),
+        ];
+        let nodes: Vec<Server> = (0..count).map(|_| Server::prepare(folder.path(), &settings)).collect();
+        nodes[0].tool(&["migrate"], "").await;
+        let (athletes, coach) = nodes[0].populate("together", athletes).await;
+        let mut nodes = Self { nodes, database, postgres, redis, athletes, coach, folder };
+        for node in &mut nodes.nodes {
+            node.start().await;
+        }
+        nodes.settle().await;
+        nodes
+    }
+
+    /// The sockets of all nodes.
+    fn sockets(&self) -> Vec<String> {
+        self.nodes.iter().map(Server::socket).collect()
+    }
+
+    /// Waits until every node that is there holds a share, and all together everything.
+    async fn settle(&self) {
+        let mut connection = connect(&self.database).await;
+        let settled = async {
+            loop {
+                let held: Vec<i64> = sqlx::query_scalar(
+                    "SELECT count(shards.shard) FROM nodes LEFT JOIN shards USING (node) GROUP BY nodes.node",
+                )
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+                let least = 1024 / self.nodes.len() as i64 / 2;
+                if held.len() == self.nodes.len()
+                    && held.iter().all(|held| *held > least)
+                    && held.iter().sum::<i64>() == 1024
+                {
+                    return;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(SETTLED_WITHIN, settled).await.expect("every node gets its share");
+        connection.close().await.unwrap();
+    }
+
+    /// The place of the node that holds the shard of somebody.
+    async fn holder_of(&self, user: spotter_protocol::UserId) -> usize {
+        let shard = i16::try_from(spotter_protocol::Shard::of(user).number()).unwrap();
+        let mut connection = connect(&self.database).await;
+        let address = "SELECT address FROM nodes JOIN shards USING (node) WHERE shard = $1";
+        let address: String = sqlx::query_scalar(address).bind(shard).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        let is_it = |node: &Server| address.ends_with(&format!(":{}", node.port));
+        self.nodes.iter().position(is_it).unwrap()
+    }
+}

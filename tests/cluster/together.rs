@@ -1,0 +1,1 @@
+//! What happens at one node is seen at another.
