@@ -9,7 +9,7 @@ mod message;
 mod plan;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::accounts::Accounts;
+use crate::accounts::{AccountError, Accounts};
 use crate::store::{Store, Tenure, View, Void};
 use link::Names;
 use mesh::{Mesh, Outgoing};
@@ -50,6 +50,8 @@ pub(crate) struct Cluster {
     mesh: Arc<Mesh>,
     seen: Mutex<Seen>,
     leaving: AtomicBool,
+    /// The policy version by which nothing is awake here of gyms that were closed.
+    closed_by: AtomicI64,
     hurry: Notify,
     link: AbortHandle,
 }
@@ -127,8 +129,17 @@ impl Joining {
         let Self { mesh, client, names, outgoing } = self;
         mesh.serve(&engine);
         let link = tokio::spawn(link::keep(Arc::clone(&mesh), client, names, outgoing)).abort_handle();
-        let (seen, leaving, hurry) = (Mutex::default(), AtomicBool::new(false), Notify::new());
-        let cluster = Arc::new(Cluster { store, engine, accounts, mesh, seen, leaving, hurry, link });
+        let cluster = Arc::new(Cluster {
+            store,
+            engine,
+            accounts,
+            mesh,
+            seen: Mutex::default(),
+            leaving: AtomicBool::new(false),
+            closed_by: AtomicI64::new(0),
+            hurry: Notify::new(),
+            link,
+        });
         if let Some(tenure) = cluster.store.tenure()
             && cluster.look(tenure).await.context("the other nodes cannot be looked at")?.is_some()
         {
@@ -200,7 +211,12 @@ impl Cluster {
     /// Renews the lease, sees who is there, and does what is to be done about it.
     async fn look(self: &Arc<Self>, tenure: &Tenure) -> sqlx::Result<Option<Void>> {
         let unknown = std::mem::take(&mut self.seen().unknown);
-        let looked = tenure.look(self.leaving.load(Ordering::Acquire)).await;
+        if let Err(error) = self.close_gyms().await {
+            warn!(%error, "closed gyms cannot be read: asking again");
+        }
+        let (leaving, closed_by) =
+            (self.leaving.load(Ordering::Acquire), self.closed_by.load(Ordering::Acquire));
+        let looked = tenure.look(leaving, closed_by).await;
         if looked.is_err() {
             self.seen().unknown.extend(&unknown);
         }
@@ -244,6 +260,16 @@ impl Cluster {
         Ok(None)
     }
 
+    /// Sends what is awake of closed gyms to rest, whichever node closed them.
+    async fn close_gyms(&self) -> Result<(), AccountError> {
+        let (gyms, version) = self.accounts.closed_gyms().await?;
+        let awake: usize = gyms.into_iter().map(|gym| self.engine.close_gym(gym)).sum();
+        if awake == 0 {
+            self.closed_by.store(version, Ordering::Release);
+        }
+        Ok(())
+    }
+
     /// Who listens to people whose shards have changed hands may have missed what their holder had no time to tell.
     fn mind_changes(&self, changed: &BTreeSet<Shard>) {
         if changed.is_empty() {
@@ -281,11 +307,8 @@ impl Cluster {
         tokio::spawn(async move {
             cluster.engine.clear(&moving).await;
             // A gym that was closed while others held these has nothing that wakes.
-            match cluster.accounts.closed_gyms().await {
-                Ok(gyms) => {
-                    gyms.into_iter().for_each(|gym| _ = cluster.engine.close_gym(gym));
-                    shards.iter().for_each(|(shard, epoch)| cluster.mesh.claims.take(*shard, *epoch));
-                }
+            match cluster.close_gyms().await {
+                Ok(()) => shards.iter().for_each(|(shard, epoch)| cluster.mesh.claims.take(*shard, *epoch)),
                 Err(error) => {
                     warn!(%error, "shards are not served yet: asking again");
                     tokio::time::sleep(LOOK_EVERY).await;

@@ -189,6 +189,7 @@ async fn serve_until(
     let upkeep = tokio::spawn(keep_up(metrics.clone(), Arc::clone(&node.store)));
     let changes = Changes::from_now(node.store.db()).await.context("the rights cannot be read")?;
     let rights = tokio::spawn(keep_rights(changes, Arc::clone(&node.engine), Arc::clone(&node.registry)));
+    let removing = node.cluster.is_some().then(|| tokio::spawn(node.gyms.removal.clone().keep()));
     let archiving = archives.map(|policy| tokio::spawn(policy.keep(node.here.clone())));
     let router = http::router(Arc::clone(&node.api), node.routes.clone());
     let public = http::serve(public, router, stopping.clone());
@@ -216,8 +217,8 @@ async fn serve_until(
     };
 
     // What it leaves unfinished the next start takes up.
-    if let Some(archiving) = archiving {
-        archiving.abort();
+    for unfinished in [archiving, removing].into_iter().flatten() {
+        unfinished.abort();
     }
     info!(sockets = node.registry.count(), "draining");
     node.api.readiness.set(false);

@@ -54,13 +54,28 @@ impl Accounts {
         Ok(GymId(gym.get("id")?))
     }
 
-    /// The gyms that are closed and not gone yet.
+    /// The gyms that are closed and not gone yet, and the policy version up to which these are all.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn closed_gyms(&self) -> Result<Vec<GymId>, AccountError> {
+    pub async fn closed_gyms(&self) -> Result<(Vec<GymId>, i64), AccountError> {
+        let version = db::query(
+            "SELECT coalesce(max(policy_version), 0) AS version FROM
+                 (SELECT policy_version FROM gyms UNION ALL SELECT policy_version FROM meta) AS versions",
+        );
+        let version = version.fetch_one(&self.db.reader).await?.get("version")?;
         let closed = db::query("SELECT id FROM gyms WHERE closed_at IS NOT NULL");
         let closed = closed.fetch_all(&self.db.reader).await?;
-        Ok(closed.iter().map(|row| row.get("id").map(GymId)).collect::<Result<_, _>>()?)
+        Ok((closed.iter().map(|row| row.get("id").map(GymId)).collect::<Result<_, _>>()?, version))
+    }
+
+    /// Whether every node that shares the database with others has nothing awake of gyms closed by `version`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_closed_everywhere(&self, version: i64) -> Result<bool, AccountError> {
+        let behind = db::query("SELECT count(*) AS behind FROM nodes WHERE shares AND policy_version < $1");
+        let behind = behind.bind(version).fetch_one(&self.db.reader).await?;
+        Ok(behind.get::<i64>("behind")? == 0)
     }
 }

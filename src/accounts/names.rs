@@ -9,7 +9,7 @@ use spotter_protocol::{LinkPermission, Role};
 use crate::db::{self, Row};
 
 /// How people name a gym when they sign in: 1 to 40 characters of `a`–`z`, `0`–`9` and `-`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Slug(String);
 

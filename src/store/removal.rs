@@ -14,7 +14,9 @@ use crate::db::{Transaction, query, query_each};
 /// Rows that one transaction takes away.
 const ROWS_MAX: u32 = 2_000;
 /// People whose things one transaction takes away.
-const PEOPLE_MAX: u32 = 32;
+const PEOPLE_MAX: usize = 32;
+/// People looked at with one question.
+const PAGE: usize = 512;
 
 /// What became of a gym that was to be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum Removed {
     Whole,
     /// Some of it is left: to be asked again.
     Partly,
+    /// What is left is in shards that other nodes hold.
+    OthersTurn,
     /// Nothing: there is no such gym, or it is not closed.
     Open,
     /// Nothing: this node does not hold the shards any more.
@@ -132,15 +136,15 @@ impl Store {
         if closed.fetch_optional(&mut transaction).await?.is_none() {
             return Ok(Removed::Open);
         }
-        let people = query("SELECT id FROM users WHERE gym = $1 ORDER BY email LIMIT $2");
-        let people = people.bind(gym.0).bind(PEOPLE_MAX).fetch_all(&mut transaction).await?;
-        let mut owners = Vec::with_capacity(people.len() + 1);
-        for person in &people {
-            owners.push(UserId(person.get("id")?));
+        let People { mut mine, others } = people(&mut transaction, claim, gym).await?;
+        let is_end = !others && mine.len() < PEOPLE_MAX;
+        // The gym stands for the owner of the room it shares, and goes with the last of its people.
+        let is_last = is_end && is_held(claim, UserId(gym.0));
+        if mine.is_empty() && !is_last {
+            return Ok(Removed::OthersTurn);
         }
-        let is_end = people.len() < PEOPLE_MAX as usize;
-        // The gym stands for the owner of the room it shares.
-        owners.extend(is_end.then_some(UserId(gym.0)));
+        mine.extend(is_last.then_some(UserId(gym.0)));
+        let owners = mine;
         if !self.holds(&mut transaction, claim, &owners).await? {
             return Ok(Removed::Fenced);
         }
@@ -148,10 +152,10 @@ impl Store {
         for owner in owners {
             portion.take_owner(owner).await?;
         }
-        if is_end {
+        if is_last {
             portion.take_each(&OF_A_GYM, gym.0).await?;
         }
-        let is_whole = is_end && portion.rows_left > 0;
+        let is_whole = is_last && portion.rows_left > 0;
         portion.transaction.commit().await?;
         Ok(if is_whole { Removed::Whole } else { Removed::Partly })
     }
@@ -179,6 +183,41 @@ impl Store {
             (Kept::File(_) | Kept::Server { .. }, Transaction::Sqlite(_) | Transaction::Postgres(_)) => {
                 Ok(false)
             }
+        }
+    }
+}
+
+fn is_held(claim: &Claim, owner: UserId) -> bool {
+    claim.epoch(Shard::of(owner)).is_some()
+}
+
+/// Some of the people of a gym.
+#[derive(Default)]
+struct People {
+    /// In shards that are claimed.
+    mine: Vec<UserId>,
+    /// Whether there are any in others.
+    others: bool,
+}
+
+/// The first people of a gym in shards that are claimed.
+async fn people(transaction: &mut Transaction, claim: &Claim, gym: GymId) -> sqlx::Result<People> {
+    let (mut people, mut last) = (People::default(), String::new());
+    loop {
+        let page = query("SELECT id, email FROM users WHERE gym = $1 AND email > $2 ORDER BY email LIMIT $3");
+        let page = page.bind(gym.0).bind(last.as_str()).bind(i64::try_from(PAGE).unwrap_or(i64::MAX));
+        let page = page.fetch_all(&mut *transaction).await?;
+        for row in &page {
+            let user = UserId(row.get("id")?);
+            if !is_held(claim, user) {
+                people.others = true;
+            } else if people.mine.len() < PEOPLE_MAX {
+                people.mine.push(user);
+            }
+        }
+        match page.last() {
+            Some(row) if page.len() == PAGE && people.mine.len() < PEOPLE_MAX => last = row.get("email")?,
+            Some(_) | None => return Ok(people),
         }
     }
 }

@@ -104,15 +104,4 @@ impl Nodes {
         timeout(SETTLED_WITHIN, settled).await.expect("every node gets its share");
         connection.close().await.unwrap();
     }
-
-    /// The place of the node that holds the shard of somebody.
-    async fn holder_of(&self, user: spotter_protocol::UserId) -> usize {
-        let shard = i16::try_from(spotter_protocol::Shard::of(user).number()).unwrap();
-        let mut connection = connect(&self.database).await;
-        let address = "SELECT address FROM nodes JOIN shards USING (node) WHERE shard = $1";
-        let address: String = sqlx::query_scalar(address).bind(shard).fetch_one(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-        let is_it = |node: &Server| address.ends_with(&format!(":{}", node.port));
-        self.nodes.iter().position(is_it).unwrap()
-    }
 }

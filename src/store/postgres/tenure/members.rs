@@ -64,16 +64,19 @@ impl Tenure {
         self.look.notified().await;
     }
 
-    /// Renews the lease and looks who is there, or says why this node may serve no longer. One that leaves says so.
-    pub(crate) async fn look(&self, leaving: bool) -> sqlx::Result<Result<View, Void>> {
+    /// Renews the lease and looks who is there, or says why this node may serve no longer. A node tells whether it leaves,
+    /// and the policy version by which it has closed what was closed.
+    pub(crate) async fn look(&self, leaving: bool, policy_version: i64) -> sqlx::Result<Result<View, Void>> {
         if let Some(void) = self.renew().await? {
             return Ok(Err(void));
         }
         let view = self.lanes.run(async |lane| {
-            if leaving {
-                let left = sqlx::query("UPDATE nodes SET leaving = true WHERE node = $1 AND NOT leaving");
-                left.bind(self.claims.node()).execute(&mut lane.connection).await?;
-            }
+            let told = sqlx::query(
+                "UPDATE nodes SET leaving = $2, policy_version = $3
+                 WHERE node = $1 AND (leaving, policy_version) <> ($2, $3)",
+            );
+            let told = told.bind(self.claims.node()).bind(leaving).bind(policy_version);
+            told.execute(&mut lane.connection).await?;
             let members = concat!(
                 "SELECT node, address, leaving, ",
                 now!(),
