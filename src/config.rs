@@ -199,6 +199,11 @@ impl Config {
         if !self.cluster.redis.is_empty() && self.database.is_empty() {
             return Some(("cluster.redis", "but a SQLite file is served by one node: set `database`"));
         }
+        if !self.cluster.redis.is_empty() && self.archive.keep_months > 0 {
+            let reason =
+                "but of several nodes none archives by itself: `spotter archive` asks one that serves alone";
+            return Some(("archive.keep_months", reason));
+        }
         self.archive.contradiction()
     }
 }

@@ -2,6 +2,7 @@
 //! nothing that stays.
 
 mod file;
+mod redis;
 mod server;
 
 use std::fmt;
@@ -93,6 +94,9 @@ pub async fn examine(config: &Config) -> anyhow::Result<Vec<Line>> {
         Database::File(path) => file::examine(&path, &config.data_dir, &mut chart).await,
         Database::Server(server) => {
             server::examine(&server, &mut chart).await;
+            if !config.cluster.redis.is_empty() {
+                redis::examine(&config.cluster.redis, &mut chart).await;
+            }
             // The keys lie there.
             space(&config.data_dir, &mut chart);
         }

@@ -53,8 +53,11 @@ impl Here {
     /// Gives the turn to `by`, or lets them keep it.
     ///
     /// # Errors
-    /// [`Refused::OthersTurn`] while another has it.
+    /// [`Refused::OthersTurn`] while another has it; [`Refused::Fenced`] while other nodes hold shards.
     pub fn turn(&self, by: Uuid) -> Result<(), Refused> {
+        if self.engine.claims().now().epochs.iter().any(Option::is_none) {
+            return Err(Refused::Fenced);
+        }
         if self.turn.take(by) { Ok(()) } else { Err(Refused::OthersTurn) }
     }
 

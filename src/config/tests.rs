@@ -107,6 +107,24 @@ fn an_archive_is_kept_whole_or_is_told_what_is_missing() {
 }
 
 #[test]
+fn nodes_that_share_need_a_server_and_archive_when_one_is_left() {
+    for (text, key, reason) in [
+        ("[cluster]\nredis = \"redis://a\"", "cluster.redis", "set `database`"),
+        (
+            "database = \"postgres://a\"\n[cluster]\nredis = \"redis://a\"\n[archive]\nkeep_months = 3\ndrop = true",
+            "archive.keep_months",
+            "`spotter archive`",
+        ),
+    ] {
+        let (_dir, sources) = with_file(text);
+        let error = error_of(&sources);
+        assert!(error.contains(&format!("spotter.toml sets `{key}`")) && error.contains(reason), "{error}");
+    }
+    let (_dir, sources) = with_file("database = \"postgres://a\"\n[cluster]\nredis = \"redis://a\"");
+    assert!(sources.load().is_ok());
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let sources = Sources { file: Some("/nowhere/spotter.toml".into()), ..Sources::default() };
     assert!(error_of(&sources).contains("/nowhere/spotter.toml"));

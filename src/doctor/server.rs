@@ -5,6 +5,7 @@ mod settings;
 use std::time::{Duration, Instant};
 
 use spotter_actors::Clock;
+use spotter_protocol::SHARDS;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{ConnectOptions, Connection};
 
@@ -208,7 +209,8 @@ async fn nodes(pool: &Pool, chart: &mut Chart) -> sqlx::Result<()> {
         return Ok(());
     }
     let nodes = query(
-        "SELECT address, build, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - renewed_at AS silent
+        "SELECT address, build, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - renewed_at AS silent,
+             (SELECT count(*) FROM shards WHERE shards.node = nodes.node) AS shards
          FROM nodes ORDER BY renewed_at DESC",
     );
     let nodes = nodes.fetch_all(pool).await?;
@@ -218,7 +220,11 @@ async fn nodes(pool: &Pool, chart: &mut Chart) -> sqlx::Result<()> {
     for row in nodes {
         let (address, build, silent): (String, String, i64) =
             (row.get("address")?, row.get("build")?, row.get("silent")?);
-        let said = format!("{address}, build {build}, silent for {:.1} s", silent as f64 / 1e6);
+        let shards: i64 = row.get("shards")?;
+        let said = format!(
+            "{address}, build {build}, {shards} of {SHARDS} shards, silent for {:.1} s",
+            silent as f64 / 1e6
+        );
         if silent > SILENT {
             chart.warn(
                 "nodes",
