@@ -53,6 +53,8 @@ pub(crate) struct Cluster {
     /// The policy version by which nothing is awake here of gyms that were closed.
     closed_by: AtomicI64,
     hurry: Notify,
+    /// One hands over at a time, so that no more connections are used than are counted.
+    handing: tokio::sync::Mutex<()>,
     link: AbortHandle,
 }
 
@@ -138,6 +140,7 @@ impl Joining {
             leaving: AtomicBool::new(false),
             closed_by: AtomicI64::new(0),
             hurry: Notify::new(),
+            handing: tokio::sync::Mutex::default(),
             link,
         });
         if let Some(tenure) = cluster.store.tenure()
@@ -330,7 +333,10 @@ impl Cluster {
         tokio::spawn(async move {
             cluster.engine.clear(&moving).await;
             let Some(tenure) = cluster.store.tenure() else { return };
-            match tenure.hand_over(to, &shards).await {
+            let turn = cluster.handing.lock().await;
+            let handed = tenure.hand_over(to, &shards).await;
+            drop(turn);
+            match handed {
                 Ok(theirs) => {
                     info!(shards = theirs.len(), %to, "handed over");
                     theirs.iter().for_each(|(shard, _)| cluster.mesh.claims.lose(*shard));

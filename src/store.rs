@@ -40,7 +40,7 @@ pub use postgres::{Server, Void};
 pub use removal::Removed;
 
 use crate::db::{Db, Pool};
-pub(crate) use postgres::{Member, Tenure, View};
+pub(crate) use postgres::{Tenure, View};
 
 /// How long a server is given to answer when its connections are closed.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);

@@ -4,6 +4,8 @@
 
 #[path = "support/postgres.rs"]
 mod postgres;
+#[path = "support/redis.rs"]
+mod redis;
 #[path = "support/server.rs"]
 mod server;
 
@@ -13,6 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use postgres::Postgres;
+use redis::Redis;
 use server::Server;
 use sqlx::{AssertSqlSafe, Executor};
 
@@ -118,6 +121,22 @@ async fn a_server_is_good_at_rest_and_beside_a_node() {
     let (said, content) = doctor(folder.path(), &database);
     assert!(content && of(&said, "nodes")[0].contains(&format!("127.0.0.1:{}", server.port)), "{said}");
     assert_eq!(server.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn the_redis_of_several_nodes_is_looked_at_as_they_use_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Postgres::shared().new_database().await;
+    migrate(&database);
+    let mut redis = Redis::start();
+    let settings = [("SPOTTER_DATABASE", database.as_str()), ("SPOTTER_CLUSTER__REDIS", &redis.url())];
+    let server = Server::prepare(folder.path(), &settings);
+    let said = server.tool(&["doctor"], "").await;
+    assert!(of(&said, "Redis")[0].starts_with("ok") && said.contains("a message takes"), "{said}");
+
+    redis.kill();
+    let output = server.tool_in_vain(&["doctor"]).await;
+    assert!(output.contains("one thing has to be put right first"), "{output}");
 }
 
 #[tokio::test]

@@ -85,6 +85,12 @@ impl People {
         self.tell_here(user);
     }
 
+    /// What another node said of its people is void; it says it anew.
+    pub fn heard_anew(&self, node: Uuid) {
+        let left = self.lock().bury(node, self.clock.now());
+        left.into_iter().for_each(|user| self.tell_here(user));
+    }
+
     /// The other nodes are these: whoever was connected to one that is gone is not any more.
     pub fn nodes(&self, alive: &BTreeSet<Uuid>) {
         let now = self.clock.now();
@@ -318,6 +324,21 @@ mod tests {
         assert_eq!(known.bury(THERE, at(50)), [ANA]);
         assert_eq!(of_all(&known, 1_000), Some(Presence { here: false, since: at(50) }));
         assert!(known.bury(THERE, at(60)).is_empty() && known.gone_elsewhere.len() == 1);
+    }
+
+    #[test]
+    fn who_a_node_does_not_name_again_when_it_says_anew_who_is_there_has_left() {
+        const BO: UserId = UserId(Uuid::from_u128(2));
+        let mut known = Known::default();
+        known.note(Some(THERE), ANA, since(10, None));
+        known.note(Some(THERE), BO, since(10, None));
+
+        known.bury(THERE, at(50));
+        known.note(Some(THERE), ANA, since(10, None));
+
+        assert_eq!(of_all(&known, 1_000), here(10));
+        let bo = known.connected(BO).map(|connected| connected.presence(at(1_000)));
+        assert_eq!(bo, Some(Presence { here: false, since: at(50) }));
     }
 
     #[test]

@@ -174,9 +174,11 @@ impl Mesh {
     pub(super) fn say_people(&self, to: Option<Uuid>) {
         let Some(engine) = self.engine() else { return };
         let people = engine.people().mine();
-        for some in people.chunks(PEOPLE_AT_ONCE) {
-            let some = some.iter().map(|(user, connected)| (*user, connected.since, connected.closed_at));
-            let message = Message::People(some.collect());
+        let people = people.iter().map(|(user, connected)| (*user, connected.since, connected.closed_at));
+        let people: Vec<_> = people.collect();
+        let none = people.is_empty().then_some([].as_slice());
+        for (place, some) in people.chunks(PEOPLE_AT_ONCE).chain(none).enumerate() {
+            let message = Message::People(place == 0, some.to_vec());
             self.say(match to {
                 Some(node) => Outgoing::To(node, message),
                 None => Outgoing::ToAll(message),
@@ -230,7 +232,10 @@ impl Mesh {
                 }
             }
             Message::Letters(gym, recipient) => engine.hint(gym, recipient),
-            Message::People(people) => {
+            Message::People(anew, people) => {
+                if anew {
+                    engine.people().heard_anew(from);
+                }
                 for (user, since, closed_at) in people {
                     engine.people().heard(from, user, Connected { since, closed_at, turn: 0 });
                 }

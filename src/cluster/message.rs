@@ -20,8 +20,9 @@ pub(super) enum Message {
     Answer(u64, Result<Answered, Fault>),
     /// Letters wait for somebody whose inbox you hold.
     Letters(GymId, UserId),
-    /// These people are connected to me, or were: since when, and until when.
-    People(Vec<(UserId, Timestamp, Option<Timestamp>)>),
+    /// These people are connected to me, or were: since when, and until when. What I said before about any is void when
+    /// the first is true.
+    People(bool, Vec<(UserId, Timestamp, Option<Timestamp>)>),
     /// I do not know yet who is connected to you.
     WhoIsThere,
     /// Some of what I told about these people may not have arrived; of everybody, where nobody is named.
@@ -65,7 +66,7 @@ impl Message {
     }
 
     pub(super) fn person(user: UserId, connected: Connected) -> Self {
-        Self::People(vec![(user, connected.since, connected.closed_at)])
+        Self::People(false, vec![(user, connected.since, connected.closed_at)])
     }
 }
 

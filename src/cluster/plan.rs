@@ -9,7 +9,7 @@ use spotter_protocol::Shard;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::store::{Member, View};
+use crate::store::View;
 
 /// How long a node has to be there before shards are handed to it, in microseconds: when several start one after another,
 /// each shard moves once.
@@ -38,33 +38,31 @@ pub(super) fn plan(view: &View, claims: &Claims, renewals: u32) -> Plan {
     let dead = others.filter(|member| member.is_dead() && renewals >= SURE_AFTER);
     let bury: BTreeSet<Uuid> = dead.map(|member| member.node).collect();
 
-    let is_there = |member: &&Member| !member.leaving && !bury.contains(&member.node);
-    let stay: Vec<&Member> = view.members.iter().filter(is_there).collect();
-    let settled: Vec<Uuid> = stay
-        .iter()
-        .filter(|member| member.age >= SETTLED && !member.is_dead())
-        .map(|member| member.node)
-        .collect();
-    // When everybody has just come, nobody waits.
-    let takers = if settled.is_empty() { stay.iter().map(|member| member.node).collect() } else { settled };
+    let stay = view.members.iter().filter(|member| !member.leaving && !member.is_dead());
+    let stay: Vec<(Uuid, bool)> = stay.map(|member| (member.node, member.age >= SETTLED)).collect();
+    let all: Vec<Uuid> = stay.iter().map(|(node, _)| *node).collect();
+    let settled: Vec<Uuid> =
+        stay.iter().filter(|(_, is_settled)| *is_settled).map(|(node, _)| *node).collect();
+    // When everybody has just come, nobody waits for what nobody holds.
+    let claimers = if settled.is_empty() { &all } else { &settled };
+    let leaves = !all.contains(&me);
 
     let listed: BTreeSet<Uuid> = view.members.iter().map(|member| member.node).collect();
     let mut plan = Plan { bury, ..Plan::default() };
     let mut moving = 0;
     for (shard, (holder, epoch)) in Shard::all().zip(&view.shards) {
-        let taker = winner(shard, &takers);
         match holder {
             Some(holder) if *holder == me => {
-                if let Some(taker) = taker.filter(|taker| *taker != me)
-                    && claims.admit(shard)
-                    && moving < GROUP
-                {
+                // Who has just come counts already, so that nothing is handed to somebody else meanwhile.
+                let taker = if leaves { winner(shard, claimers) } else { winner(shard, &all) };
+                let taker = taker.filter(|taker| *taker != me && (leaves || settled.contains(taker)));
+                if let Some(taker) = taker.filter(|_| claims.admit(shard) && moving < GROUP) {
                     moving += 1;
                     plan.hand_over.entry(taker).or_default().push((shard, *epoch));
                 }
             }
             Some(holder) if listed.contains(holder) => {}
-            Some(_) | None if taker == Some(me) => plan.claim.push((shard, *epoch)),
+            Some(_) | None if winner(shard, claimers) == Some(me) => plan.claim.push((shard, *epoch)),
             Some(_) | None => {}
         }
     }
@@ -83,6 +81,7 @@ fn winner(shard: Shard, nodes: &[Uuid]) -> Option<Uuid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::postgres::Member;
 
     const ME: Uuid = Uuid::from_u128(1);
     const OLD: i64 = SETTLED;
@@ -132,6 +131,15 @@ mod tests {
             }
         }
         assert!((400..=624).contains(&moved), "{moved} of 1024");
+    }
+
+    #[test]
+    fn of_several_who_join_one_after_another_each_gets_its_share_at_once() {
+        let seen = view(vec![member(1, OLD), member(2, OLD), member(3, OLD - 1)], |_| Some(1));
+        let handed = plan(&seen, &holding(&seen), 9).hand_over;
+        let all = [1, 2, 3].map(Uuid::from_u128);
+        assert!(handed.keys().eq(&[Uuid::from_u128(2)]), "the third is not settled");
+        assert!(handed.values().flatten().all(|(shard, _)| winner(*shard, &all) == Some(Uuid::from_u128(2))));
     }
 
     #[test]

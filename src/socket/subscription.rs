@@ -147,9 +147,10 @@ impl Following {
             let Stage::CatchingUp { held } = &mut *stage else { return Ok(sent) };
             self.send(caught_up);
             let held = std::mem::take(held);
-            let gap = held.iter().any(|publication| {
-                let Publication::Events(news) = &**publication else { return false };
-                !self.pass(news, &mut sent)
+            let gap = held.iter().any(|publication| match &**publication {
+                Publication::Events(news) => !self.pass(news, &mut sent),
+                Publication::Doubt(_) => true,
+                Publication::Tiles(_) | Publication::Presence(..) | Publication::Signal(_) => false,
             });
             if !gap {
                 *stage = Stage::Live { sent };
@@ -253,10 +254,15 @@ impl Listener for Following {
             }
             Publication::Doubt(_) => {
                 let mut stage = self.lock();
-                if let Stage::Live { sent } = &*stage {
-                    let since = *sent;
-                    *stage = Stage::CatchingUp { held: Vec::new() };
-                    self.fill_gap(since);
+                match &mut *stage {
+                    // What is being read may be from before.
+                    Stage::CatchingUp { held } => held.push(Arc::clone(publication)),
+                    Stage::Live { sent } => {
+                        let since = *sent;
+                        *stage = Stage::CatchingUp { held: Vec::new() };
+                        self.fill_gap(since);
+                    }
+                    Stage::Ended => {}
                 }
             }
             Publication::Events(_)

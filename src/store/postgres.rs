@@ -23,9 +23,11 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 use uuid::Uuid;
 
 use lanes::Lanes;
+#[cfg(test)]
+pub(crate) use tenure::Member;
 pub use tenure::Void;
 pub(super) use tenure::begin;
-pub(crate) use tenure::{Member, Tenure, View};
+pub(crate) use tenure::{Tenure, View};
 
 use super::OpenError;
 use super::migrations::{compare, migration};

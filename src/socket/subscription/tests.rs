@@ -2,12 +2,13 @@
 //! and its answer.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use spotter_actors::{
-    Alone, Append, Ask, Claims, Clock, EventRow, Journal, LetterId, LetterRow, LocalBackplane, Outcome,
-    Ports, Reminder, ReplyTo, Resident, SimulatedJournal, SnapshotWrite, StoreError, Stored, Tuning,
+    Alone, Append, Ask, Backplane, Claims, Clock, EventRow, Journal, LetterId, LetterRow, LocalBackplane,
+    Outcome, Ports, Reminder, ReplyTo, Resident, SimulatedJournal, SnapshotWrite, StoreError, Stored, Tuning,
 };
 use spotter_protocol::{
     ClientId, Codec, Command, CommandFrame, CommandId, Note, NoteText, SessionId, Start, StreamId, Timestamp,
@@ -122,13 +123,39 @@ impl Journal for Hooked {
     }
 }
 
+/// A way on which publications can get lost; of those that do, it is only told that something may have been missed.
+#[derive(Default)]
+struct Lossy {
+    way: LocalBackplane,
+    loses: AtomicBool,
+}
+
+impl Backplane for Lossy {
+    fn publish(&self, owner: UserId, make: &dyn Fn() -> Publication) {
+        let loses = self.loses.load(Ordering::Relaxed);
+        self.way.publish(owner, &|| if loses { Publication::Doubt(owner) } else { make() });
+    }
+
+    fn listen(&self, owner: UserId, listener: Arc<dyn Listener>) -> Listening {
+        self.way.listen(owner, listener)
+    }
+
+    fn leave(&self, owner: UserId, listening: Listening) {
+        self.way.leave(owner, listening);
+    }
+}
+
 async fn an_engine() -> (Arc<Engine>, Arc<Hooked>) {
+    an_engine_on(Arc::new(LocalBackplane::default())).await
+}
+
+async fn an_engine_on(backplane: Arc<dyn Backplane>) -> (Arc<Engine>, Arc<Hooked>) {
     let hooked = Arc::new(Hooked { inner: SimulatedJournal::default(), between: Mutex::new(None) });
     let claim = hooked.inner.claim(Uuid::from_u128(9));
     let ports = Ports {
         journal: Arc::clone(&hooked) as Arc<dyn Journal>,
         library: Arc::new(SimulatedJournal::default()),
-        backplane: Arc::new(LocalBackplane::default()),
+        backplane,
         dead_letters: Arc::new(SimulatedJournal::default()),
         clock: Arc::new(Noon),
         peers: Arc::new(Alone),
@@ -248,4 +275,19 @@ async fn a_publication_lost_on_its_way_is_filled_from_the_journal() {
     }
 
     assert_eq!(all, [("snapshot", vec![1]), ("events", vec![2, 3])]);
+}
+
+#[tokio::test]
+async fn who_may_have_missed_something_looks_into_the_journal_even_while_it_reads() {
+    let way = Arc::new(Lossy::default());
+    let (engine, hooked) = an_engine_on(Arc::clone(&way) as _).await;
+    way.loses.store(true, Ordering::Relaxed);
+    *hooked.between.lock().unwrap() = Some((Arc::clone(&engine), note(2)));
+
+    let (queue, _subscription, version) = subscribe(&engine, None).await;
+    assert_eq!(version, Version(2));
+    assert_eq!(sent(&queue).await, [("snapshot", vec![1]), ("events", vec![2])]);
+
+    send(&engine, note(3)).await;
+    assert_eq!(sent(&queue).await, [("events", vec![3])]);
 }

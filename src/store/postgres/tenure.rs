@@ -44,7 +44,9 @@ macro_rules! now {
 
 mod members;
 
-pub(crate) use members::{Member, View};
+#[cfg(test)]
+pub(crate) use members::Member;
+pub(crate) use members::View;
 
 /// Why a node may serve no longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
