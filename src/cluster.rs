@@ -10,7 +10,7 @@ mod plan;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -148,6 +148,7 @@ impl Joining {
         {
             anyhow::bail!("the database has changed since it was joined: start again");
         }
+        tokio::spawn(Cluster::keep_closing_gyms(Arc::downgrade(&cluster)));
         while !cluster.seen().moving.is_empty() {
             tokio::time::sleep(TAKEN_EVERY).await;
         }
@@ -214,9 +215,6 @@ impl Cluster {
     /// Renews the lease, sees who is there, and does what is to be done about it.
     async fn look(self: &Arc<Self>, tenure: &Tenure) -> sqlx::Result<Option<Void>> {
         let unknown = std::mem::take(&mut self.seen().unknown);
-        if let Err(error) = self.close_gyms().await {
-            warn!(%error, "closed gyms cannot be read: asking again");
-        }
         let (leaving, closed_by) =
             (self.leaving.load(Ordering::Acquire), self.closed_by.load(Ordering::Acquire));
         let looked = tenure.look(leaving, closed_by).await;
@@ -227,15 +225,16 @@ impl Cluster {
             Ok(view) => view,
             Err(void) => return Ok(Some(void)),
         };
+        let nodes: BTreeSet<Uuid> = view.members.iter().map(|member| member.node).collect();
         let (changed, plan) = {
             let mut seen = self.seen();
             seen.renewals = seen.renewals.saturating_add(1);
             let changed = seen.see(view);
             seen.moving.retain(|shard| !unknown.contains(shard));
             self.mesh.route(&seen.view);
-            self.engine.people().nodes(&seen.view.members.iter().map(|member| member.node).collect());
             (changed, plan(&seen.view, &self.mesh.claims, seen.renewals))
         };
+        self.engine.people().nodes(&nodes);
         self.mind_changes(&changed);
         let buried = if plan.bury.is_empty() { Vec::new() } else { tenure.bury(&plan.bury).await? };
         for node in &buried {
@@ -245,6 +244,7 @@ impl Cluster {
         if !claimed.is_empty() {
             info!(shards = claimed.len(), "claimed what nobody held");
             self.seen().give(self.mesh.claims.node(), &claimed);
+            self.mind_changes(&claimed.iter().map(|(shard, _)| *shard).collect());
         }
         for (to, shards) in plan.hand_over {
             self.hand_over(to, shards);
@@ -259,8 +259,22 @@ impl Cluster {
         }
         let held = self.mesh.claims.now().epochs.iter().flatten().count();
         metrics::gauge!("spotter_cluster_shards").set(held as f64);
-        metrics::gauge!("spotter_cluster_nodes").set(self.seen().view.members.len() as f64);
+        metrics::gauge!("spotter_cluster_nodes").set(nodes.len() as f64);
         Ok(None)
+    }
+
+    /// Sends what is awake of closed gyms to rest each second, until this node is gone. Beside the lease: what waits for one
+    /// of the readers' connections must not keep it from being renewed.
+    async fn keep_closing_gyms(this: Weak<Self>) {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let Some(cluster) = this.upgrade() else { return };
+            if let Err(error) = cluster.close_gyms().await {
+                warn!(%error, "closed gyms cannot be read: asking again");
+            }
+        }
     }
 
     /// Sends what is awake of closed gyms to rest, whichever node closed them.
