@@ -30,6 +30,7 @@ mod history;
 mod host;
 mod html;
 mod idle;
+mod keeper;
 mod latency;
 mod leave;
 mod ledger;
