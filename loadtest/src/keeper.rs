@@ -15,7 +15,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Where it says what it says, in its folder.
 const LOG: &str = "log";
 /// Runs the process until a line names the signal that ends it. Without a line, whoever started it is gone, and the folder
-/// goes too.
+/// goes too; of two signals then, each program has one that it obeys at once.
 const SHELL: &str = r#"
     trap '' HUP INT TERM
     folder=$1; shift
@@ -23,8 +23,8 @@ const SHELL: &str = r#"
     kept=$!
     echo "$kept"
     read -r signal || abandoned=yes
-    kill "-${signal:-QUIT}" "$kept" 2>/dev/null
-    wait "$kept"
+    for signal in ${signal:-QUIT TERM}; do kill "-$signal" "$kept" 2>/dev/null; done
+    wait "$kept" 2>/dev/null
     [ -z "$abandoned" ] || rm -rf "$folder"
 "#;
 
@@ -92,14 +92,18 @@ pub(crate) async fn until_ready(
 ) -> anyhow::Result<()> {
     let begun = Instant::now();
     while !is_ready().await {
-        // One that has ended has no command line, until the shell looks.
-        let runs = fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| !line.is_empty());
         ensure!(
-            runs && begun.elapsed() < READY_WITHIN,
+            runs(id) && begun.elapsed() < READY_WITHIN,
             "{name} does not start: {}",
             fs::read_to_string(folder.join(LOG)).unwrap_or_default().trim()
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Ok(())
+}
+
+/// Whether a process has not ended. One that has is a zombie until the shell looks.
+fn runs(id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
 }

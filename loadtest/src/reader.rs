@@ -194,7 +194,7 @@ impl Reader {
             self.subscribe(to, Instant::now(), state).await;
         }
         if self.line.is_up() && state.asking.is_empty() {
-            self.ledger().came(Client::Reader(self.number));
+            self.ledger().came(Client::Reader(self.number), self.line.node());
         }
     }
 
@@ -309,7 +309,7 @@ impl Reader {
             }
         }
         if state.asking.is_empty() {
-            self.ledger().came(Client::Reader(self.number));
+            self.ledger().came(Client::Reader(self.number), self.line.node());
             if let Some(lost_at) = state.resuming.take() {
                 self.tally.done("resume", lost_at);
             }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::athlete::now;
 use crate::chosen::Chosen;
-use crate::fault::{self, Breaker, Planned, Reach};
+use crate::fault::{self, Breaker, Planned};
 use crate::host;
 use crate::leave::leave_and_say;
 use crate::ledger::{Ledger, run_from};
@@ -119,11 +119,7 @@ impl NotRun {
 /// See [`NotRun`].
 pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     let mut scenario = run.chosen.scenario()?;
-    let reach = Reach {
-        readers: scenario.readers() > 0,
-        server: run.place.self_contained,
-        postgres: matches!(run.place.postgres, Some(None)),
-    };
+    let reach = run.place.reach(scenario.readers());
     let faults = fault::plan(&scenario, reach, run.chaos).map_err(NotRun::Called)?;
     if run.chaos {
         scenario.thresholds.clear();
@@ -214,7 +210,7 @@ pub(crate) async fn drive(
     let (stop, stopped) = watch::channel(false);
     let (abort, over) = watch::channel(false);
     let breaker = Breaker {
-        server: target.server.as_ref(),
+        cluster: target.cluster.as_ref(),
         phones: phone_orders.clone(),
         readers: reader_orders.iter().map(|(_, orders)| orders.clone()).collect(),
         ledger: &ledger,
@@ -291,6 +287,7 @@ pub(crate) async fn drive(
             database: target.database.map(str::to_owned),
             server_version: version,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            nodes: (target.nodes.count() > 1).then(|| target.nodes.count() as u32),
             workers: None,
         },
         host: host::host(),

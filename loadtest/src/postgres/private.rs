@@ -21,6 +21,9 @@ const SYSTEM_USER: &str = "postgres";
 const PROGRAMS: [&str; 3] = ["initdb", "postgres", "psql"];
 const SETTINGS: [&str; 4] =
     ["listen_addresses=127.0.0.1", "fsync=on", "synchronous_commit=on", "log_min_messages=warning"];
+/// Each node may have as many as the server is delivered with.
+const CONNECTIONS_OF_NODE: u32 = 100;
+
 /// The server and where it keeps its data.
 #[derive(Debug)]
 pub(crate) struct Private {
@@ -28,6 +31,8 @@ pub(crate) struct Private {
     programs: PathBuf,
     /// Whom it runs as, when not as this process does: user and group.
     system_user: Option<(u32, u32)>,
+    /// How many nodes use it.
+    nodes: u16,
     port: u16,
     keeper: Mutex<Option<Keeper>>,
 }
@@ -46,14 +51,15 @@ impl Private {
     ///
     /// # Errors
     /// When none is installed, or it does not start.
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(super) async fn start(nodes: u16) -> anyhow::Result<Self> {
         let programs = programs()?;
         let system_user = system_user().await?;
         let folder = TempDir::with_prefix("spotter-load-postgres-")?;
         if let Some((user, group)) = system_user {
             chown(folder.path(), Some(user), Some(group))?;
         }
-        let private = Self { folder, programs, system_user, port: free_port()?, keeper: Mutex::new(None) };
+        let (port, keeper) = (free_port()?, Mutex::default());
+        let private = Self { folder, programs, system_user, nodes, port, keeper };
         let mut initdb = private.command(&private.program("initdb"));
         initdb.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--username", USER]);
         let made =
@@ -102,7 +108,8 @@ impl Private {
         let mut arguments = vec!["-D".to_owned(), data.display().to_string()];
         arguments.extend(["-p".to_owned(), self.port.to_string()]);
         let sockets = format!("unix_socket_directories={}", folder.display());
-        let settings = SETTINGS.into_iter().chain([sockets.as_str()]);
+        let connections = format!("max_connections={}", CONNECTIONS_OF_NODE * u32::from(self.nodes));
+        let settings = SETTINGS.into_iter().chain([sockets.as_str(), &connections]);
         arguments.extend(settings.flat_map(|setting| ["-c".to_owned(), setting.to_owned()]));
         let keeper = Keeper::start(folder, self.system_user, &self.program("postgres"), &arguments).await?;
         let postmaster = keeper.id();
