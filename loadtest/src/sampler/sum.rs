@@ -21,7 +21,7 @@ impl Way {
         let name = metric.split('{').next().unwrap_or(metric);
         if ["_total", "_sum", "_count"].iter().any(|end| name.ends_with(end)) {
             Self::Counted
-        } else if name.contains("queue") || name.ends_with("_info") {
+        } else if name.contains("queue") || ["_nodes", "_info"].iter().any(|end| name.ends_with(end)) {
             Self::Largest
         } else {
             Self::Added

@@ -9,6 +9,7 @@ mod crew;
 mod early;
 mod fake;
 mod gyms;
+mod nodes;
 mod program;
 mod starved;
 
