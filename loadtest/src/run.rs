@@ -38,8 +38,10 @@ Examples:
   spotter-load run smoke --self-contained
   spotter-load run gym-evening --self-contained --postgres
   spotter-load run gym-evening --self-contained --postgres --chaos
+  spotter-load run rolling-restart --self-contained --postgres --nodes 3
   spotter-load run gym-evening --self-contained --postgres postgres://spotter@127.0.0.1:5432
   spotter-load run evening.toml --target ws://127.0.0.1:8080 --people people.csv --metrics http://127.0.0.1:8081/metrics
+  spotter-load run smoke --target ws://127.0.0.1:8080 --target ws://127.0.0.1:8090 --admin http://127.0.0.1:8081
 
 A threshold that a scenario writes { met = \"set.p99 < 50ms\", abort_after_s = 60 } ends the run with 99 as soon as it is
 missed over the whole run so far, after a minute at the earliest.
@@ -52,8 +54,8 @@ pub(crate) struct Run {
     chosen: Chosen,
     #[command(flatten)]
     place: Place,
-    /// Break one thing after another besides: sockets and readers; with --self-contained the server, and a PostgreSQL
-    /// started for the run. Thresholds are not judged: a delay then holds what was broken
+    /// Break one thing after another besides: sockets and readers; with --self-contained nodes of the server, and a PostgreSQL
+    /// and a Redis started for the run. Thresholds are not judged: a delay then holds what was broken
     #[arg(long)]
     chaos: bool,
     /// Judge only what is lost, doubled, reordered or leaked, and thresholds on counts: on a machine that does other work,
