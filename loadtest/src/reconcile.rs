@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use spotter_client::Socket;
-use spotter_protocol::{Address, ClientFrame, ClientId, ServerFrame, Subscribe, Version};
+use spotter_protocol::{Address, ClientFrame, ClientId, Persistence, Reply, ServerFrame, Subscribe, Version};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -20,6 +20,8 @@ use crate::target::Target;
 
 /// How long one session may take.
 const READ_WITHIN: Duration = Duration::from_secs(20);
+/// How soon one is asked for again that is not available just now.
+const AGAIN: Duration = Duration::from_millis(200);
 /// How often sessions are read that are over.
 const TEND_EVERY: Duration = Duration::from_secs(5);
 /// Connections at once.
@@ -151,7 +153,8 @@ async fn stored(nodes: &Nodes, token: &str, to: Address, run: u32) -> anyhow::Re
 async fn stored_at(url: &str, token: &str, to: Address, run: u32) -> anyhow::Result<Option<Stored>> {
     let reading = async {
         let (mut socket, _) = Socket::open(url, token, ClientId(Uuid::now_v7()), None, now).await?;
-        socket.send(&ClientFrame::Subscribe(Subscribe { req: 1, to, since: None, view: None })).await?;
+        let subscribe = ClientFrame::Subscribe(Subscribe { req: 1, to, since: None, view: None });
+        socket.send(&subscribe).await?;
         let (mut version, mut sets, mut words, mut own) = (Version(0), Vec::new(), Vec::new(), 0);
         loop {
             match socket.next().await? {
@@ -168,6 +171,12 @@ async fn stored_at(url: &str, token: &str, to: Address, run: u32) -> anyhow::Res
                     let said = events.events.iter().filter_map(|event| shown::said(&event.ev, run));
                     words.extend(said.filter_map(|(_, word)| word));
                     own += events.events.iter().filter(|event| shown::is_record(&event.ev)).count() as u64;
+                }
+                ServerFrame::Reply(Reply { error: Some(fault), .. })
+                    if fault.kind == Persistence::Temporary =>
+                {
+                    tokio::time::sleep(AGAIN).await;
+                    socket.send(&subscribe).await?;
                 }
                 ServerFrame::Reply(reply) if reply.req == Some(1) => {
                     socket.close().await;
