@@ -63,6 +63,8 @@ pub(crate) struct World {
     gyms: BTreeMap<String, bool>,
     /// Where commands are kept before they are answered, if they outlive the server.
     pub(crate) journal: Option<Journal>,
+    /// So many subscriptions more are refused for now.
+    pub(crate) busy: u32,
     /// How often a socket was opened at each address.
     pub(crate) opened: BTreeMap<SocketAddr, usize>,
 }
@@ -193,6 +195,7 @@ impl Default for World {
             tick: 0,
             gyms: BTreeMap::new(),
             journal: None,
+            busy: 0,
             opened: BTreeMap::new(),
         }
     }
@@ -293,6 +296,11 @@ impl World {
     /// Answers the request; what was missed goes before.
     fn follow(&mut self, subscribe: &Subscribe, gym: u128, frames: &Frames) -> Option<Reply> {
         let to = subscribe.to;
+        if self.busy > 0 {
+            self.busy -= 1;
+            let fault = Fault::retry(ErrorCode::Unavailable, Millis(100));
+            return Some(Reply::refused(Some(subscribe.req), fault));
+        }
         if to.kind == EntityKind::Room {
             let all: Vec<_> = self.entities.keys().copied().collect();
             frames.send(self.tiles(to.owner, gym, &all)).ok()?;
