@@ -12,13 +12,13 @@ use super::fake::{self, Broken, What, World};
 use super::{Outcome, SCENARIO, harness};
 
 /// Two nodes of one small server.
-struct Nodes {
+pub(crate) struct Nodes {
     world: Arc<Mutex<World>>,
     nodes: [(SocketAddr, JoinHandle<()>); 2],
 }
 
 impl Nodes {
-    async fn serve(broken: Option<(Broken, What)>) -> Self {
+    pub(crate) async fn serve(broken: Option<(Broken, What)>) -> Self {
         let world = Arc::new(Mutex::new(World::with(broken)));
         let node = async || {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -31,17 +31,21 @@ impl Nodes {
     /// A run against both, and what becomes of it.
     async fn load(&self, scenario: &str) -> Outcome {
         let folder = tempfile::tempdir().unwrap();
-        let [first, second] = [self.nodes[0].0, self.nodes[1].0];
+        let [first, second] = self.addresses();
         let mut harness = harness(folder.path(), scenario, &format!("ws://{first}"), first);
         harness.args(["--target", &format!("ws://{second}")]);
         let output = harness.output().await.unwrap();
         Outcome::read(folder.path(), &output)
     }
 
+    pub(crate) fn addresses(&self) -> [SocketAddr; 2] {
+        [self.nodes[0].0, self.nodes[1].0]
+    }
+
     /// How often a socket was opened at each.
-    fn opened(&self) -> [usize; 2] {
+    pub(crate) fn opened(&self) -> [usize; 2] {
         let opened = &self.world.lock().unwrap().opened;
-        [0, 1].map(|node: usize| opened.get(&self.nodes[node].0).copied().unwrap_or_default())
+        self.addresses().map(|address| opened.get(&address).copied().unwrap_or_default())
     }
 }
 
