@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the tests need beyond the tools of a build: a browser, a database server, and the packages of the pages' own
-# tests.
+# What the tests need beyond the tools of a build: a browser, a database server, Redis, and the packages of the pages'
+# own tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -38,8 +38,10 @@ command -v chromium >/dev/null 2>&1 ||
     need chromium "the browser test" chromium "puts a \`chromium\` on the PATH"
 has_postgres ||
     need "PostgreSQL's server" "the tests of its store" postgresql "puts \`initdb\` and \`postgres\` on the PATH"
+command -v redis-server >/dev/null 2>&1 ||
+    need "Redis" "the tests of several nodes" redis-server "puts \`redis-server\` on the PATH"
 
 # The Makefile knows when the packages are stale. It runs there and here, so it must not join our caller's jobs.
 env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make --no-print-directory web/node_modules/.installed
 
-echo "test dependencies: chromium, postgresql, web packages: ok"
+echo "test dependencies: chromium, postgresql, redis, web packages: ok"

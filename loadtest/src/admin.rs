@@ -58,14 +58,15 @@ impl Who {
         }
     }
 
-    /// Where the server says how it is, when its admin listener is known.
+    /// Where the server says how it is: as named, or else at its admin listener, when that is known.
     ///
     /// # Errors
     /// When that is no address.
-    pub(crate) fn metrics(&self) -> anyhow::Result<Option<String>> {
-        let Some(admin) = &self.admin else { return Ok(None) };
+    pub(crate) fn metrics(&self, named: &[String]) -> anyhow::Result<Vec<String>> {
+        let admin = self.admin.as_ref().filter(|_| named.is_empty());
+        let Some(admin) = admin else { return Ok(named.to_vec()) };
         let admin = Url::parse(admin).with_context(|| format!("{admin} is no address"))?;
-        Ok(Some(admin.join("/metrics").context("an address without a host")?.into()))
+        Ok(vec![admin.join("/metrics").context("an address without a host")?.into()])
     }
 }
 

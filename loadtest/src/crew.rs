@@ -61,9 +61,10 @@ struct Errand {
     /// The first of the scenario's gyms that are this worker's, and how many.
     first_gym: u16,
     gyms: u16,
-    target: String,
-    /// One worker looks after the server.
-    metrics: Option<String>,
+    /// The server's nodes.
+    targets: Vec<String>,
+    /// One worker looks after them.
+    metrics: Vec<String>,
     people: Vec<Account>,
     /// Somebody of a gym of another worker.
     stranger: Option<Account>,

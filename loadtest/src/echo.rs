@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::host;
 use crate::live::Live;
+use crate::nodes::Nodes;
 use crate::results::{Results, Verdict};
 use crate::run::{Course, drive, judge};
 use crate::scenario::Scenario;
@@ -141,11 +142,11 @@ fn target(scenario: &Scenario, port: u16) -> Target {
     let gyms: Vec<_> = (0..scenario.gyms).map(gym).collect();
     Target {
         name: "echo".to_owned(),
-        socket: format!("ws://127.0.0.1:{port}/v1/socket"),
-        metrics: None,
+        nodes: Nodes::at([format!("http://127.0.0.1:{port}")]),
+        metrics: Vec::new(),
         tokens: Tokens::of(&gyms, None),
         gyms,
-        server: None,
+        cluster: None,
         database: None,
         is_echo: true,
         stranger: None,

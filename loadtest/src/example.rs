@@ -129,6 +129,7 @@ fn about(seed: u64) -> Run {
         database: Some("SQLite".to_owned()),
         server_version: Some("spotter 0.1.0".to_owned()),
         version: "0.1.0".to_owned(),
+        nodes: None,
         workers: None,
     }
 }

@@ -42,13 +42,13 @@ pub(crate) enum What {
     /// Readers read nothing for a while.
     #[serde(rename = "freeze readers")]
     FreezeReaders,
-    /// The server's process is stopped for a while, and goes on.
+    /// The process of a node is stopped for a while, and goes on.
     #[serde(rename = "pause server")]
     PauseServer,
-    /// The server's process is killed, and started again.
+    /// The process of a node is killed, and started again.
     #[serde(rename = "kill server")]
     KillServer,
-    /// The server is asked to end, and started again.
+    /// A node is asked to end, and started again.
     #[serde(rename = "restart server")]
     RestartServer,
     /// PostgreSQL is asked to end at once, and started again.
@@ -57,6 +57,12 @@ pub(crate) enum What {
     /// PostgreSQL ends as if it had crashed, and replays its log.
     #[serde(rename = "crash postgres")]
     CrashPostgres,
+    /// Redis is asked to end, and started again; it has forgotten everything.
+    #[serde(rename = "restart redis")]
+    RestartRedis,
+    /// Redis is killed, and started again.
+    #[serde(rename = "kill redis")]
+    KillRedis,
 }
 
 /// What a run can break besides its own sockets.
@@ -64,10 +70,12 @@ pub(crate) enum What {
 pub(crate) struct Reach {
     /// It has readers.
     pub(crate) readers: bool,
-    /// It started the server.
-    pub(crate) server: bool,
+    /// So many nodes of the server it started.
+    pub(crate) nodes: usize,
     /// It started PostgreSQL.
     pub(crate) postgres: bool,
+    /// It started Redis.
+    pub(crate) redis: bool,
 }
 
 /// A fault with everything decided.
@@ -80,10 +88,20 @@ pub(crate) struct Planned {
     pub(crate) length: Duration,
     /// Which connections: phones, then readers.
     pub(crate) hit: Vec<usize>,
+    /// Which of several nodes, from 0.
+    pub(crate) node: Option<usize>,
+}
+
+impl Planned {
+    /// What is broken, and the node by its number where there are several.
+    pub(crate) fn name(&self) -> String {
+        let number = self.node.map(|node| format!(" {}", node + 1)).unwrap_or_default();
+        self.what.name().to_owned() + &number
+    }
 }
 
 impl What {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::CutSockets,
         Self::FreezeReaders,
         Self::PauseServer,
@@ -91,6 +109,8 @@ impl What {
         Self::RestartServer,
         Self::RestartPostgres,
         Self::CrashPostgres,
+        Self::RestartRedis,
+        Self::KillRedis,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -102,11 +122,17 @@ impl What {
             Self::RestartServer => "restart server",
             Self::RestartPostgres => "restart postgres",
             Self::CrashPostgres => "crash postgres",
+            Self::RestartRedis => "restart redis",
+            Self::KillRedis => "kill redis",
         }
     }
 
     const fn hits_connections(self) -> bool {
         matches!(self, Self::CutSockets | Self::FreezeReaders)
+    }
+
+    const fn hits_node(self) -> bool {
+        matches!(self, Self::PauseServer | Self::KillServer | Self::RestartServer)
     }
 
     const fn lasts(self) -> bool {
@@ -121,7 +147,7 @@ impl What {
             Self::FreezeReaders => ensure!(reach.readers, "{}: the scenario has none", self.name()),
             Self::PauseServer | Self::KillServer | Self::RestartServer => {
                 ensure!(
-                    reach.server,
+                    reach.nodes > 0,
                     "{}: a run breaks only a server that it started itself: --self-contained",
                     self.name()
                 );
@@ -129,6 +155,12 @@ impl What {
             Self::RestartPostgres | Self::CrashPostgres => ensure!(
                 reach.postgres,
                 "{}: a run breaks only a PostgreSQL that it started itself: --self-contained --postgres, without an address",
+                self.name()
+            ),
+            Self::RestartRedis | Self::KillRedis => ensure!(
+                reach.redis,
+                "{}: a run breaks only a Redis that it started itself: --self-contained --postgres --nodes, or --redis \
+                 without an address",
                 self.name()
             ),
         }
@@ -157,7 +189,8 @@ impl Fault {
     }
 }
 
-/// The faults of a run in the order of time, from the scenario and its seed alone; with `chaos`, one of each kind more.
+/// The faults of a run in the order of time, from the scenario and its seed alone; with `chaos`, one of each kind more. Of
+/// several nodes they hit one after another, whichever the first is.
 ///
 /// # Errors
 /// When the scenario names one that is out of reach.
@@ -182,12 +215,22 @@ pub(crate) fn plan(scenario: &Scenario, reach: Reach, chaos: bool) -> anyhow::Re
             | What::KillServer
             | What::RestartServer
             | What::RestartPostgres
-            | What::CrashPostgres => Vec::new(),
+            | What::CrashPostgres
+            | What::RestartRedis
+            | What::KillRedis => Vec::new(),
         };
         let (at, length) = (Duration::from_secs_f64(fault.at), Duration::from_secs_f64(fault.length()));
-        Planned { at, what: fault.what, length, hit }
+        Planned { at, what: fault.what, length, hit, node: None }
     };
-    Ok(faults.into_iter().map(planned).collect())
+    let mut planned: Vec<Planned> = faults.into_iter().map(planned).collect();
+    if reach.nodes > 1 {
+        let first = chance.random_range(0..reach.nodes);
+        let of_nodes = planned.iter_mut().filter(|planned| planned.what.hits_node());
+        for (place, fault) in of_nodes.enumerate() {
+            fault.node = Some((first + place) % reach.nodes);
+        }
+    }
+    Ok(planned)
 }
 
 /// One of each kind within reach, evenly over the run and in an order by chance. None begins with the run or ends it.
@@ -209,9 +252,10 @@ fn by_chance(seconds: f64, reach: Reach, chance: &mut Xoshiro256PlusPlus) -> Vec
 mod tests {
     use super::*;
 
-    const ALL: Reach = Reach { readers: true, server: true, postgres: true };
-    const SERVER: Reach = Reach { postgres: false, ..ALL };
-    const SOCKETS: Reach = Reach { server: false, ..SERVER };
+    const ALL: Reach = Reach { readers: true, nodes: 3, postgres: true, redis: true };
+    const POSTGRES: Reach = Reach { nodes: 1, redis: false, ..ALL };
+    const SERVER: Reach = Reach { postgres: false, ..POSTGRES };
+    const SOCKETS: Reach = Reach { nodes: 0, ..SERVER };
 
     fn smoke(seed: u64) -> Scenario {
         Scenario { seed, ..Scenario::find("smoke").unwrap() }
@@ -237,14 +281,38 @@ mod tests {
     fn chaos_breaks_each_kind_within_reach_once_and_in_time() {
         for seed in 0..100 {
             let all = plan(&smoke(seed), ALL, true).unwrap();
-            assert_eq!((all.len(), kinds(&all)), (7, What::ALL.to_vec()));
+            assert_eq!((all.len(), kinds(&all)), (9, What::ALL.to_vec()));
             for (one, next) in all.iter().zip(all.iter().skip(1)) {
                 assert!(one.at + one.length < next.at, "one after another");
             }
-            assert!(all[6].at + all[6].length < smoke(seed).length());
+            assert!(all[8].at + all[8].length < smoke(seed).length());
         }
+        assert_eq!(kinds(&plan(&smoke(1), POSTGRES, true).unwrap()), What::ALL[..7]);
         assert_eq!(kinds(&plan(&smoke(1), SERVER, true).unwrap()), What::ALL[..5]);
         assert_eq!(kinds(&plan(&smoke(1), SOCKETS, true).unwrap()), What::ALL[..2]);
+    }
+
+    #[test]
+    fn nodes_are_hit_one_after_another_and_the_seed_says_who_is_first() {
+        let nodes = |seed, nodes| -> Vec<_> {
+            let rolling = Scenario { seed, ..Scenario::find("rolling-restart").unwrap() };
+            let plan = plan(&rolling, Reach { nodes, ..ALL }, false).unwrap();
+            plan.iter().map(|planned| planned.node).collect()
+        };
+        let orders: std::collections::BTreeSet<_> = (0..100).map(|seed| nodes(seed, 3)).collect();
+        let from = |first: usize| (first..first + 5).map(|node| Some(node % 3)).collect::<Vec<_>>();
+        assert_eq!(orders.into_iter().collect::<Vec<_>>(), [from(0), from(1), from(2)]);
+        assert_eq!(nodes(1, 1), [None; 5], "the only one has no number");
+    }
+
+    #[test]
+    fn a_fault_of_one_of_several_nodes_says_which() {
+        let plan = plan(&smoke(1), ALL, true).unwrap();
+        let name = |what| plan.iter().find(|planned| planned.what == what).unwrap().name();
+        assert!(
+            ["kill server 1", "kill server 2", "kill server 3"].contains(&name(What::KillServer).as_str())
+        );
+        assert_eq!(name(What::KillRedis), "kill redis");
     }
 
     #[test]
@@ -273,6 +341,7 @@ mod tests {
         };
         assert!(refused(What::KillServer, SOCKETS).ends_with("--self-contained"));
         assert!(refused(What::CrashPostgres, SERVER).contains("--postgres, without an address"));
+        assert!(refused(What::KillRedis, POSTGRES).contains("--redis without an address"));
         assert!(refused(What::FreezeReaders, Reach { readers: false, ..ALL }).contains("has none"));
     }
 

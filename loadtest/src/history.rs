@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use spotter_protocol::{MessageView, UserId, Version};
 
 use crate::ledger::Word;
+use crate::nodes::Nodes;
 
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -16,7 +17,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Pages {
     http: reqwest::Client,
-    base: String,
+    nodes: Nodes,
 }
 
 #[derive(Deserialize)]
@@ -27,14 +28,14 @@ struct Page {
 }
 
 impl Pages {
-    /// Of the server at that address.
+    /// Of a server.
     ///
     /// # Errors
     /// When there can be no client.
-    pub(crate) fn of(base: &str) -> anyhow::Result<Self> {
+    pub(crate) fn of(nodes: Nodes) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).no_proxy();
         let http = client.redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { http, base: format!("{base}/api/v1") })
+        Ok(Self { http, nodes })
     }
 
     /// The newest of what the owner of `token` and somebody wrote, oldest first: the words of this run.
@@ -75,11 +76,15 @@ impl Pages {
     }
 
     async fn read<T: DeserializeOwned>(&self, token: &str, path: &str) -> anyhow::Result<T> {
-        let request = self.http.get(format!("{}/{path}", self.base)).bearer_auth(token);
-        let response = request.send().await.context("unreachable")?;
-        let status = response.status();
-        ensure!(status.is_success(), "{}", status.as_u16());
-        response.json().await.context("unreadable")
+        for node in self.nodes.in_turn() {
+            let url = format!("{}/api/v1/{path}", self.nodes.base(node));
+            // One that cannot be reached is passed over.
+            let Ok(response) = self.http.get(url).bearer_auth(token).send().await else { continue };
+            let status = response.status();
+            ensure!(status.is_success(), "{}", status.as_u16());
+            return response.json().await.context("unreadable");
+        }
+        bail!("unreachable")
     }
 }
 

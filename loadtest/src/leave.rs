@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::cluster::all_logs;
 use crate::html;
-use crate::place::SERVER_LOG;
 use crate::results::{Generator, Results, Run, Verdict};
 
 /// Writes `results.json`, `intervals.csv`, `junit.xml` and `report.html`.
@@ -35,9 +35,10 @@ pub(crate) fn leave(results: &Results, folder: &Path) -> anyhow::Result<()> {
 pub(crate) fn leave_and_say(results: &Results, folder: &Path, json_lines: bool) -> anyhow::Result<()> {
     leave(results, folder)?;
     let mut said = format!("{}\n{1}/results.json\n{1}/report.html", summary(results)?, folder.display());
-    let server_log = folder.join(SERVER_LOG);
-    if std::fs::metadata(&server_log).is_ok_and(|log| log.len() > 0) {
-        write!(said, "\n{}: the server had something to say", server_log.display())?;
+    for log in all_logs(folder) {
+        if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            write!(said, "\n{}: the server had something to say", log.display())?;
+        }
     }
     if json_lines {
         eprintln!("{said}");
@@ -125,9 +126,10 @@ fn summary(results: &Results) -> anyhow::Result<String> {
     let mut page = String::new();
     let run = &results.run;
     let on = run.database.as_deref().map_or(String::new(), |database| format!(" on {database}"));
+    let of = run.nodes.map_or(String::new(), |nodes| format!(" ({nodes} nodes)"));
     let by = run.workers.map_or(String::new(), |workers| format!(" by {workers} workers"));
     let Run { name, seconds, target, seed, .. } = run;
-    writeln!(page, "\n{name}, {seconds:.0} s against {target}{on}{by}, seed {seed}\n")?;
+    writeln!(page, "\n{name}, {seconds:.0} s against {target}{of}{on}{by}, seed {seed}\n")?;
     writeln!(
         page,
         "{:16} {:>9} {:>8} {:>9} {:>9} {:>9} {:>9}",

@@ -9,6 +9,7 @@ use spotter_protocol::{self as protocol, ClientFrame, ClientId, CloseCode, Serve
 use uuid::Uuid;
 
 use crate::athlete::now;
+use crate::nodes::Nodes;
 use crate::tally::Tally;
 use crate::tokens::Token;
 
@@ -19,7 +20,11 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// A connection, or the wish for one.
 pub(crate) struct Line {
-    url: Arc<str>,
+    nodes: Nodes,
+    /// The one that it is connected to, or was or tried to be last.
+    node: usize,
+    /// The one that it connects to next: whoever comes back comes to another.
+    next: usize,
     token: Token,
     /// A new token that the server has not been told on this connection.
     has_new_token: bool,
@@ -40,9 +45,12 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(url: Arc<str>, token: Token, tally: Arc<Tally>) -> Self {
+    /// One that connects to that node first.
+    pub(crate) fn new(nodes: Nodes, node: usize, token: Token, tally: Arc<Tally>) -> Self {
         Self {
-            url,
+            nodes,
+            node,
+            next: node,
             token,
             has_new_token: false,
             renewing: None,
@@ -62,6 +70,11 @@ impl Line {
         self.socket.is_some()
     }
 
+    /// The number of the node that it is connected to, or was or tried to be last.
+    pub(crate) fn node(&self) -> usize {
+        self.node % self.nodes.count()
+    }
+
     /// A number that no other request of this line has.
     pub(crate) const fn req(&mut self) -> u64 {
         self.req += 1;
@@ -76,7 +89,8 @@ impl Line {
         let begun = Instant::now();
         let token = self.token.borrow_and_update().clone();
         (self.has_new_token, self.renewing) = (false, None);
-        match Socket::open(&self.url, &token, self.client, self.incarnation, now).await {
+        (self.node, self.next) = (self.next, self.nodes.but(self.next));
+        match Socket::open(&self.nodes.socket(self.node), &token, self.client, self.incarnation, now).await {
             Ok((socket, welcome)) => {
                 self.tally.done("connect", begun);
                 self.tally.connected();

@@ -31,9 +31,9 @@ pub(crate) struct People<'a> {
 }
 
 impl People<'_> {
-    fn line(&self, user: UserId) -> Line {
+    fn line(&self, user: UserId, node: usize) -> Line {
         let token = self.target.tokens.follow(user);
-        Line::new(Arc::from(self.target.socket.as_str()), token, Arc::clone(self.tally))
+        Line::new(self.target.nodes.clone(), node, token, Arc::clone(self.tally))
     }
 
     /// What a coach does over a line.
@@ -44,7 +44,7 @@ impl People<'_> {
             user,
             run: self.run,
             talk: Talk::new(user, self.run, line, Arc::clone(&ledger), Arc::clone(&tally)),
-            pages: Pages::of(&self.target.base())?,
+            pages: Pages::of(self.target.nodes.clone())?,
             token: self.target.tokens.follow(user),
             athletes: athletes.iter().map(|athlete| athlete.user).collect(),
             ledger,
@@ -84,7 +84,9 @@ impl People<'_> {
         });
         for (gym, person, room) in devices.chain(coaches) {
             let (orders, told) = mpsc::unbounded_channel();
-            let (number, line) = (book.reader(gym, room.is_some()), self.line(person.user));
+            let number = book.reader(gym, room.is_some());
+            // An athlete's devices are on different nodes.
+            let line = self.line(person.user, number + 1);
             let coach = room.map(|_| self.coach(gym, person.user, &line)).transpose()?;
             let inbox = self.scenario.has_messages().then(|| Address::inbox(person.user));
             inbox.iter().for_each(|inbox| book.follow(*inbox, number));
@@ -134,7 +136,7 @@ impl People<'_> {
                 let (orders, told) = mpsc::unbounded_channel();
                 let phone = Phone::new(
                     owner,
-                    self.line(person.user),
+                    self.line(person.user, athlete),
                     Arc::clone(self.ledger),
                     Arc::clone(self.tally),
                 );

@@ -165,7 +165,7 @@ impl Phone {
             return;
         }
         self.opened_at = Some(Instant::now());
-        self.ledger().came(self.client());
+        self.ledger().came(self.client(), self.line.node());
         if let Some(lost_at) = self.line.back() {
             self.tally.done("resume", lost_at);
         }

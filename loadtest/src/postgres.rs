@@ -30,12 +30,12 @@ impl Postgres {
         Self { url: url.trim_end_matches('/').to_owned(), postmaster, private: None }
     }
 
-    /// Finds PostgreSQL on this machine and starts a server of it.
+    /// Finds PostgreSQL on this machine and starts a server of it, for so many nodes.
     ///
     /// # Errors
     /// When none is installed, or it does not start.
-    pub(crate) async fn start() -> anyhow::Result<Self> {
-        let private = Private::start().await?;
+    pub(crate) async fn start(nodes: u16) -> anyhow::Result<Self> {
+        let private = Private::start(nodes).await?;
         Ok(Self { url: private.url(), postmaster: None, private: Some(Arc::new(private)) })
     }
 

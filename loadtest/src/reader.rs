@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use spotter_client::Closed;
 use spotter_protocol::{
-    Address, ClientFrame, EntityKind, EntityView, EventsFrame, Reply, ServerFrame, SnapshotFrame, Subscribe,
-    TilesFrame, Unsubscribe, UserId, Version,
+    Address, ClientFrame, EntityKind, EntityView, EventsFrame, Persistence, Reply, ServerFrame,
+    SnapshotFrame, Subscribe, TilesFrame, Unsubscribe, UserId, Version,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -46,6 +46,8 @@ pub(crate) struct Reader {
 struct State {
     /// Which subscription a request is, and since when it is wanted.
     asking: HashMap<u64, (Address, Instant)>,
+    /// Subscriptions that were refused for now: when each is asked for again, and since when it is wanted.
+    refused: Vec<(Instant, Address, Instant)>,
     /// Since when the connection stands, or stood.
     opened_at: Option<Instant>,
     /// Since when it was away, until all is followed again.
@@ -61,6 +63,17 @@ struct State {
 }
 
 impl State {
+    /// Whether all that is followed was answered.
+    fn follows_all(&self) -> bool {
+        self.asking.is_empty() && self.refused.is_empty()
+    }
+
+    /// Nothing is asked any more: the connection is gone.
+    fn ask_nothing(&mut self) {
+        self.asking.clear();
+        self.refused.clear();
+    }
+
     /// Whether the reader itself kept something that was due then waiting; that says nothing about the server.
     fn is_slow(&self, planned: Instant) -> bool {
         self.slowly.is_some() || self.thawed.is_some_and(|thawed| planned <= thawed)
@@ -81,7 +94,7 @@ impl Reader {
         let (mut talking, mut talks_until) = (Some(talking), None);
         loop {
             self.talk(&mut state).await;
-            if self.line.is_up() && state.asking.is_empty() {
+            if self.line.is_up() && state.follows_all() {
                 ready = None;
             }
             if orders.is_closed() && orders.is_empty() && talking.is_some() {
@@ -93,6 +106,7 @@ impl Reader {
             }
             let (due, frozen) = (self.line.due(), state.frozen);
             let held = self.coach.as_ref().and_then(|coach| coach.talk.held());
+            let refused = state.refused.iter().map(|(again, ..)| *again).min();
             let look = until.map(|_| Instant::now() + LOOK_EVERY);
             tokio::select! {
                 order = orders.recv(), if !orders.is_closed() || !orders.is_empty() => {
@@ -103,6 +117,7 @@ impl Reader {
                 frame = self.line.next(), if frozen.is_none() => self.hear(frame, &mut state).await,
                 () = moment(frozen) => (state.frozen, state.thawed) = (None, frozen),
                 () = moment(due) => self.open(&mut state).await,
+                () = moment(refused) => self.ask_again(&mut state).await,
                 () = moment(held) => self.coach.iter_mut().for_each(|coach| coach.talk.release()),
                 () = coach::read(self.coach.as_mut()) => {}
                 _ = ended.changed(), if until.is_none() => {
@@ -112,7 +127,7 @@ impl Reader {
                 () = moment(look) => {}
                 () = moment(talks_until) => {}
             }
-            let is_back = self.line.is_up() && state.asking.is_empty() && orders.is_empty();
+            let is_back = self.line.is_up() && state.follows_all() && orders.is_empty();
             if let Some(until) = until
                 && (Instant::now() >= until || (is_back && self.ledger().is_whole(self.number)))
             {
@@ -143,7 +158,7 @@ impl Reader {
                 }
             }
             ReaderOrder::Cut => {
-                state.asking.clear();
+                state.ask_nothing();
                 self.coach.iter_mut().for_each(|coach| coach.talk.resend());
                 self.line.cut(!state.is_away);
                 match state.is_away {
@@ -152,7 +167,7 @@ impl Reader {
                 }
             }
             ReaderOrder::Here(false) => {
-                state.asking.clear();
+                state.ask_nothing();
                 self.coach.iter_mut().for_each(|coach| coach.talk.leave());
                 state.is_away = true;
                 self.line.leave().await;
@@ -193,9 +208,21 @@ impl Reader {
         for to in self.followed.keys().copied().collect::<Vec<_>>() {
             self.subscribe(to, Instant::now(), state).await;
         }
-        if self.line.is_up() && state.asking.is_empty() {
-            self.ledger().came(Client::Reader(self.number));
+        if self.line.is_up() && state.follows_all() {
+            self.ledger().came(Client::Reader(self.number), self.line.node());
         }
+    }
+
+    /// Asks again for what was refused for now, as far as it is still followed.
+    async fn ask_again(&mut self, state: &mut State) {
+        let now = Instant::now();
+        let due: Vec<_> = state.refused.extract_if(.., |(again, ..)| *again <= now).collect();
+        for (_, to, wanted) in due {
+            if self.followed.contains_key(&to) {
+                self.subscribe(to, wanted, state).await;
+            }
+        }
+        self.settle(state);
     }
 
     async fn subscribe(&mut self, to: Address, wanted: Instant, state: &mut State) {
@@ -226,7 +253,7 @@ impl Reader {
     }
 
     fn lose(&mut self, closed: &Closed, state: &mut State) {
-        state.asking.clear();
+        state.ask_nothing();
         self.coach.iter_mut().for_each(|coach| coach.talk.resend());
         self.line.lose(closed);
         self.ledger().left(Client::Reader(self.number));
@@ -304,12 +331,20 @@ impl Reader {
         };
         match &reply.error {
             None => self.tally.done(if state.is_slow(wanted) { "slow_answer" } else { "subscribe" }, wanted),
+            Some(fault) if fault.kind == Persistence::Temporary => {
+                state.refused.push((self.tally.refused_for_now(reply), to, wanted));
+            }
             Some(fault) => {
                 self.tally.failed("subscribe", &format!("{} {}", to.kind.as_str(), fault.code.as_str()))
             }
         }
-        if state.asking.is_empty() {
-            self.ledger().came(Client::Reader(self.number));
+        self.settle(state);
+    }
+
+    /// Tells the ledger, when all that is followed was answered.
+    fn settle(&self, state: &mut State) {
+        if self.line.is_up() && state.follows_all() {
+            self.ledger().came(Client::Reader(self.number), self.line.node());
             if let Some(lost_at) = state.resuming.take() {
                 self.tally.done("resume", lost_at);
             }

@@ -4,21 +4,24 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use spotter_client::Socket;
-use spotter_protocol::{Address, ClientFrame, ClientId, ServerFrame, Subscribe, Version};
+use spotter_protocol::{Address, ClientFrame, ClientId, Persistence, Reply, ServerFrame, Subscribe, Version};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::athlete::now;
 use crate::history::Pages;
 use crate::ledger::{Ledger, Set, Word};
+use crate::nodes::Nodes;
 use crate::server::Person;
 use crate::shown;
 use crate::target::Target;
 
 /// How long one session may take.
 const READ_WITHIN: Duration = Duration::from_secs(20);
+/// How soon one is asked for again that is not available just now.
+const AGAIN: Duration = Duration::from_millis(200);
 /// How often sessions are read that are over.
 const TEND_EVERY: Duration = Duration::from_secs(5);
 /// Connections at once.
@@ -33,7 +36,7 @@ const ASKED_FOR: usize = 5;
 pub(crate) async fn reconcile(target: &Target, ledger: &Arc<Mutex<Ledger>>, run: u32) -> anyhow::Result<()> {
     let sessions = lock(ledger).sessions();
     read(sessions, target, ledger, run, false).await;
-    let (conversations, pages) = (lock(ledger).conversations(), Pages::of(&target.base())?);
+    let (conversations, pages) = (lock(ledger).conversations(), Pages::of(target.nodes.clone())?);
     let mut reading = JoinSet::new();
     for (owner, with) in conversations {
         if reading.len() == AT_ONCE {
@@ -82,10 +85,10 @@ async fn read(
         if reading.len() == AT_ONCE {
             reading.join_next().await;
         }
-        let (url, ledger) = (target.socket.clone(), Arc::clone(ledger));
+        let (nodes, ledger) = (target.nodes.clone(), Arc::clone(ledger));
         let token = target.tokens.now(target.athlete(gym, athlete).user);
         reading.spawn(async move {
-            let stored = stored(&url, &token, to, run).await;
+            let stored = stored(&nodes, &token, to, run).await;
             let mut ledger = lock(&ledger);
             match stored {
                 Ok(Some(Stored { version, sets, words, own })) => {
@@ -118,7 +121,7 @@ pub(crate) async fn ask_across(target: &Target, ledger: &Arc<Mutex<Ledger>>, run
         let people = target.gyms[usize::from(gym)].athletes.iter();
         let inboxes = people.map(|athlete| Address::inbox(athlete.user));
         for to in sessions.take(ASKED_FOR).chain(inboxes.take(ASKED_FOR)) {
-            if stored(&target.socket, &stranger, to, run).await?.is_some() {
+            if stored(&target.nodes, &stranger, to, run).await?.is_some() {
                 lock(ledger).let_in(to, other);
             }
         }
@@ -135,11 +138,23 @@ struct Stored {
     own: u64,
 }
 
-/// An entity, read from nothing; `None` when it is not there for this person.
-async fn stored(url: &str, token: &str, to: Address, run: u32) -> anyhow::Result<Option<Stored>> {
+/// An entity, read from nothing; `None` when it is not there for this person. The nodes are asked in turn, until one answers.
+async fn stored(nodes: &Nodes, token: &str, to: Address, run: u32) -> anyhow::Result<Option<Stored>> {
+    let mut read = Err(anyhow!("no node was asked"));
+    for node in nodes.in_turn() {
+        read = stored_at(&nodes.socket(node), token, to, run).await;
+        if read.is_ok() {
+            break;
+        }
+    }
+    read
+}
+
+async fn stored_at(url: &str, token: &str, to: Address, run: u32) -> anyhow::Result<Option<Stored>> {
     let reading = async {
         let (mut socket, _) = Socket::open(url, token, ClientId(Uuid::now_v7()), None, now).await?;
-        socket.send(&ClientFrame::Subscribe(Subscribe { req: 1, to, since: None, view: None })).await?;
+        let subscribe = ClientFrame::Subscribe(Subscribe { req: 1, to, since: None, view: None });
+        socket.send(&subscribe).await?;
         let (mut version, mut sets, mut words, mut own) = (Version(0), Vec::new(), Vec::new(), 0);
         loop {
             match socket.next().await? {
@@ -156,6 +171,12 @@ async fn stored(url: &str, token: &str, to: Address, run: u32) -> anyhow::Result
                     let said = events.events.iter().filter_map(|event| shown::said(&event.ev, run));
                     words.extend(said.filter_map(|(_, word)| word));
                     own += events.events.iter().filter(|event| shown::is_record(&event.ev)).count() as u64;
+                }
+                ServerFrame::Reply(Reply { error: Some(fault), .. })
+                    if fault.kind == Persistence::Temporary =>
+                {
+                    tokio::time::sleep(AGAIN).await;
+                    socket.send(&subscribe).await?;
                 }
                 ServerFrame::Reply(reply) if reply.req == Some(1) => {
                     socket.close().await;

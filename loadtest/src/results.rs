@@ -66,6 +66,9 @@ pub(crate) struct Run {
     pub(crate) server_version: Option<String>,
     /// Of this harness.
     pub(crate) version: String,
+    /// Nodes that were the server together; absent when it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nodes: Option<u32>,
     /// Generators that shared the run; absent when it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) workers: Option<u32>,
@@ -133,10 +136,10 @@ pub(crate) struct IntervalOperation {
     pub(crate) delay: Delays,
 }
 
-/// What a server says of itself, or the system of it.
+/// What a server says of itself, or the system of it; of all its nodes together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ServerSample {
-    /// Processor seconds since its start.
+    /// Processor seconds since its first start in the run.
     pub(crate) cpu_s: Option<f64>,
     pub(crate) rss_kib: Option<f64>,
     /// Processor seconds of the database, where the run started it.

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::athlete::now;
 use crate::chosen::Chosen;
-use crate::fault::{self, Breaker, Planned, Reach};
+use crate::fault::{self, Breaker, Planned};
 use crate::host;
 use crate::leave::leave_and_say;
 use crate::ledger::{Ledger, run_from};
@@ -38,8 +38,10 @@ Examples:
   spotter-load run smoke --self-contained
   spotter-load run gym-evening --self-contained --postgres
   spotter-load run gym-evening --self-contained --postgres --chaos
+  spotter-load run rolling-restart --self-contained --postgres --nodes 3
   spotter-load run gym-evening --self-contained --postgres postgres://spotter@127.0.0.1:5432
   spotter-load run evening.toml --target ws://127.0.0.1:8080 --people people.csv --metrics http://127.0.0.1:8081/metrics
+  spotter-load run smoke --target ws://127.0.0.1:8080 --target ws://127.0.0.1:8090 --admin http://127.0.0.1:8081
 
 A threshold that a scenario writes { met = \"set.p99 < 50ms\", abort_after_s = 60 } ends the run with 99 as soon as it is
 missed over the whole run so far, after a minute at the earliest.
@@ -52,8 +54,8 @@ pub(crate) struct Run {
     chosen: Chosen,
     #[command(flatten)]
     place: Place,
-    /// Break one thing after another besides: sockets and readers; with --self-contained the server, and a PostgreSQL
-    /// started for the run. Thresholds are not judged: a delay then holds what was broken
+    /// Break one thing after another besides: sockets and readers; with --self-contained nodes of the server, and a PostgreSQL
+    /// and a Redis started for the run. Thresholds are not judged: a delay then holds what was broken
     #[arg(long)]
     chaos: bool,
     /// Judge only what is lost, doubled, reordered or leaked, and thresholds on counts: on a machine that does other work,
@@ -119,11 +121,7 @@ impl NotRun {
 /// See [`NotRun`].
 pub(crate) async fn run(run: &Run) -> Result<Verdict, NotRun> {
     let mut scenario = run.chosen.scenario()?;
-    let reach = Reach {
-        readers: scenario.readers() > 0,
-        server: run.place.self_contained,
-        postgres: matches!(run.place.postgres, Some(None)),
-    };
+    let reach = run.place.reach(scenario.readers());
     let faults = fault::plan(&scenario, reach, run.chaos).map_err(NotRun::Called)?;
     if run.chaos {
         scenario.thresholds.clear();
@@ -214,7 +212,7 @@ pub(crate) async fn drive(
     let (stop, stopped) = watch::channel(false);
     let (abort, over) = watch::channel(false);
     let breaker = Breaker {
-        server: target.server.as_ref(),
+        cluster: target.cluster.as_ref(),
         phones: phone_orders.clone(),
         readers: reader_orders.iter().map(|(_, orders)| orders.clone()).collect(),
         ledger: &ledger,
@@ -291,6 +289,7 @@ pub(crate) async fn drive(
             database: target.database.map(str::to_owned),
             server_version: version,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            nodes: (target.nodes.count() > 1).then(|| target.nodes.count() as u32),
             workers: None,
         },
         host: host::host(),

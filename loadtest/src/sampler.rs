@@ -1,24 +1,31 @@
 //! Looks once a second: what was answered, how the server is, and a line to read.
 
+mod sum;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::iter::repeat;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
+use futures_util::future::join_all;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use tokio::sync::watch;
 
+use crate::cluster::Cluster;
 use crate::ledger::Ledger;
 use crate::live::{Live, Now};
 use crate::processor::Processor;
 use crate::results::{Interval, ServerSample};
+use crate::server::Server;
 use crate::tally::{Second, Tally};
 use crate::target::Target;
+use sum::Sum;
 
 /// How long the server may take to say how it is.
 const METRICS_WITHIN: Duration = Duration::from_millis(800);
@@ -37,6 +44,7 @@ pub(crate) async fn sample(
     let mut log = Log::create(log, started(begun))?;
     let mut intervals = Vec::new();
     let mut processor = Processor::begin();
+    let mut sum = Sum::of(target.metrics.len());
     let mut last = 0.0;
     loop {
         let next = begun + Duration::from_secs(intervals.len() as u64 + 1);
@@ -51,7 +59,7 @@ pub(crate) async fn sample(
             log.write(kind, last, at, delays)?;
         }
         last = at;
-        now.interval.server = look(&http, target).await;
+        now.interval.server = look(&http, target, &mut sum).await;
         live.show(&now);
         intervals.push(now.interval);
         if is_over {
@@ -126,20 +134,23 @@ fn started(begun: Instant) -> SystemTime {
     SystemTime::now() - begun.elapsed()
 }
 
-async fn look(http: &reqwest::Client, target: &Target) -> Option<ServerSample> {
-    let server = target.server.as_ref();
-    let (cpu_s, rss_kib) = server.map_or((None, None), |server| (server.cpu_s().ok(), server.rss_kib().ok()));
-    let database_cpu_s = server.and_then(|server| server.database_cpu_s());
-    let metrics = match &target.metrics {
-        Some(url) => metrics(http, url).await.map(|text| read_metrics(&text)),
-        None => None,
+async fn look(http: &reqwest::Client, target: &Target, sum: &mut Sum) -> Option<ServerSample> {
+    let asking = target.metrics.iter().map(|url| metrics(http, url));
+    let metrics = join_all(asking).await.into_iter();
+    let processes = target.cluster.iter().flat_map(Cluster::nodes).map(Some).chain(repeat(None));
+    let node = |(text, process): (Option<String>, Option<&Server>)| {
+        let cpu_s = process.and_then(|process| process.cpu_s().ok());
+        let rss_kib = process.and_then(|process| process.rss_kib().ok());
+        (cpu_s.is_some() || text.is_some()).then(|| ServerSample {
+            cpu_s,
+            rss_kib,
+            database_cpu_s: None,
+            metrics: text.map(|text| read_metrics(&text)).unwrap_or_default(),
+        })
     };
-    (cpu_s.is_some() || metrics.is_some()).then(|| ServerSample {
-        cpu_s,
-        rss_kib,
-        database_cpu_s,
-        metrics: metrics.unwrap_or_default(),
-    })
+    let sample = sum.add(&metrics.zip(processes).map(node).collect::<Vec<_>>())?;
+    let database_cpu_s = target.cluster.as_ref().and_then(|cluster| cluster.node(0).database_cpu_s());
+    Some(ServerSample { database_cpu_s, ..sample })
 }
 
 /// What a server says of itself in the text form of Prometheus, when it says anything.

@@ -1,11 +1,12 @@
 //! The server under test, Spotter or one that it is compared with: a process of its own in a folder of its own, on
 //! loopback, ended when dropped.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -62,7 +63,7 @@ pub(crate) enum Protocol {
 pub(crate) struct Server {
     kind: Kind,
     program: PathBuf,
-    folder: TempDir,
+    folder: Arc<TempDir>,
     /// How long a session is kept in memory that nobody adds to.
     pub(crate) rests_after: Duration,
     /// Where what it says is written; else it goes where this program's own words go.
@@ -73,6 +74,8 @@ pub(crate) struct Server {
     /// The database of its own, where it does not keep a file.
     database: Option<String>,
     postgres: Option<Postgres>,
+    /// Where it finds other nodes on the database.
+    pub(crate) redis: Option<String>,
 }
 
 /// What a server and its database have used.
@@ -141,8 +144,26 @@ impl Server {
             program: plan.server.clone(),
             database,
             postgres: plan.postgres.clone(),
-            folder: TempDir::new()?,
+            redis: None,
+            folder: Arc::new(TempDir::new()?),
             rests_after: Duration::from_secs(3_600),
+            log: None,
+            port: free_port()?,
+            admin_port: free_port()?,
+            child: Mutex::new(None),
+        })
+    }
+
+    /// Another node on the database and in the folder of this one, with ports of its own. It is not started yet.
+    pub(crate) fn beside(&self) -> anyhow::Result<Self> {
+        Ok(Self {
+            kind: self.kind,
+            program: self.program.clone(),
+            database: self.database.clone(),
+            postgres: self.postgres.clone(),
+            redis: self.redis.clone(),
+            folder: Arc::clone(&self.folder),
+            rests_after: self.rests_after,
             log: None,
             port: free_port()?,
             admin_port: free_port()?,
@@ -157,12 +178,17 @@ impl Server {
         }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self, scheme: &str) -> String {
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
     pub(crate) fn socket(&self) -> String {
         let path = match self.protocol() {
             Protocol::Spotter => "v1/socket",
             Protocol::SocketIo => "socket.io/?EIO=4&transport=websocket",
         };
-        format!("ws://127.0.0.1:{}/{path}", self.port)
+        format!("{}/{path}", self.address("ws"))
     }
 
     /// Where it says how it is.
@@ -284,14 +310,18 @@ impl Server {
         self.signal("CONT").await
     }
 
-    /// Stops the server, if it runs, and removes the database that was made for it.
-    pub(crate) async fn end(self) -> anyhow::Result<()> {
+    /// Stops the server, if it runs.
+    pub(crate) async fn end(&self) -> anyhow::Result<()> {
         let is_there = self.child().is_some();
-        let stopped = if is_there { self.stop().await } else { Ok(()) };
-        if let (Some(postgres), Some(database)) = (&self.postgres, &self.database) {
-            postgres.leave(database).await?;
+        if is_there { self.stop().await } else { Ok(()) }
+    }
+
+    /// Removes the database that was made for it. Nobody uses it any more.
+    pub(crate) async fn leave_database(&self) -> anyhow::Result<()> {
+        match self.postgres.as_ref().zip(self.database.as_ref()) {
+            Some((postgres, database)) => postgres.leave(database).await,
+            None => Ok(()),
         }
-        stopped
     }
 
     /// Its PostgreSQL, when the run started that too.
@@ -376,6 +406,10 @@ impl Server {
             .env("SPOTTER_SOCKET__COMMANDS_BURST", "10000")
             .env("SPOTTER_SOCKET__SUBSCRIPTIONS", "10000")
             .kill_on_drop(true);
+        match &self.redis {
+            Some(redis) => command.env("SPOTTER_CLUSTER__REDIS", redis),
+            None => command.env_remove("SPOTTER_CLUSTER__REDIS"),
+        };
         command
     }
 }
@@ -389,10 +423,12 @@ async fn is_ready(port: u16) -> bool {
         && answer.starts_with(b"HTTP/1.1 200")
 }
 
-/// A port nobody listens on, below those that the system gives to connections as they come. It is taken a moment later;
-/// another process may be quicker, once in a blue moon.
+/// A port nobody listens on and that was given to nobody yet, below those that the system gives to connections as they
+/// come. It is taken a moment later; another process may be quicker, once in a blue moon.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok() && given.insert(*port);
     let mut tried = std::iter::repeat_with(|| rand::random_range(10_000..32_000)).take(1_000);
     tried.find(is_free).context("no port is free on 127.0.0.1")
 }

@@ -1,7 +1,7 @@
 //! The server under load and the people who use it: one that was started for the run, or one that runs already.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -11,11 +11,11 @@ use spotter_client::{Api, ApiError, Pass};
 use spotter_protocol::Role;
 use tokio::net::TcpStream;
 
-use crate::Plan;
 use crate::admin::MadeGyms;
-use crate::postgres::Postgres;
+use crate::cluster::Cluster;
+use crate::nodes::Nodes;
 use crate::scenario::Scenario;
-use crate::server::{Gym, Kind, Person, Server};
+use crate::server::{Gym, Person, Server};
 use crate::tokens::Tokens;
 
 /// What the names of gyms begin with that a load may fill.
@@ -27,11 +27,12 @@ const LISTENS_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Target {
     /// As it was named.
     pub(crate) name: String,
-    pub(crate) socket: String,
-    pub(crate) metrics: Option<String>,
+    pub(crate) nodes: Nodes,
+    /// Where they say how they are, as far as that is known.
+    pub(crate) metrics: Vec<String>,
     pub(crate) gyms: Vec<Gym>,
     pub(crate) tokens: Tokens,
-    pub(crate) server: Option<Server>,
+    pub(crate) cluster: Option<Cluster>,
     /// What was started for the run.
     pub(crate) database: Option<&'static str>,
     /// It answers and keeps nothing, so there is nothing to read again.
@@ -59,10 +60,11 @@ impl From<anyhow::Error> for NoTarget {
 
 /// A server that runs already, as the command line names it.
 pub(crate) struct Running<'a> {
-    pub(crate) url: &'a str,
+    /// Of its nodes, one at least.
+    pub(crate) urls: &'a [String],
     /// The host that may be loaded although it is not this one.
     pub(crate) allowed: Option<&'a str>,
-    pub(crate) metrics: Option<&'a str>,
+    pub(crate) metrics: &'a [String],
     pub(crate) people: &'a [Account],
     /// Somebody of a gym that another generator loads.
     pub(crate) stranger: Option<&'a Account>,
@@ -92,36 +94,33 @@ pub(crate) fn accounts(file: &Path) -> anyhow::Result<Vec<Account>> {
 }
 
 impl Target {
-    /// Starts a server and fills it. It ends with the target; what it says goes to `log`.
+    /// Fills a server and starts it. It ends with the target; what it says goes into the folder. Sessions rest after that
+    /// time, or not at all.
     ///
     /// # Errors
     /// When it does not start.
     pub(crate) async fn start(
-        program: PathBuf,
-        postgres: Option<Postgres>,
+        mut cluster: Cluster,
         scenario: &Scenario,
         rests_after: Option<Duration>,
-        log: PathBuf,
+        folder: &Path,
     ) -> anyhow::Result<Self> {
-        let plan = Plan { kind: Kind::Spotter, server: program, quick: false, postgres };
-        let mut server = Server::prepare(&plan).await?;
-        server.rests_after = rests_after.unwrap_or(server.rests_after);
-        server.log = Some(log);
         let mut gyms = Vec::new();
         for gym in 0..scenario.gyms {
             let (athletes, coaches) = (scenario.gym.athletes as usize, scenario.gym.coaches as usize);
-            gyms.push(server.add_gym(&format!("{MARK}{gym}"), athletes, coaches).await?);
+            gyms.push(cluster.node(0).add_gym(&format!("{MARK}{gym}"), athletes, coaches).await?);
         }
-        server.start().await?;
-        let socket = server.socket();
+        cluster.start(rests_after, folder).await?;
+        let nodes = cluster.nodes().iter();
+        let addresses = |scheme| nodes.clone().map(move |node| node.address(scheme));
         Ok(Self {
-            name: socket.trim_end_matches("/v1/socket").to_owned(),
-            socket,
-            metrics: Some(server.metrics()),
+            name: addresses("ws").collect::<Vec<_>>().join(", "),
+            nodes: Nodes::at(addresses("http")),
+            metrics: nodes.clone().map(Server::metrics).collect(),
             tokens: Tokens::of(&gyms, None),
             gyms,
-            server: Some(server),
-            database: Some(plan.database()),
+            database: Some(cluster.database()),
+            cluster: Some(cluster),
             is_echo: false,
             stranger: None,
             made: None,
@@ -133,18 +132,19 @@ impl Target {
     /// # Errors
     /// See [`NoTarget`].
     pub(crate) async fn join(running: &Running<'_>, scenario: &Scenario) -> Result<Self, NoTarget> {
-        let url = permitted(running.url, running.allowed)?;
-        let metrics = running.metrics.map(|metrics| permitted(metrics, running.allowed)).transpose()?;
-        let base = format!(
-            "http://{}:{}",
-            url.host_str().unwrap_or_default(),
-            url.port_or_known_default().unwrap_or(80)
-        );
-        let api = Api::new(&base);
+        let all = |urls: &[String]| {
+            urls.iter().map(|url| permitted(url, running.allowed)).collect::<anyhow::Result<Vec<_>>>()
+        };
+        if running.urls.is_empty() {
+            return Err(anyhow::anyhow!("no server is named").into());
+        }
+        let metrics = all(running.metrics)?;
+        let nodes = Nodes::at(all(running.urls)?.iter().map(base));
+        let apis: Vec<_> = nodes.in_turn().map(|node| Api::new(nodes.base(node))).collect();
         let mut gyms: Vec<(String, Gym)> = Vec::new();
-        for account in running.people {
+        for (account, api) in running.people.iter().zip(apis.iter().cycle()) {
             let slug = &account.gym;
-            let pass = sign_in(&api, account).await?;
+            let pass = sign_in(api, account).await?;
             let place = gyms.iter().position(|(known, _)| known == slug).unwrap_or_else(|| {
                 gyms.push((slug.clone(), Gym::default()));
                 gyms.len() - 1
@@ -161,16 +161,16 @@ impl Target {
             return Err(anyhow::anyhow!("the scenario needs {} gyms", scenario.gyms).into());
         }
         let stranger = match running.stranger {
-            Some(account) => Some(sign_in(&api, account).await?.into()),
+            Some(account) => Some(sign_in(&apis[0], account).await?.into()),
             None => None,
         };
         Ok(Self {
-            name: running.url.to_owned(),
-            socket: api.socket(),
-            metrics: metrics.map(String::from),
+            name: running.urls.join(", "),
+            nodes,
+            metrics: metrics.into_iter().map(String::from).collect(),
             tokens: Tokens::of(&gyms, stranger.as_ref()),
             gyms,
-            server: None,
+            cluster: None,
             database: None,
             is_echo: false,
             stranger,
@@ -184,22 +184,21 @@ impl Target {
     /// When it does not end well.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         drop(self.made);
-        match self.server {
-            Some(server) => server.end().await,
+        match self.cluster {
+            Some(cluster) => cluster.end().await,
             None => Ok(()),
         }
     }
 
     /// Whether somebody listens where it should be.
     pub(crate) async fn listens(&self) -> bool {
-        let base = self.base();
-        let connecting = TcpStream::connect(base.trim_start_matches("http://"));
-        matches!(tokio::time::timeout(LISTENS_WITHIN, connecting).await, Ok(Ok(_)))
-    }
-
-    /// Where its API is.
-    pub(crate) fn base(&self) -> String {
-        format!("http{}", self.socket.trim_start_matches("ws").trim_end_matches("/v1/socket"))
+        for node in self.nodes.in_turn() {
+            let connecting = TcpStream::connect(self.nodes.base(node).trim_start_matches("http://"));
+            if matches!(tokio::time::timeout(LISTENS_WITHIN, connecting).await, Ok(Ok(_))) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Everybody with a new token, from a server that was started for the run.
@@ -208,9 +207,9 @@ impl Target {
     /// When its tool fails.
     pub(crate) async fn anew(&self) -> anyhow::Result<Vec<Person>> {
         let mut people = Vec::new();
-        if let Some(server) = &self.server {
+        if let Some(cluster) = &self.cluster {
             for gym in 0..self.gyms.len() {
-                let Gym { athletes, coaches } = server.gym(&format!("{MARK}{gym}")).await?;
+                let Gym { athletes, coaches } = cluster.node(0).gym(&format!("{MARK}{gym}")).await?;
                 people.extend(athletes.into_iter().chain(coaches));
             }
         }
@@ -222,6 +221,11 @@ impl Target {
         let athletes = &self.gyms[usize::from(gym)].athletes;
         &athletes[athlete as usize % athletes.len()]
     }
+}
+
+/// Where the API of a server is whose sockets are opened there.
+fn base(url: &Url) -> String {
+    format!("http://{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80))
 }
 
 async fn sign_in(api: &Api, account: &Account) -> Result<Pass, NoTarget> {
@@ -283,14 +287,14 @@ mod tests {
     #[tokio::test]
     async fn a_target_is_there_as_long_as_somebody_listens() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let name = format!("ws://{}", listener.local_addr().unwrap());
+        let here = format!("http://{}", listener.local_addr().unwrap());
         let target = Target {
-            socket: format!("{name}/v1/socket"),
-            name,
-            metrics: None,
+            nodes: Nodes::at([here]),
+            name: String::new(),
+            metrics: Vec::new(),
             gyms: Vec::new(),
             tokens: Tokens::of(&[], None),
-            server: None,
+            cluster: None,
             database: None,
             is_echo: false,
             stranger: None,

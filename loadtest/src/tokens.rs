@@ -72,15 +72,17 @@ impl Tokens {
 
     /// Renews every token when two thirds of its life are over, as clients do. Never ends; one run after another may do it.
     pub(crate) async fn keep(&self, target: &Target, tally: &Tally) -> Infallible {
-        let api = Api::new(&target.base());
+        let apis: Vec<_> = target.nodes.in_turn().map(|node| Api::new(target.nodes.base(node))).collect();
+        let mut apis = apis.iter().cycle();
         let mut due = self.due.lock().await;
         loop {
-            let Some(next) = due.iter_mut().min_by_key(|(at, _)| *at) else {
+            let next = due.iter_mut().min_by_key(|(at, _)| *at);
+            let Some((next, api)) = next.zip(apis.next()) else {
                 return std::future::pending().await;
             };
             tokio::time::sleep_until(next.0.into()).await;
             let begun = Instant::now();
-            match self.renew(&next.1, &api, target).await {
+            match self.renew(&next.1, api, target).await {
                 Ok(renewed) => {
                     tally.done("renew", begun);
                     *next = renewed;

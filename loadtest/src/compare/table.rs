@@ -44,9 +44,10 @@ pub(super) fn table(before: &Results, after: &Results, has_pair: bool, figures: 
 fn origin(results: &Results) -> String {
     let run = &results.run;
     let server = run.server_version.as_deref().unwrap_or("a server that does not say its version");
+    let of = run.nodes.map(|nodes| format!(", {nodes} nodes")).unwrap_or_default();
     let on = run.database.as_ref().map(|database| format!(" on {database}")).unwrap_or_default();
     format!(
-        "{server}{on}, {}, {}, seed {}",
+        "{server}{of}{on}, {}, {}, seed {}",
         units::moment(run.started_at),
         units::length(run.seconds),
         run.seed
@@ -109,6 +110,9 @@ fn doubts(before: &Results, after: &Results) -> Vec<&'static str> {
     }
     if before.run.database != after.run.database {
         doubts.push("the runs are on different databases");
+    }
+    if before.run.nodes != after.run.nodes {
+        doubts.push("the runs are on different numbers of nodes");
     }
     if before.run.version != after.run.version {
         doubts.push("the runs were made by different versions of the harness");

@@ -37,15 +37,15 @@ pub(crate) struct Lead {
     /// Where they wait, by commas
     #[arg(long, required = true, value_delimiter = ',', value_name = "HOST:PORT")]
     workers: Vec<String>,
-    /// A server that runs already, as the workers reach it: ws://host:port
-    #[arg(long, requires = "who")]
-    target: String,
+    /// A server that runs already, as the workers reach it: ws://host:port. Several times for the nodes of one
+    #[arg(long, value_name = "URL", required = true, requires = "who")]
+    target: Vec<String>,
     #[command(flatten)]
     who: Who,
     /// Where that server says how it is, as the first worker reaches it: http://host:port/metrics; by default /metrics of
-    /// --admin
-    #[arg(long)]
-    metrics: Option<String>,
+    /// --admin. Several times for its nodes
+    #[arg(long, value_name = "URL")]
+    metrics: Vec<String>,
     /// The file of the workers' token; else it is in SPOTTER_LOAD_TOKEN
     #[arg(long)]
     token_file: Option<PathBuf>,
@@ -112,8 +112,7 @@ impl Lead {
         let (count, workers) = (usize::from(scenario.gyms), self.workers.len());
         anyhow::ensure!(gyms.len() >= count, "the scenario needs {count} gyms, and {} are named", gyms.len());
         gyms.truncate(count);
-        let (run, of_admin) = (rand::random(), self.who.metrics()?);
-        let metrics = self.metrics.as_ref().or(of_admin.as_ref());
+        let (run, metrics) = (rand::random(), self.who.metrics(&self.metrics)?);
         let errand = |worker: usize| {
             let (first, end) = (worker * count / workers, (worker + 1) * count / workers);
             let stranger = (workers > 1).then(|| gyms[end % count][0].clone());
@@ -123,8 +122,8 @@ impl Lead {
                 run,
                 first_gym: first as u16,
                 gyms: (end - first) as u16,
-                target: self.target.clone(),
-                metrics: metrics.filter(|_| worker == 0).cloned(),
+                targets: self.target.clone(),
+                metrics: if worker == 0 { metrics.clone() } else { Vec::new() },
                 people: gyms[first..end].iter().flatten().map(|account| (*account).clone()).collect(),
                 stranger,
             }

@@ -176,13 +176,13 @@ async fn work(
     }
     // The lead judges all parts as one.
     let mine = Scenario { gyms: errand.gyms, thresholds: Vec::new(), ..whole.clone() };
-    let reach = Reach { readers: mine.readers() > 0, server: false, postgres: false };
+    let reach = Reach { readers: mine.readers() > 0, nodes: 0, postgres: false, redis: false };
     let faults = fault::plan(&mine, reach, false).map_err(NotRun::Called)?;
     ensure_files((mine.athletes() + mine.readers()) as usize).map_err(NotRun::Called)?;
     let running = Running {
-        url: &errand.target,
+        urls: &errand.targets,
         allowed: worker.i_own.as_deref(),
-        metrics: errand.metrics.as_deref(),
+        metrics: &errand.metrics,
         people: &errand.people,
         stranger: errand.stranger.as_ref(),
     };

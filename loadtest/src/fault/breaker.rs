@@ -8,19 +8,20 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::{Planned, What};
+use crate::cluster::Cluster;
 use crate::ledger::{Client, Ledger, Owed};
 use crate::phone::ReaderOrders;
-use crate::postgres::{Ending, Private};
 use crate::schedule::{PhoneOrder, ReaderOrder};
 use crate::server::Server;
 use crate::tally::Tally;
+use crate::{postgres, redis};
 
 /// How often the ledger is asked whether all is well again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Everything that can be broken.
 pub(crate) struct Breaker<'a> {
-    pub(crate) server: Option<&'a Server>,
+    pub(crate) cluster: Option<&'a Cluster>,
     pub(crate) phones: Vec<mpsc::UnboundedSender<(PhoneOrder, Instant)>>,
     pub(crate) readers: Vec<ReaderOrders>,
     pub(crate) ledger: &'a Arc<Mutex<Ledger>>,
@@ -42,9 +43,10 @@ impl Breaker<'_> {
                 _ = self.over.changed() => break,
             }
             let (broken_at, at) = (Instant::now(), begun.elapsed().as_secs_f64());
-            let what = planned.what.name();
-            let fault = self.tally.broken(at, what);
-            let anew = lock(self.ledger).anew(&self.hit(&planned));
+            let what = planned.name();
+            let fault = self.tally.broken(at, &what);
+            let hit = self.hit(&planned);
+            let anew = lock(self.ledger).anew(&hit);
             if let Err(error) = self.break_it(&planned, due).await {
                 eprintln!("{:4.0}s  fault: {what}: {error:#}", begun.elapsed().as_secs_f64());
                 continue;
@@ -69,12 +71,13 @@ impl Breaker<'_> {
         };
         match planned.what {
             What::CutSockets => planned.hit.iter().copied().map(client).collect(),
-            What::KillServer | What::RestartServer => {
-                (0..self.phones.len() + self.readers.len()).map(client).collect()
-            }
-            What::FreezeReaders | What::PauseServer | What::RestartPostgres | What::CrashPostgres => {
-                Vec::new()
-            }
+            What::KillServer | What::RestartServer => lock(self.ledger).connected(planned.node),
+            What::FreezeReaders
+            | What::PauseServer
+            | What::RestartPostgres
+            | What::CrashPostgres
+            | What::RestartRedis
+            | What::KillRedis => Vec::new(),
         }
     }
 
@@ -89,17 +92,19 @@ impl Breaker<'_> {
                 }
                 tokio::time::sleep_until((due + planned.length).into()).await;
             }
-            What::PauseServer => self.server()?.pause(planned.length).await?,
+            What::PauseServer => self.node(planned)?.pause(planned.length).await?,
             What::KillServer => {
-                self.server()?.kill().await?;
-                self.server()?.start().await?;
+                self.node(planned)?.kill().await?;
+                self.node(planned)?.start().await?;
             }
             What::RestartServer => {
-                self.server()?.stop().await?;
-                self.server()?.start().await?;
+                self.node(planned)?.stop().await?;
+                self.node(planned)?.start().await?;
             }
-            What::RestartPostgres => self.postgres()?.restart(Ending::Fast).await?,
-            What::CrashPostgres => self.postgres()?.restart(Ending::Immediate).await?,
+            What::RestartPostgres => self.postgres()?.restart(postgres::Ending::Fast).await?,
+            What::CrashPostgres => self.postgres()?.restart(postgres::Ending::Immediate).await?,
+            What::RestartRedis => self.redis()?.restart(redis::Ending::Asked).await?,
+            What::KillRedis => self.redis()?.restart(redis::Ending::Killed).await?,
         }
         Ok(())
     }
@@ -112,12 +117,20 @@ impl Breaker<'_> {
         };
     }
 
-    fn server(&self) -> anyhow::Result<&Server> {
-        self.server.context("the run started no server")
+    fn cluster(&self) -> anyhow::Result<&Cluster> {
+        self.cluster.context("the run started no server")
     }
 
-    fn postgres(&self) -> anyhow::Result<&Private> {
-        self.server()?.private_postgres().context("the run started no PostgreSQL")
+    fn node(&self, planned: &Planned) -> anyhow::Result<&Server> {
+        Ok(self.cluster()?.node(planned.node.unwrap_or(0)))
+    }
+
+    fn postgres(&self) -> anyhow::Result<&postgres::Private> {
+        self.cluster()?.private_postgres().context("the run started no PostgreSQL")
+    }
+
+    fn redis(&self) -> anyhow::Result<&redis::Private> {
+        self.cluster()?.private_redis().context("the run started no Redis")
     }
 }
 

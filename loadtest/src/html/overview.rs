@@ -47,6 +47,7 @@ pub(super) fn head(results: &Results) -> Markup {
             @if let Some(aborted) = &results.aborted { p.about { "The run " (aborted) "." } }
             p.about {
                 (moment(run.started_at)) " · " (length(run.seconds)) " · " (run.target)
+                @if let Some(nodes) = run.nodes { " · " (nodes) " nodes" }
                 @if let Some(database) = &run.database { " · " (database) }
                 @if let Some(version) = &run.server_version { " · " (version) }
             }
@@ -219,8 +220,12 @@ pub(super) fn circumstances(results: &Results) -> Markup {
         generator.starved_s,
         memory(generator.rss_kib)
     );
+    let nodes = run
+        .nodes
+        .map_or("one".to_owned(), |nodes| format!("{nodes}; figures of the server are of all together"));
     let rows = [
         ("server", server),
+        ("nodes", nodes),
         ("database", database),
         ("target", run.target.clone()),
         ("harness", format!("spotter-load {}{workers}", run.version)),

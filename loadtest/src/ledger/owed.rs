@@ -22,6 +22,8 @@ pub(crate) enum Client {
 pub(super) struct Presence {
     /// How often it has come.
     came: u32,
+    /// To which node, the last time.
+    node: usize,
     is: Is,
 }
 
@@ -54,11 +56,11 @@ enum Due {
 }
 
 impl Ledger {
-    /// A client is connected, and follows all that it followed.
-    pub(crate) fn came(&mut self, client: Client) {
+    /// A client is connected to that node, and follows all that it followed.
+    pub(crate) fn came(&mut self, client: Client, node: usize) {
         let presence = self.presence.entry(client).or_default();
         if presence.is != Is::Here {
-            *presence = Presence { came: presence.came + 1, is: Is::Here };
+            *presence = Presence { came: presence.came + 1, node, is: Is::Here };
         }
     }
 
@@ -70,6 +72,13 @@ impl Ledger {
     /// A client has no connection, and the scenario wants it so.
     pub(crate) fn lost_signal(&mut self, client: Client) {
         self.presence.entry(client).or_default().is = Is::WithoutSignal;
+    }
+
+    /// Who is connected to that node, or to any.
+    pub(crate) fn connected(&self, node: Option<usize>) -> Vec<Client> {
+        let is_there =
+            |presence: &Presence| presence.is == Is::Here && node.is_none_or(|node| presence.node == node);
+        self.presence.iter().filter(|(_, presence)| is_there(presence)).map(|(client, _)| *client).collect()
     }
 
     /// How often clients will have come when they have come once more.

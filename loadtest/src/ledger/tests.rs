@@ -254,15 +254,15 @@ fn a_command_refused_for_good_is_answered() {
 fn all_is_well_when_whoever_was_cut_off_is_back() {
     let mut ledger = Fixture::new().hear(&[1, 2, 3, 4]).ledger;
     let [phone, reader] = [Client::Phone(0), Client::Reader(0)];
-    ledger.came(phone);
-    ledger.came(reader);
+    ledger.came(phone, 0);
+    ledger.came(reader, 0);
     // It is cut off, but has not noticed yet.
     let mut owed = ledger.owed(ledger.anew(&[phone]));
     assert!(!ledger.is_paid(&mut owed));
 
     ledger.left(phone);
     assert!(!ledger.is_paid(&mut owed));
-    ledger.came(phone);
+    ledger.came(phone, 0);
     assert!(ledger.is_paid(&mut owed));
 
     ledger.left(reader);
@@ -270,9 +270,23 @@ fn all_is_well_when_whoever_was_cut_off_is_back() {
 }
 
 #[test]
+fn whoever_is_connected_to_a_node_is_known() {
+    let mut ledger = Ledger::default();
+    let [phone, reader, gone] = [Client::Phone(0), Client::Reader(0), Client::Phone(1)];
+    ledger.came(phone, 0);
+    ledger.came(reader, 1);
+    ledger.came(gone, 1);
+    ledger.left(gone);
+    assert_eq!(ledger.connected(Some(1)), [reader]);
+    ledger.came(gone, 0);
+    assert_eq!(ledger.connected(Some(0)), [phone, gone]);
+    assert_eq!(ledger.connected(None), [phone, gone, reader]);
+}
+
+#[test]
 fn whoever_is_without_signal_is_not_waited_for() {
     let Fixture { mut ledger, sessions: [session, _], .. } = Fixture::new().hear(&[1, 2, 3, 4]);
-    ledger.came(Client::Phone(0));
+    ledger.came(Client::Phone(0), 0);
     ledger.lost_signal(Client::Phone(0));
     ledger.sent(session, None);
     let mut owed = ledger.owed(ledger.anew(&[Client::Phone(0)]));

@@ -1,23 +1,18 @@
 //! A PostgreSQL server of the run's own: found on this machine, with folder and port of its own, on loopback, as durable
-//! as it is delivered. It ends with the run, also when the run is killed: a small shell keeps it, and reads a pipe that
-//! closes then.
+//! as it is delivered. It ends with the run, also when the run is killed.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::Command;
 
+use crate::keeper::{Keeper, until_ready};
 use crate::server::free_port;
 
-/// How long a start may take; it may have to replay a log.
-const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Who owns its databases.
 const USER: &str = "spotter";
 /// The server refuses root; started by root it runs as this user, whom its packages make.
@@ -26,19 +21,8 @@ const SYSTEM_USER: &str = "postgres";
 const PROGRAMS: [&str; 3] = ["initdb", "postgres", "psql"];
 const SETTINGS: [&str; 4] =
     ["listen_addresses=127.0.0.1", "fsync=on", "synchronous_commit=on", "log_min_messages=warning"];
-/// Runs the server until a line names the signal that ends it. Without a line, whoever started it is gone, and the folder
-/// goes too.
-const KEEPER: &str = r#"
-    trap '' HUP INT TERM
-    folder=$1; shift
-    "$@" </dev/null >>"$folder/log" 2>&1 &
-    server=$!
-    echo "$server"
-    read -r signal || abandoned=yes
-    kill "-${signal:-QUIT}" "$server" 2>/dev/null
-    wait "$server"
-    [ -z "$abandoned" ] || rm -rf "$folder"
-"#;
+/// Each node may have as many as the server is delivered with.
+const CONNECTIONS_OF_NODE: u32 = 100;
 
 /// The server and where it keeps its data.
 #[derive(Debug)]
@@ -47,16 +31,10 @@ pub(crate) struct Private {
     programs: PathBuf,
     /// Whom it runs as, when not as this process does: user and group.
     system_user: Option<(u32, u32)>,
+    /// How many nodes use it.
+    nodes: u16,
     port: u16,
     keeper: Mutex<Option<Keeper>>,
-}
-
-/// The shell that keeps the running server.
-#[derive(Debug)]
-struct Keeper {
-    shell: Child,
-    orders: ChildStdin,
-    postmaster: u32,
 }
 
 /// How it is ended.
@@ -73,14 +51,15 @@ impl Private {
     ///
     /// # Errors
     /// When none is installed, or it does not start.
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(super) async fn start(nodes: u16) -> anyhow::Result<Self> {
         let programs = programs()?;
         let system_user = system_user().await?;
         let folder = TempDir::with_prefix("spotter-load-postgres-")?;
         if let Some((user, group)) = system_user {
             chown(folder.path(), Some(user), Some(group))?;
         }
-        let private = Self { folder, programs, system_user, port: free_port()?, keeper: Mutex::new(None) };
+        let (port, keeper) = (free_port()?, Mutex::default());
+        let private = Self { folder, programs, system_user, nodes, port, keeper };
         let mut initdb = private.command(&private.program("initdb"));
         initdb.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--username", USER]);
         let made =
@@ -102,7 +81,7 @@ impl Private {
 
     /// Its first process; none while it does not run.
     pub(super) fn postmaster(&self) -> Option<u32> {
-        self.keeper().as_ref().map(|keeper| keeper.postmaster)
+        self.keeper().as_ref().map(Keeper::id)
     }
 
     /// Ends it in the way named and starts it again.
@@ -116,41 +95,26 @@ impl Private {
 
     /// Ends it. It does not run afterwards.
     pub(super) async fn end(&self, ending: Ending) -> anyhow::Result<()> {
-        let Some(mut keeper) = self.keeper().take() else { return Ok(()) };
-        let signal: &[u8] = match ending {
-            Ending::Fast => b"INT\n",
-            Ending::Immediate => b"QUIT\n",
+        let Some(keeper) = self.keeper().take() else { return Ok(()) };
+        let signal = match ending {
+            Ending::Fast => "INT",
+            Ending::Immediate => "QUIT",
         };
-        keeper.orders.write_all(signal).await?;
-        keeper.shell.wait().await?;
-        Ok(())
+        keeper.end(signal).await
     }
 
     async fn run(&self) -> anyhow::Result<()> {
-        let mut command = self.command(Path::new("/bin/sh"));
-        command.args(["-c", KEEPER, "keeper"]).arg(self.folder.path()).arg(self.program("postgres"));
-        command.arg("-D").arg(self.data()).arg("-p").arg(self.port.to_string());
-        command.arg("-c").arg(format!("unix_socket_directories={}", self.folder.path().display()));
-        command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
-        // In a group of its own, an interrupt from the keyboard does not reach it before the run has ended.
-        let mut shell = command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let (orders, said) = (shell.stdin.take(), shell.stdout.take());
-        let (orders, said) = orders.zip(said).context("the shell has no pipes")?;
-        let mut line = String::new();
-        BufReader::new(said).read_line(&mut line).await?;
-        let postmaster = line.trim().parse().context("PostgreSQL does not start")?;
-        *self.keeper() = Some(Keeper { shell, orders, postmaster });
-        let begun = Instant::now();
-        while !self.is_ready(postmaster) {
-            let runs = Path::new(&format!("/proc/{postmaster}")).exists();
-            ensure!(
-                runs && begun.elapsed() < READY_WITHIN,
-                "PostgreSQL does not start: {}",
-                fs::read_to_string(self.folder.path().join("log")).unwrap_or_default().trim()
-            );
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        Ok(())
+        let (folder, data) = (self.folder.path(), self.data());
+        let mut arguments = vec!["-D".to_owned(), data.display().to_string()];
+        arguments.extend(["-p".to_owned(), self.port.to_string()]);
+        let sockets = format!("unix_socket_directories={}", folder.display());
+        let connections = format!("max_connections={}", CONNECTIONS_OF_NODE * u32::from(self.nodes));
+        let settings = SETTINGS.into_iter().chain([sockets.as_str(), &connections]);
+        arguments.extend(settings.flat_map(|setting| ["-c".to_owned(), setting.to_owned()]));
+        let keeper = Keeper::start(folder, self.system_user, &self.program("postgres"), &arguments).await?;
+        let postmaster = keeper.id();
+        *self.keeper() = Some(keeper);
+        until_ready(postmaster, folder, "PostgreSQL", async || self.is_ready(postmaster)).await
     }
 
     /// Whether it takes connections: its file says so in the eighth line.

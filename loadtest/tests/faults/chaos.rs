@@ -113,7 +113,7 @@ async fn chaos_breaks_only_sockets_and_readers_of_a_server_that_runs() {
 #[tokio::test]
 async fn a_fault_out_of_reach_is_refused_before_anything_begins() {
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    for what in ["kill server", "crash postgres"] {
+    for what in ["kill server", "crash postgres", "restart redis"] {
         let (folder, scenario) = (tempfile::tempdir().unwrap(), with_fault(1.0, &format!("{what:?}")));
         let refused = load(folder.path(), &scenario, &format!("ws://{nobody}"), nobody, &[]).await;
         let said = String::from_utf8_lossy(&refused.stderr);

@@ -9,6 +9,7 @@ use tokio::process::{Child, Command};
 
 use super::early::{assert_ended_early, hopeless};
 use super::fake::{self, Broken, What};
+use super::nodes::Nodes;
 use super::{LONG, Outcome, SCENARIO, TALKING, gyms, put};
 
 const TOKEN: &str = "a token for the tests";
@@ -70,6 +71,21 @@ async fn two_workers_do_the_run_of_one_generator_and_then_that_of_the_next_lead(
         assert_eq!(results["ledger"]["acknowledged"], results["ledger"]["delivered"]);
         assert_eq!(results["intervals"][0]["connections"], 8);
     }
+}
+
+#[tokio::test]
+async fn workers_load_each_node_of_a_server() {
+    let (workers, folder) = (workers().await, tempfile::tempdir().unwrap());
+    let nodes = Nodes::serve(None).await;
+    let [first, second] = nodes.addresses().map(|address| format!("ws://{address}"));
+    let output = lead(folder.path(), &workers, &first).args(["--target", &second]).output().await.unwrap();
+    let outcome = Outcome::read(folder.path(), &output);
+    assert_eq!((outcome.code, outcome.found()), (0, [false; 4]), "{}", outcome.said);
+    assert_eq!(
+        (&outcome.results["run"]["nodes"], &outcome.results["run"]["workers"]),
+        (&2.into(), &2.into())
+    );
+    assert!(nodes.opened().iter().all(|opened| *opened >= 4), "{:?}", nodes.opened());
 }
 
 #[tokio::test]

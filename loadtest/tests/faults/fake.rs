@@ -63,6 +63,10 @@ pub(crate) struct World {
     gyms: BTreeMap<String, bool>,
     /// Where commands are kept before they are answered, if they outlive the server.
     pub(crate) journal: Option<Journal>,
+    /// So many subscriptions more are refused for now.
+    pub(crate) busy: u32,
+    /// How often a socket was opened at each address.
+    pub(crate) opened: BTreeMap<SocketAddr, usize>,
 }
 
 /// Serves on loopback until the test ends.
@@ -75,7 +79,11 @@ pub(crate) async fn serve(broken: Option<(Broken, What)>, lasts: Duration) -> So
 
 /// Serves on what listens already. Whoever is connected stays so when this is aborted, and nobody else comes.
 pub(crate) fn serve_on(listener: TcpListener, world: World) -> JoinHandle<()> {
-    let world = Arc::new(Mutex::new(world));
+    serve_node(listener, Arc::new(Mutex::new(world)))
+}
+
+/// The same of a node, which shares its world with others.
+pub(crate) fn serve_node(listener: TcpListener, world: Arc<Mutex<World>>) -> JoinHandle<()> {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let world = Arc::clone(&world);
@@ -83,6 +91,7 @@ pub(crate) fn serve_on(listener: TcpListener, world: World) -> JoinHandle<()> {
                 let mut first = [0; 16];
                 let read = stream.peek(&mut first).await.unwrap_or(0);
                 if first[..read].starts_with(b"GET /v1/socket") {
+                    *world.lock().unwrap().opened.entry(stream.local_addr().unwrap()).or_default() += 1;
                     converse(stream, &world).await;
                 } else {
                     http::answer(stream, &world).await;
@@ -186,11 +195,17 @@ impl Default for World {
             tick: 0,
             gyms: BTreeMap::new(),
             journal: None,
+            busy: 0,
+            opened: BTreeMap::new(),
         }
     }
 }
 
 impl World {
+    pub(crate) fn with(broken: Option<(Broken, What)>) -> Self {
+        Self { broken, ..Self::default() }
+    }
+
     fn entity(&mut self, to: Address, gym: u128) -> &mut Entity {
         self.entities.entry(to).or_insert_with(|| Entity::of(gym))
     }
@@ -281,6 +296,11 @@ impl World {
     /// Answers the request; what was missed goes before.
     fn follow(&mut self, subscribe: &Subscribe, gym: u128, frames: &Frames) -> Option<Reply> {
         let to = subscribe.to;
+        if self.busy > 0 {
+            self.busy -= 1;
+            let fault = Fault::retry(ErrorCode::Unavailable, Millis(100));
+            return Some(Reply::refused(Some(subscribe.req), fault));
+        }
         if to.kind == EntityKind::Room {
             let all: Vec<_> = self.entities.keys().copied().collect();
             frames.send(self.tiles(to.owner, gym, &all)).ok()?;

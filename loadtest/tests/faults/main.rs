@@ -9,6 +9,7 @@ mod crew;
 mod early;
 mod fake;
 mod gyms;
+mod nodes;
 mod program;
 mod starved;
 
@@ -17,7 +18,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use fake::{Broken, What};
+use fake::{Broken, What, World};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -178,6 +179,21 @@ async fn an_event_that_reaches_another_gym_is_leaked() {
 #[tokio::test]
 async fn a_server_that_lets_another_gym_in_leaks() {
     run_against(Some(Broken::OpenDoor), SCENARIO).await.assert_only(3, "may follow");
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_refused_for_now_is_asked_for_again() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut world = World::with(None);
+    world.busy = 7;
+    fake::serve_on(listener, world);
+    let folder = tempfile::tempdir().unwrap();
+    let output = load(folder.path(), SCENARIO, &format!("ws://{address}"), address, &[]).await;
+    let outcome = Outcome::read(folder.path(), &output);
+    assert_eq!((outcome.code, outcome.found()), (0, [false; 4]), "{}", outcome.said);
+    assert_eq!(outcome.results["operations"]["refused_for_now"]["errors"]["unavailable"], 7);
+    assert_eq!(outcome.results["ledger"]["acknowledged"], outcome.results["ledger"]["delivered"]);
 }
 
 #[tokio::test]
