@@ -32,6 +32,7 @@ web: web/dist/index.html ## build the pages into web/dist
 test: check-tools test-deps fmt-check web-check web clippy deny ## everything a change must pass
 	cargo test --workspace --locked
 	$(CARGO_TARGET_DIR)/debug/spotter-load run smoke --self-contained --correctness --out $(CARGO_TARGET_DIR)/smoke
+	$(CARGO_TARGET_DIR)/debug/spotter-load run smoke --self-contained --postgres --nodes 3 --chaos --correctness --out $(CARGO_TARGET_DIR)/smoke-nodes
 	scripts/smoke-running.sh $(CARGO_TARGET_DIR)/debug
 
 .PHONY: bench

@@ -223,7 +223,12 @@ async fn serve_until(
     info!(sockets = node.registry.count(), "draining");
     node.api.readiness.set(false);
     let window = Duration::from_secs(config.engine.drain_s.into());
-    if tokio::time::timeout(window, drain(node, window, stopping.clone(), serving)).await.is_err() {
+    let goodbyes = match &ended {
+        Ended::Stopped => window,
+        // It is back in a moment.
+        Ended::Void(_) => GOODBYES.min(window),
+    };
+    if tokio::time::timeout(window, drain(node, goodbyes, stopping.clone(), serving)).await.is_err() {
         warn!("not drained in time: what was not acknowledged will be sent again");
         node.registry.send_away(Duration::ZERO);
         stopping.cancel();

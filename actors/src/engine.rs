@@ -257,5 +257,6 @@ impl Engine {
     /// Takes no more commands, and waits until all that were admitted are durable and every entity rests.
     pub async fn drain(&self) {
         self.directory.close().await;
+        self.walls.close();
     }
 }

@@ -6,6 +6,7 @@
 //! entity like any other; the wall follows them like any subscriber, version by version.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -28,10 +29,10 @@ use crate::rebuild::rebuild;
 const ROSTER_EVERY: Duration = Duration::from_secs(5);
 /// The longest wait between two looks at what silence has changed.
 const SILENCE_EVERY: Duration = Duration::from_secs(1);
-/// How long a room stays awake after its last watcher left, so that a page that is loaded again does not load
 /// Sessions read with one question when a wall opens.
 const LOADED_AT_ONCE: usize = 64;
-/// every session again.
+/// How long a room stays awake after its last watcher left, so that a page that is loaded again does not load every
+/// session again.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// The rooms that are watched on this node.
@@ -44,6 +45,8 @@ struct Common {
     people: Arc<People>,
     tick: Duration,
     watched: Mutex<HashMap<(GymId, UserId), Arc<LiveWall>>>,
+    /// Nothing is read any more: the engine ends.
+    closed: AtomicBool,
 }
 
 /// One room that is watched, or was until just now.
@@ -86,7 +89,8 @@ pub struct Watch {
 
 impl Walls {
     pub(crate) fn new(ports: Ports, people: Arc<People>, tick: Duration) -> Self {
-        Self { common: Arc::new(Common { ports, people, tick, watched: Mutex::default() }) }
+        let (watched, closed) = (Mutex::default(), AtomicBool::new(false));
+        Self { common: Arc::new(Common { ports, people, tick, watched, closed }) }
     }
 
     pub(crate) fn watch(&self, gym: GymId, owner: UserId, listener: Arc<dyn Listener>) -> Watch {
@@ -112,6 +116,12 @@ impl Walls {
         drop(watched);
         live.changed.notify_one();
         Watch { live, number }
+    }
+
+    /// Walls show nothing more.
+    pub(crate) fn close(&self) {
+        self.common.closed.store(true, Ordering::Release);
+        lock(&self.common.watched).values().for_each(|live| live.changed.notify_one());
     }
 
     /// Links of a gym have changed: no wall of it shows anything more before it has read its roster again.
@@ -256,7 +266,7 @@ async fn run(common: Arc<Common>, live: Arc<LiveWall>) {
     let own_topic = common.ports.backplane.listen(live.owner, Arc::clone(&ear));
     let mut next_roster = Instant::now();
     let mut rests_at = None;
-    loop {
+    while !common.closed.load(Ordering::Acquire) {
         let choices_changed = std::mem::take(&mut live.lock().choices_changed);
         if choices_changed || Instant::now() >= next_roster {
             next_roster = Instant::now() + ROSTER_EVERY;
