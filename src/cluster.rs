@@ -7,6 +7,7 @@ mod link;
 mod mesh;
 mod message;
 mod plan;
+mod seen;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -24,10 +25,11 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::accounts::{AccountError, Accounts};
-use crate::store::{Store, Tenure, View, Void};
+use crate::store::{Store, Tenure, Void};
 use link::Names;
 use mesh::{Mesh, Outgoing};
 use plan::plan;
+use seen::Seen;
 
 /// How often the lease is renewed and the others are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -56,46 +58,6 @@ pub(crate) struct Cluster {
     /// One hands over at a time, so that no more connections are used than are counted.
     handing: tokio::sync::Mutex<()>,
     link: AbortHandle,
-}
-
-/// What a node saw last, and what it is about to do.
-#[derive(Default)]
-struct Seen {
-    view: View,
-    /// Renewals in a row that succeeded.
-    renewals: u32,
-    /// Shards that this node is taking, handing over or clearing.
-    moving: BTreeSet<Shard>,
-    /// Those among them of which only a look that begins from now on can tell whose they are.
-    unknown: BTreeSet<Shard>,
-}
-
-impl Seen {
-    /// Sees anew. What this node itself has changed since the server was asked stays as it is known.
-    fn see(&mut self, view: View) -> BTreeSet<Shard> {
-        let View { members, shards } = view;
-        let mut changed = BTreeSet::new();
-        if self.view.shards.is_empty() {
-            self.view.shards.clone_from(&shards);
-        }
-        for ((shard, known), now) in Shard::all().zip(&mut self.view.shards).zip(shards) {
-            if now.1 > known.1 {
-                *known = now;
-                changed.insert(shard);
-            }
-        }
-        self.view.members = members;
-        changed
-    }
-
-    /// Shards were given to a node, as the server has answered.
-    fn give(&mut self, node: Uuid, shards: &[(Shard, Epoch)]) {
-        for (shard, epoch) in shards {
-            if let Some(known) = self.view.shards.get_mut(usize::from(shard.number())) {
-                *known = (Some(node), *epoch);
-            }
-        }
-    }
 }
 
 impl Joining {
@@ -149,7 +111,7 @@ impl Joining {
             anyhow::bail!("the database has changed since it was joined: start again");
         }
         tokio::spawn(Cluster::keep_closing_gyms(Arc::downgrade(&cluster)));
-        while !cluster.seen().moving.is_empty() {
+        while cluster.seen().is_moving() {
             tokio::time::sleep(TAKEN_EVERY).await;
         }
         Ok(cluster)
@@ -189,7 +151,7 @@ impl Cluster {
         self.mesh.set_open(false);
         self.mesh.away.lose_all();
         Shard::all().for_each(|shard| self.mesh.claims.lose(shard));
-        self.seen().moving.clear();
+        self.seen().give_up();
     }
 
     /// Hands over what this node holds, for as long as there is somebody to take it.
@@ -203,7 +165,7 @@ impl Cluster {
                 let others = seen.view.members.iter().filter(|member| member.node != me);
                 let is_last = others.filter(|member| !member.leaving && !member.is_dead()).count() == 0;
                 let holds_some = Shard::all().any(|shard| self.mesh.claims.epoch(shard).is_some());
-                seen.moving.is_empty() && (is_last || !holds_some)
+                !seen.is_moving() && (is_last || !holds_some)
             };
             if is_done {
                 return;
@@ -214,23 +176,18 @@ impl Cluster {
 
     /// Renews the lease, sees who is there, and does what is to be done about it.
     async fn look(self: &Arc<Self>, tenure: &Tenure) -> sqlx::Result<Option<Void>> {
-        let unknown = std::mem::take(&mut self.seen().unknown);
+        let unknown = self.seen().take_unknown();
         let (leaving, closed_by) =
             (self.leaving.load(Ordering::Acquire), self.closed_by.load(Ordering::Acquire));
         let looked = tenure.look(leaving, closed_by).await;
-        if looked.is_err() {
-            self.seen().unknown.extend(&unknown);
-        }
-        let view = match looked? {
+        let view = match looked.inspect_err(|_| self.seen().is_unknown(unknown.clone()))? {
             Ok(view) => view,
             Err(void) => return Ok(Some(void)),
         };
         let nodes: BTreeSet<Uuid> = view.members.iter().map(|member| member.node).collect();
         let (changed, plan) = {
             let mut seen = self.seen();
-            seen.renewals = seen.renewals.saturating_add(1);
-            let changed = seen.see(view);
-            seen.moving.retain(|shard| !unknown.contains(shard));
+            let changed = seen.see(view, &unknown);
             self.mesh.route(&seen.view);
             (changed, plan(&seen.view, &self.mesh.claims, seen.renewals))
         };
@@ -249,7 +206,8 @@ impl Cluster {
         for (to, shards) in plan.hand_over {
             self.hand_over(to, shards);
         }
-        self.take(self.given());
+        let given = self.seen().given(&self.mesh.claims);
+        self.take(given);
         self.drop_lost();
         if !buried.is_empty() {
             self.hurry.notify_one();
@@ -298,24 +256,9 @@ impl Cluster {
         }
     }
 
-    /// Shards that are this node's and that it does not serve yet.
-    fn given(&self) -> Vec<(Shard, Epoch)> {
-        let seen = self.seen();
-        let me = self.mesh.claims.node();
-        let held = Shard::all().zip(&seen.view.shards).filter(|(_, (holder, _))| *holder == Some(me));
-        let is_new = |shard: Shard, epoch: Epoch| {
-            let claims = &self.mesh.claims;
-            let is_served = claims.admit(shard) && claims.epoch(shard) == Some(epoch);
-            !is_served && !seen.moving.contains(&shard)
-        };
-        held.map(|(shard, (_, epoch))| (shard, *epoch))
-            .filter(|(shard, epoch)| is_new(*shard, *epoch))
-            .collect()
-    }
-
     /// Serves shards that are this node's from now on, once nothing is awake that remembers an earlier time.
     fn take(self: &Arc<Self>, shards: Vec<(Shard, Epoch)>) {
-        let moving = self.begin_to_move(shards.iter().map(|(shard, _)| *shard));
+        let moving = self.seen().begin_to_move(shards.iter().map(|(shard, _)| *shard));
         let shards: Vec<_> = shards.into_iter().filter(|(shard, _)| moving.contains(shard)).collect();
         if shards.is_empty() {
             return;
@@ -337,7 +280,7 @@ impl Cluster {
 
     /// Hands shards to another node, once everything that was admitted to them is written.
     fn hand_over(self: &Arc<Self>, to: Uuid, shards: Vec<(Shard, Epoch)>) {
-        let moving = self.begin_to_move(shards.iter().map(|(shard, _)| *shard));
+        let moving = self.seen().begin_to_move(shards.iter().map(|(shard, _)| *shard));
         let shards: Vec<_> = shards.into_iter().filter(|(shard, _)| moving.contains(shard)).collect();
         if shards.is_empty() {
             return;
@@ -359,7 +302,7 @@ impl Cluster {
                 }
                 Err(error) => {
                     warn!(%error, "whether shards were handed over is not known: looking");
-                    cluster.seen().unknown.extend(&moving);
+                    cluster.seen().is_unknown(moving);
                     cluster.hurry.notify_one();
                 }
             }
@@ -369,19 +312,8 @@ impl Cluster {
 
     /// Lets go of what was this node's and is another's.
     fn drop_lost(self: &Arc<Self>) {
-        let me = self.mesh.claims.node();
-        let lost: Vec<Shard> = {
-            let seen = self.seen();
-            let held = Shard::all().zip(&seen.view.shards);
-            let is_lost = |shard: Shard, holder: Option<Uuid>, epoch: Epoch| {
-                let mine = self.mesh.claims.epoch(shard);
-                mine.is_some_and(|mine| holder != Some(me) && mine < epoch) && !seen.moving.contains(&shard)
-            };
-            held.filter(|(shard, (holder, epoch))| is_lost(*shard, *holder, *epoch))
-                .map(|(shard, _)| shard)
-                .collect()
-        };
-        let moving = self.begin_to_move(lost.into_iter());
+        let lost = self.seen().lost(&self.mesh.claims);
+        let moving = self.seen().begin_to_move(lost.into_iter());
         if moving.is_empty() {
             return;
         }
@@ -393,14 +325,8 @@ impl Cluster {
         });
     }
 
-    /// Marks shards as moving; answers those that were not.
-    fn begin_to_move(&self, shards: impl Iterator<Item = Shard>) -> BTreeSet<Shard> {
-        let mut seen = self.seen();
-        shards.filter(|shard| seen.moving.insert(*shard)).collect()
-    }
-
     fn moved(&self, shards: &BTreeSet<Shard>) {
-        self.seen().moving.retain(|shard| !shards.contains(shard));
+        self.seen().moved(shards);
         self.hurry.notify_one();
     }
 

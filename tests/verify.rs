@@ -99,7 +99,7 @@ async fn fill(database: &Database) {
             // One after another: the first session's stream is the oldest.
             let (begun, begins) = oneshot::channel();
             training.push(tokio::spawn(train(Arc::clone(&engine), to, life, 10 * life + k, begun)));
-            begins.await.unwrap();
+            begins.await.expect("everybody begins");
         }
         while !training.iter().all(tokio::task::JoinHandle::is_finished) {
             assert_eq!(findings(&db).await, [], "beside a running node");
@@ -159,9 +159,10 @@ async fn train(engine: Arc<Engine>, to: Address, life: u64, seed: u64, begun: on
         let (done, answer) = oneshot::channel();
         let reply = ReplyTo::new(move |answer| drop(done.send(answer)));
         engine.dispatch(Ask::new(GYM, to.owner, frame, 0, at, reply));
-        // Refused or not.
-        let _ = answer.await.unwrap();
-        if let Some(begun) = begun.take() {
+        // What is refused begins nothing.
+        if answer.await.unwrap().is_ok()
+            && let Some(begun) = begun.take()
+        {
             begun.send(()).unwrap();
         }
     }
