@@ -31,7 +31,7 @@ trap finish EXIT
 control initdb -o "--no-sync --auth=trust --username=spotter --encoding=UTF8 --locale=C" >/dev/null
 port=$((20000 + RANDOM % 12000))
 control start -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$folder -c shared_buffers=256MB \
-    -c min_wal_size=1GB -c max_wal_size=2GB" || { cat "$folder/log" >&2; exit 1; }
+    -c max_connections=300 -c min_wal_size=1GB -c max_wal_size=2GB" || { cat "$folder/log" >&2; exit 1; }
 # A server that has run for a while writes over its old log files. A new one makes each anew, 16 MiB of zeros, while a
 # commit waits: 10 ms and more, every five seconds at 4,000 sets/s. So it gets its files beforehand.
 for ((file = 0; file < 64; file++)); do

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
+use spotter_client::Socket;
 use spotter_protocol::{
     Actual, Add, Address, ClientFrame, ClientId, Command, CommandFrame, CommandId, Complete, Finish,
     InstanceId, Load, LoadKind, Name, Ping, PlannedExercise, PlannedSet, Reply, Reps, ServerFrame, SessionId,
@@ -36,9 +37,19 @@ impl Athlete {
     /// Connects, with a session that is not started yet.
     pub(crate) async fn connect(server: &Server, person: &Person) -> anyhow::Result<Self> {
         let client = ClientId(Uuid::now_v7());
-        let wire = Wire::open(server, person, client).await?;
+        Ok(Self::with(Wire::open(server, person, client).await?, person, client))
+    }
+
+    /// The same, by the address of a socket of Spotter's.
+    pub(crate) async fn at(socket: &str, person: &Person) -> anyhow::Result<Self> {
+        let client = ClientId(Uuid::now_v7());
+        let (socket, _) = Socket::open(socket, &person.token, client, None, now).await?;
+        Ok(Self::with(Wire::Spotter(socket), person, client))
+    }
+
+    fn with(wire: Wire, person: &Person, client: ClientId) -> Self {
         let session = Address::session(person.user, SessionId(Uuid::now_v7()));
-        Ok(Self { wire, session, person: person.clone(), client, n: 0, req: 0, plans: 0 })
+        Self { wire, session, person: person.clone(), client, n: 0, req: 0, plans: 0 }
     }
 
     /// Begins the session, and comes a little further in it than the athlete numbered before: those who plan an exercise

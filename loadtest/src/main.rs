@@ -19,6 +19,7 @@ mod cluster;
 mod coach;
 mod compare;
 mod crew;
+mod crowd;
 mod disk;
 mod doctor;
 mod echo;
@@ -132,6 +133,9 @@ enum Command {
     /// Say what this machine lets a generator do, and what to do about it
     #[command(after_help = "Example:\n  spotter-load doctor --target ws://127.0.0.1:8080")]
     Doctor(doctor::Doctor),
+    /// Holds connections for `bench`, which starts several of these: it writes what to do to standard input
+    #[command(hide = true)]
+    Hold(crowd::Hold),
     /// Say how late the harness itself is and what it costs, against a server that only answers
     #[command(after_help = "Example:\n  spotter-load echo --per-second 20000 --seconds 10\n\n\
         Exit codes: 0 its lag p99 is under 1 ms, 97 it is not.")]
@@ -197,6 +201,7 @@ fn main() -> ExitCode {
         Command::Compare(asked) => ended(compare::compare(&asked)),
         Command::Report(asked) => ended(html::report(&asked).map(|()| ExitCode::SUCCESS)),
         Command::Doctor(asked) => doctor::doctor(&asked),
+        Command::Hold(asked) => live(judged(async { Ok(crowd::hold(&asked).await?) })),
         Command::Echo(asked) => live(judged(async { Ok(echo::echo(&asked).await?) })),
     }
 }

@@ -17,6 +17,8 @@ const READINGS: usize = 20;
 const STEADY_KIB: f64 = 512.0;
 /// A server that is not steady by then is not measured.
 const STEADY_WITHIN: Duration = Duration::from_secs(30);
+/// The same of several: each waits for the others.
+const ALL_STEADY_WITHIN: Duration = Duration::from_secs(120);
 /// Connections that are asked between two readings, so that there is work.
 const ASKED: usize = 8;
 
@@ -49,6 +51,28 @@ pub(crate) async fn held(server: &Server, athletes: &mut [Athlete]) -> anyhow::R
             return Ok(kib);
         }
         anyhow::ensure!(begun.elapsed() < STEADY_WITHIN, "the server's memory does not become steady");
+        tokio::time::sleep(READ_EVERY).await;
+    }
+}
+
+/// The resident memory in KiB of several servers together, once each of them is steady. What work they have is up to whoever
+/// holds their connections.
+///
+/// # Errors
+/// When one does not become steady.
+pub(crate) async fn held_by_all(servers: &[Server]) -> anyhow::Result<f64> {
+    let begun = Instant::now();
+    let mut readings: Vec<Readings> = servers.iter().map(|_| Readings::default()).collect();
+    loop {
+        let mut all = Some(0.0);
+        for (server, readings) in servers.iter().zip(&mut readings) {
+            let steady = readings.steady(server.rss_kib()?);
+            all = all.zip(steady).map(|(all, kib)| all + kib);
+        }
+        if let Some(kib) = all {
+            return Ok(kib);
+        }
+        anyhow::ensure!(begun.elapsed() < ALL_STEADY_WITHIN, "the servers' memory does not become steady");
         tokio::time::sleep(READ_EVERY).await;
     }
 }

@@ -12,7 +12,7 @@ use crate::host;
 use crate::postgres::Postgres;
 use crate::results::Host;
 use crate::server::Kind;
-use crate::{Bench, Plan, fanout, idle, latency, sessions, start, storm, throughput, wake, wall};
+use crate::{Bench, Plan, crowd, fanout, idle, latency, sessions, start, storm, throughput, wake, wall};
 
 /// What a run is worth, from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +35,8 @@ const MEASURED_WITHIN: Duration = Duration::from_secs(15 * 60);
 pub(crate) enum Measurement {
     /// Memory of a connection that does nothing
     Idle,
+    /// The same of 100,000 over several nodes; on PostgreSQL alone
+    Crowd,
     /// Acknowledged sets a second
     Throughput,
     /// Acknowledgement and delivery at 500 sets/s
@@ -63,6 +65,7 @@ impl Measurement {
     async fn take(self, plan: &Plan) -> anyhow::Result<Findings> {
         match self {
             Self::Idle => idle::measure(plan).await,
+            Self::Crowd => crowd::measure(plan).await,
             Self::Throughput => throughput::measure(plan).await,
             Self::Calm => latency::measure(plan, 500, 500).await,
             Self::Latency => latency::measure(plan, 1_000, 2_000).await,
@@ -80,6 +83,7 @@ impl Measurement {
     const fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",
+            Self::Crowd => "crowd",
             Self::Throughput => "throughput",
             Self::Calm => "calm",
             Self::Latency => "latency",
@@ -108,6 +112,10 @@ pub(crate) async fn bench(bench: &Bench) -> anyhow::Result<Verdict> {
     let asked = |measurement: &&Measurement| bench.only.is_empty() || bench.only.contains(measurement);
     for plan in &plans {
         for measurement in Measurement::value_variants().iter().filter(asked) {
+            // A file is served by one node.
+            if *measurement == Measurement::Crowd && plan.postgres.is_none() {
+                continue;
+            }
             all.push(Measured {
                 on: plan.database(),
                 what: measurement.name(),
