@@ -6,7 +6,7 @@ use spotter_rules::Connected;
 use crate::ask::Ask;
 
 /// How long a client waits whose command has no owner just now, or one that cannot be reached.
-const RETRY_ELSEWHERE: Millis = Millis(500);
+const RETRY_ELSEWHERE: Millis = Millis(200);
 
 /// Reaches the nodes that hold what this one does not. Called on the task of whoever asks: it must neither block nor wait.
 pub trait Peers: Send + Sync + 'static {
