@@ -52,8 +52,6 @@ const BEFORE: u64 = 400;
 const STOPPED: Duration = Duration::from_secs(10);
 /// How long a disk stays full, connections stay taken or are ended one after another.
 const HARASSED: Duration = Duration::from_secs(5);
-/// How soon everyone is served again once a fault is over.
-const RECOVERY: Duration = Duration::from_secs(30);
 /// How long questions about everything may take.
 const QUESTIONS: Duration = Duration::from_secs(60);
 /// Connections that the server takes; spotter is content with fewer.
@@ -198,43 +196,18 @@ impl Room {
     async fn survives(&mut self, fault: &str, happen: impl AsyncFnOnce(&mut Self)) {
         let enough = self.gym.more_acks(BEFORE);
         timeout(QUESTIONS, enough).await.expect("everyone trains");
-        let (acks, begun) = (self.gym.acks(), Instant::now());
-        happen(self).await;
-        let (after, over) = (self.gym.acks(), Instant::now());
-        let Ok((first, all)) = timeout(RECOVERY, self.gym.everyone_is_served()).await else {
+        let gym = Arc::clone(&self.gym);
+        if served::again(&gym, fault, happen(self)).await.is_err() {
+            let said = self.postgres.log();
             panic!(
-                "{fault}: not everyone is served again within {RECOVERY:?}; PostgreSQL said:\n{}",
-                self.postgres.log()
+                "{fault}: not everyone is served again within {:?}; PostgreSQL said:\n{said}",
+                served::RECOVERY
             );
-        };
-        println!(
-            "{fault}: {acks} acknowledged before, {} in the {:.1?} it took; the first again after {first:.1?}, \
-             everyone after {all:.1?}",
-            after - acks,
-            over - begun,
-        );
-        let looked = timeout(QUESTIONS, self.look()).await;
+        }
+        let told = served::as_told(&gym, &self.database, &self.spotter);
+        let looked = timeout(QUESTIONS, told).await;
         looked.unwrap_or_else(|_| panic!("{fault}: everyone has seen everything in time"));
         self.gym.go_on();
-    }
-
-    /// With everyone at rest: what they were told, the journal, and what the server says, are the same.
-    async fn look(&mut self) {
-        self.gym.rest().await;
-        let journal = Journal::of_postgres(&self.database).await;
-        journal.check();
-        for book in self.gym.books() {
-            journal.holds(&book);
-        }
-        served::as_written(&self.gym, &journal).await;
-        assert!(
-            self.spotter.tool(&["verify"], "").await.starts_with("clean: "),
-            "spotter verify finds nothing"
-        );
-        // Whoever followed all the time has seen it too: no news was lost with the fault.
-        while self.gym.books().any(|book| book.seen.version != journal.head(book.session)) {
-            sleep(Duration::from_millis(10)).await;
-        }
     }
 
     async fn close(mut self) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::athletes::Gym;
 use crate::journal::Journal;
@@ -18,8 +18,6 @@ const SEED: u64 = 0x636c_7573_7465;
 const BEFORE: u64 = 200;
 /// How long a program is stopped.
 const STOPPED: Duration = Duration::from_secs(8);
-/// How soon everyone is served again once a fault is over.
-const RECOVERY: Duration = Duration::from_secs(30);
 /// How long questions about everything may take.
 const QUESTIONS: Duration = Duration::from_secs(60);
 
@@ -98,36 +96,12 @@ impl Room {
     /// Has something bad happen under load, and looks at everything once it is over.
     async fn survives(&mut self, fault: &str, happen: impl AsyncFnOnce(&mut Self)) {
         timeout(QUESTIONS, self.gym.more_acks(BEFORE)).await.expect("everyone trains");
-        let (acks, begun) = (self.gym.acks(), Instant::now());
-        happen(self).await;
-        let (after, over) = (self.gym.acks(), Instant::now());
-        let served = timeout(RECOVERY, self.gym.everyone_is_served()).await;
-        let (first, all) = served.unwrap_or_else(|_| panic!("{fault}: not everyone is served again"));
-        println!(
-            "{fault}: {acks} acknowledged before, {} in the {:.1?} it took; the first again after {first:.1?}, \
-             everyone after {all:.1?}",
-            after - acks,
-            over - begun,
-        );
-        let looked = timeout(QUESTIONS, self.look()).await;
+        let gym = Arc::clone(&self.gym);
+        let served = served::again(&gym, fault, happen(self)).await;
+        served.unwrap_or_else(|_| panic!("{fault}: not everyone is served again"));
+        let told = served::as_told(&gym, &self.nodes.database, &self.nodes.nodes[0]);
+        let looked = timeout(QUESTIONS, told).await;
         looked.unwrap_or_else(|_| panic!("{fault}: everyone has seen everything in time"));
         self.gym.go_on();
-    }
-
-    /// With everyone at rest: what they were told, the journal, and what any node says, are the same.
-    async fn look(&mut self) {
-        self.gym.rest().await;
-        let journal = Journal::of_postgres(&self.nodes.database).await;
-        journal.check();
-        for book in self.gym.books() {
-            journal.holds(&book);
-        }
-        served::as_written(&self.gym, &journal).await;
-        let verified = self.nodes.nodes[0].tool(&["verify"], "").await;
-        assert!(verified.starts_with("clean: "), "spotter verify finds nothing: {verified}");
-        // Whoever followed all the time has seen it too: no news was lost with the fault.
-        while self.gym.books().any(|book| book.seen.version != journal.head(book.session)) {
-            sleep(Duration::from_millis(10)).await;
-        }
     }
 }

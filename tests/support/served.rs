@@ -4,19 +4,24 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test that is surprised should end")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use spotter_protocol::{
     Address, ClientFrame, ClientId, CommandFrame, Persistence, Reply, ServerFrame, Version,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::athletes::{AGAIN, FOLLOW, Gym};
 use crate::journal::Journal;
-use crate::server::Person;
+use crate::server::{Person, Server};
 use crate::wire::Wire;
 
+/// How soon everyone is served again once a fault is over.
+pub const RECOVERY: Duration = Duration::from_secs(30);
 /// Sessions that are looked at side by side.
 const AT_ONCE: usize = 16;
 
@@ -30,6 +35,41 @@ struct Question {
     head: Version,
     /// Commands that were acknowledged, and the version each was acknowledged at.
     repeats: Vec<(CommandFrame, Version)>,
+}
+
+/// Has something bad happen under load, and waits until everyone is served again.
+///
+/// # Errors
+/// When not everyone is, in good time.
+pub async fn again(gym: &Arc<Gym>, fault: &str, happen: impl Future<Output = ()>) -> Result<(), Elapsed> {
+    let (acks, begun) = (gym.acks(), Instant::now());
+    happen.await;
+    let (after, over) = (gym.acks(), Instant::now());
+    let (first, all) = timeout(RECOVERY, gym.everyone_is_served()).await?;
+    println!(
+        "{fault}: {acks} acknowledged before, {} in the {:.1?} it took; the first again after {first:.1?}, everyone \
+         after {all:.1?}",
+        after - acks,
+        over - begun,
+    );
+    Ok(())
+}
+
+/// Has everyone rest: what they were told, what is in the database, and what the server says, are the same.
+pub async fn as_told(gym: &Arc<Gym>, database: &str, server: &Server) {
+    gym.rest().await;
+    let journal = Journal::of_postgres(database).await;
+    journal.check();
+    for book in gym.books() {
+        journal.holds(&book);
+    }
+    as_written(gym, &journal).await;
+    let verified = server.tool(&["verify"], "").await;
+    assert!(verified.starts_with("clean: "), "spotter verify finds nothing: {verified}");
+    // Whoever followed all the time has seen it too: no news was lost with a fault.
+    while gym.books().any(|book| book.seen.version != journal.head(book.session)) {
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// While everyone rests: a fresh subscriber to each session is shown the journal's version, and some of each athlete's
