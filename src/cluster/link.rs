@@ -82,14 +82,13 @@ async fn keep_saying(mesh: &Mesh, client: &Client, names: &Names, mut outgoing: 
             }
             mesh.away.lose_all();
         }
+        // What is to be said meanwhile waits, as much of it as there is room for.
         tokio::time::sleep(AGAIN_AFTER).await;
-        while let Ok(lost) = outgoing.try_recv() {
-            mesh.lose(lost);
-        }
     }
 }
 
-/// Says what waits; when that fails it is lost.
+/// Says what waits. When that fails it is lost, but for answers, which wait on: whoever has one already waits for it no
+/// more, and whoever has none would wait for long.
 async fn say(
     mesh: &Mesh,
     connection: &mut MultiplexedConnection,
@@ -125,7 +124,10 @@ async fn say(
             Ok(())
         }
         Err(error) => {
-            said.into_iter().for_each(|outgoing| mesh.lose(outgoing));
+            let is_answer = |said: &Outgoing| matches!(said, Outgoing::To(_, Message::Answer(..)));
+            let (answers, lost): (Vec<_>, Vec<_>) = said.into_iter().partition(is_answer);
+            waiting.extend(answers);
+            lost.into_iter().for_each(|outgoing| mesh.lose(outgoing));
             Err(error)
         }
     }
