@@ -2,6 +2,7 @@
 //! meanwhile is looked for: by this node when it did not hear, by the others when it did not say.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,6 @@ const SAID_AT_ONCE: usize = 256;
 const CHANNELS_AT_ONCE: usize = 512;
 
 /// How the channels of a cluster are named.
-#[derive(Clone)]
 pub(super) struct Names {
     prefix: String,
 }
@@ -68,14 +68,15 @@ pub(super) async fn keep(mesh: Arc<Mesh>, client: Client, names: Names, outgoing
 async fn keep_saying(mesh: &Mesh, client: &Client, names: &Names, mut outgoing: mpsc::Receiver<Outgoing>) {
     let mut waiting = Vec::with_capacity(SAID_AT_ONCE);
     loop {
-        if let Ok(Ok(mut connection)) =
-            timeout(ANSWERS_WITHIN, client.get_multiplexed_async_connection()).await
-        {
-            // Others may have missed who is here, and what was to be said before.
+        if let Ok(mut connection) = in_time(client.get_multiplexed_async_connection()).await {
+            // Others may have missed who is here.
             mesh.say_people(None);
-            let lost = mesh.take_lost().into_iter().map(Outgoing::ToAll);
-            waiting.extend(lost);
-            while say(mesh, &mut connection, names, &mut waiting).await.is_ok() {
+            loop {
+                // With whatever comes next: also what found no room while this connection was good.
+                waiting.extend(mesh.take_lost().map(Outgoing::ToAll));
+                if say(mesh, &mut connection, names, &mut waiting).await.is_err() {
+                    break;
+                }
                 if outgoing.recv_many(&mut waiting, SAID_AT_ONCE).await == 0 {
                     return;
                 }
@@ -112,8 +113,7 @@ async fn say(
     if said.is_empty() {
         return Ok(());
     }
-    let answered = timeout(ANSWERS_WITHIN, pipeline.query_async::<Vec<u64>>(connection)).await;
-    match answered.unwrap_or_else(|_| Err(silent())) {
+    match in_time(pipeline.query_async::<Vec<u64>>(connection)).await {
         Ok(heard_by) => {
             for (outgoing, heard_by) in said.into_iter().zip(heard_by) {
                 // A node that does not hear answers nothing either.
@@ -137,7 +137,7 @@ async fn keep_hearing(mesh: &Arc<Mesh>, client: &Client, names: &Names) {
     // When those who listen looked into the journal last, while nothing is heard.
     let mut looked: Option<Instant> = None;
     loop {
-        let ended = hear(mesh, client, names).await;
+        let Err(ended) = hear(mesh, client, names).await;
         if mesh.is_open() || looked.is_none() {
             warn!(error = %ended, "Redis is away: entities of other nodes are not reached, and followed by the journal");
             looked = None;
@@ -153,17 +153,9 @@ async fn keep_hearing(mesh: &Arc<Mesh>, client: &Client, names: &Names) {
     }
 }
 
-/// Hears until that fails, and says why.
-async fn hear(mesh: &Arc<Mesh>, client: &Client, names: &Names) -> RedisError {
-    match hear_on(mesh, client, names).await {
-        Ok(()) => RedisError::from((ErrorKind::Io, "the connection was closed")),
-        Err(error) => error,
-    }
-}
-
-async fn hear_on(mesh: &Arc<Mesh>, client: &Client, names: &Names) -> Result<(), RedisError> {
-    let connected = timeout(ANSWERS_WITHIN, client.get_async_pubsub());
-    let (mut asks, mut heard) = connected.await.unwrap_or_else(|_| Err(silent()))?.split();
+/// Hears until that fails.
+async fn hear(mesh: &Arc<Mesh>, client: &Client, names: &Names) -> Result<Infallible, RedisError> {
+    let (mut asks, mut heard) = in_time(client.get_async_pubsub()).await?.split();
     let own = [names.node(mesh.claims.node()), names.all()];
     in_time(asks.subscribe(&own)).await?;
     let mut followed = BTreeSet::new();
@@ -179,7 +171,7 @@ async fn hear_on(mesh: &Arc<Mesh>, client: &Client, names: &Names) -> Result<(),
         tokio::select! {
             message = heard.next() => match message {
                 Some(message) => take(mesh, names, &message),
-                None => return Ok(()),
+                None => return Err(away("the connection was closed")),
             },
             () = mesh.interest.changed.notified() => follow(mesh, &mut asks, names, &mut followed).await?,
             _ = pings.tick() => in_time(asks.ping::<()>()).await?,
@@ -221,9 +213,9 @@ async fn follow(
 }
 
 async fn in_time<T>(asked: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
-    timeout(ANSWERS_WITHIN, asked).await.unwrap_or_else(|_| Err(silent()))
+    timeout(ANSWERS_WITHIN, asked).await.unwrap_or_else(|_| Err(away("it does not answer")))
 }
 
-fn silent() -> RedisError {
-    RedisError::from((ErrorKind::Io, "it does not answer"))
+fn away(why: &'static str) -> RedisError {
+    RedisError::from((ErrorKind::Io, why))
 }

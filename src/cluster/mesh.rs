@@ -150,7 +150,9 @@ impl Mesh {
         metrics::counter!("spotter_cluster_lost_total").increment(1);
         match outgoing {
             Outgoing::To(_, Message::Command(number, _)) => self.away.lost(number),
-            Outgoing::News(owner, _) => self.lost().add(owner),
+            Outgoing::News(owner, _) => self.lost().add(&[owner]),
+            Outgoing::ToAll(Message::Missed(owners)) if owners.is_empty() => *self.lost() = Lost::Anything,
+            Outgoing::ToAll(Message::Missed(owners)) => self.lost().add(&owners),
             // Who waits for an answer gives up some time, letters are looked for now and then, and who is there is said
             // again when the way is open.
             Outgoing::To(..) | Outgoing::ToAll(_) => {}
@@ -318,12 +320,59 @@ impl Interest {
 }
 
 impl Lost {
-    fn add(&mut self, owner: UserId) {
+    fn add(&mut self, more: &[UserId]) {
         match self {
-            Self::Nothing => *self = Self::About(BTreeSet::from([owner])),
-            Self::About(owners) if owners.len() >= LOST_MAX => *self = Self::Anything,
-            Self::About(owners) => _ = owners.insert(owner),
+            Self::Nothing => *self = Self::About(more.iter().copied().collect()),
+            Self::About(owners) if owners.len() + more.len() > LOST_MAX => *self = Self::Anything,
+            Self::About(owners) => owners.extend(more),
             Self::Anything => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(number: usize) -> UserId {
+        UserId(Uuid::from_u128(number as u128))
+    }
+
+    fn news(number: usize) -> Outgoing {
+        Outgoing::News(owner(number), Arc::new(Publication::Doubt(owner(number))))
+    }
+
+    fn told(mesh: &Mesh) -> Option<Vec<UserId>> {
+        let Message::Missed(owners) = mesh.take_lost()? else { panic!("it tells of nothing lost") };
+        Some(owners)
+    }
+
+    #[test]
+    fn what_is_lost_is_told_until_that_is_not_lost_either() {
+        let (mesh, _waiting) = Mesh::new(Arc::new(Claims::none(Uuid::from_u128(1))));
+        assert_eq!(told(&mesh), None);
+
+        mesh.lose(news(1));
+        mesh.lose(news(2));
+        assert_eq!(told(&mesh), Some(vec![owner(1), owner(2)]));
+        assert_eq!(told(&mesh), None, "said once");
+
+        mesh.lose(Outgoing::ToAll(Message::Missed(vec![owner(1)])));
+        mesh.lose(news(3));
+        assert_eq!(told(&mesh), Some(vec![owner(1), owner(3)]));
+
+        (0..=LOST_MAX).for_each(|number| mesh.lose(news(number)));
+        assert_eq!(told(&mesh), Some(Vec::new()), "of anybody");
+        mesh.lose(Outgoing::ToAll(Message::Missed(Vec::new())));
+        assert_eq!(told(&mesh), Some(Vec::new()), "still of anybody");
+    }
+
+    #[test]
+    fn what_finds_no_room_is_lost() {
+        let (mesh, _waiting) = Mesh::new(Arc::new(Claims::none(Uuid::from_u128(1))));
+        (0..OUTGOING_MAX).for_each(|_| mesh.say(news(1)));
+        assert_eq!(told(&mesh), None);
+        mesh.say(news(2));
+        assert_eq!(told(&mesh), Some(vec![owner(2)]));
     }
 }
