@@ -164,8 +164,7 @@ impl Cluster {
                 let me = self.mesh.claims.node();
                 let others = seen.view.members.iter().filter(|member| member.node != me);
                 let is_last = others.filter(|member| !member.leaving && !member.is_dead()).count() == 0;
-                let holds_some = Shard::all().any(|shard| self.mesh.claims.epoch(shard).is_some());
-                !seen.is_moving() && (is_last || !holds_some)
+                !seen.is_moving() && (is_last || self.mesh.claims.count() == 0)
             };
             if is_done {
                 return;
@@ -215,8 +214,7 @@ impl Cluster {
         if !(buried.is_empty() && claimed.is_empty()) {
             self.mesh.say(Outgoing::ToAll(message::Message::Look));
         }
-        let held = self.mesh.claims.now().epochs.iter().flatten().count();
-        metrics::gauge!("spotter_cluster_shards").set(held as f64);
+        metrics::gauge!("spotter_cluster_shards").set(self.mesh.claims.count() as f64);
         metrics::gauge!("spotter_cluster_nodes").set(nodes.len() as f64);
         Ok(None)
     }
@@ -237,8 +235,10 @@ impl Cluster {
 
     /// Sends what is awake of closed gyms to rest, whichever node closed them.
     async fn close_gyms(&self) -> Result<(), AccountError> {
-        let (gyms, version) = self.accounts.closed_gyms().await?;
-        let awake: usize = gyms.into_iter().map(|gym| self.engine.close_gym(gym)).sum();
+        // In this order: what is closed later is told of with a later version.
+        let version = self.accounts.policy_version().await?;
+        let closed = self.accounts.closed_gyms().await?;
+        let awake: usize = closed.into_iter().map(|gym| self.engine.close_gym(gym)).sum();
         if awake == 0 {
             self.closed_by.store(version, Ordering::Release);
         }
@@ -258,11 +258,7 @@ impl Cluster {
 
     /// Serves shards that are this node's from now on, once nothing is awake that remembers an earlier time.
     fn take(self: &Arc<Self>, shards: Vec<(Shard, Epoch)>) {
-        let moving = self.seen().begin_to_move(shards.iter().map(|(shard, _)| *shard));
-        let shards: Vec<_> = shards.into_iter().filter(|(shard, _)| moving.contains(shard)).collect();
-        if shards.is_empty() {
-            return;
-        }
+        let Some(moving) = self.begin_to_move(shards.iter().map(|(shard, _)| *shard)) else { return };
         let cluster = Arc::clone(self);
         tokio::spawn(async move {
             cluster.engine.clear(&moving).await;
@@ -280,11 +276,7 @@ impl Cluster {
 
     /// Hands shards to another node, once everything that was admitted to them is written.
     fn hand_over(self: &Arc<Self>, to: Uuid, shards: Vec<(Shard, Epoch)>) {
-        let moving = self.seen().begin_to_move(shards.iter().map(|(shard, _)| *shard));
-        let shards: Vec<_> = shards.into_iter().filter(|(shard, _)| moving.contains(shard)).collect();
-        if shards.is_empty() {
-            return;
-        }
+        let Some(moving) = self.begin_to_move(shards.iter().map(|(shard, _)| *shard)) else { return };
         moving.iter().for_each(|shard| self.mesh.claims.close(*shard));
         let cluster = Arc::clone(self);
         tokio::spawn(async move {
@@ -313,16 +305,20 @@ impl Cluster {
     /// Lets go of what was this node's and is another's.
     fn drop_lost(self: &Arc<Self>) {
         let lost = self.seen().lost(&self.mesh.claims);
-        let moving = self.seen().begin_to_move(lost.into_iter());
-        if moving.is_empty() {
-            return;
-        }
+        let Some(moving) = self.begin_to_move(lost.into_iter()) else { return };
         moving.iter().for_each(|shard| self.mesh.claims.lose(*shard));
         let cluster = Arc::clone(self);
         tokio::spawn(async move {
             cluster.engine.clear(&moving).await;
             cluster.moved(&moving);
         });
+    }
+
+    /// Marks shards as moving; `None` when there are none.
+    fn begin_to_move(&self, shards: impl Iterator<Item = Shard>) -> Option<BTreeSet<Shard>> {
+        let shards: BTreeSet<Shard> = shards.collect();
+        self.seen().begin_to_move(&shards);
+        Some(shards).filter(|shards| !shards.is_empty())
     }
 
     fn moved(&self, shards: &BTreeSet<Shard>) {

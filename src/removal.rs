@@ -77,7 +77,7 @@ impl Removal {
         registry: Arc<Registry>,
     ) -> Result<Self, AccountError> {
         let accounts = Accounts::new(store.db());
-        for gym in accounts.closed_gyms().await?.0 {
+        for gym in accounts.closed_gyms().await? {
             engine.close_gym(gym);
         }
         Ok(Self { engine, store, registry, accounts, asked: Arc::default(), closing: Arc::default() })
@@ -96,7 +96,7 @@ impl Removal {
     }
 
     async fn look(&self) -> Result<(), NotRemoved> {
-        for gym in self.accounts.closed_gyms().await?.0 {
+        for gym in self.accounts.closed_gyms().await? {
             self.remove(gym).await?;
         }
         Ok(())
@@ -168,7 +168,7 @@ impl Removal {
         let version = match known {
             Some(version) => version,
             None => {
-                let (_, version) = self.accounts.closed_gyms().await?;
+                let version = self.accounts.policy_version().await?;
                 *locked(&self.closing).entry(gym).or_insert(version)
             }
         };

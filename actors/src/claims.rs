@@ -87,6 +87,11 @@ impl Claims {
         self.place(shard).store(0, Ordering::Release);
     }
 
+    /// How many shards are held.
+    pub fn count(&self) -> usize {
+        Shard::all().filter(|shard| self.epoch(*shard).is_some()).count()
+    }
+
     /// What is held at this moment.
     pub fn now(&self) -> Claim {
         Claim { node: self.node, epochs: Shard::all().map(|shard| self.epoch(shard)).collect() }

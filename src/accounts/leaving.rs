@@ -54,19 +54,26 @@ impl Accounts {
         Ok(GymId(gym.get("id")?))
     }
 
-    /// The gyms that are closed and not gone yet, and the policy version up to which these are all.
+    /// The newest change of rights. Gyms that were closed by it are among the closed ones from then on, until they are gone.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn closed_gyms(&self) -> Result<(Vec<GymId>, i64), AccountError> {
+    pub async fn policy_version(&self) -> Result<i64, AccountError> {
         let version = db::query(
             "SELECT coalesce(max(policy_version), 0) AS version FROM
                  (SELECT policy_version FROM gyms UNION ALL SELECT policy_version FROM meta) AS versions",
         );
-        let version = version.fetch_one(&self.db.reader).await?.get("version")?;
+        Ok(version.fetch_one(&self.db.reader).await?.get("version")?)
+    }
+
+    /// The gyms that are closed and not gone yet.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn closed_gyms(&self) -> Result<Vec<GymId>, AccountError> {
         let closed = db::query("SELECT id FROM gyms WHERE closed_at IS NOT NULL");
         let closed = closed.fetch_all(&self.db.reader).await?;
-        Ok((closed.iter().map(|row| row.get("id").map(GymId)).collect::<Result<_, _>>()?, version))
+        Ok(closed.iter().map(|row| row.get("id").map(GymId)).collect::<Result<_, _>>()?)
     }
 
     /// Whether every node that shares the database with others has nothing awake of gyms closed by `version`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spotter_actors::{Engine, Journal, StoreError};
-use spotter_protocol::StreamId;
+use spotter_protocol::{SHARDS, StreamId};
 use uuid::Uuid;
 
 use super::turn::Turn;
@@ -55,7 +55,7 @@ impl Here {
     /// # Errors
     /// [`Refused::OthersTurn`] while another has it; [`Refused::Fenced`] while other nodes hold shards.
     pub fn turn(&self, by: Uuid) -> Result<(), Refused> {
-        if self.engine.claims().now().epochs.iter().any(Option::is_none) {
+        if self.engine.claims().count() < usize::from(SHARDS) {
             return Err(Refused::Fenced);
         }
         if self.turn.take(by) { Ok(()) } else { Err(Refused::OthersTurn) }

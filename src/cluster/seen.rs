@@ -69,7 +69,7 @@ impl Seen {
     }
 
     /// Shards that this node believes to hold and that are another's.
-    pub(super) fn lost(&self, claims: &Claims) -> Vec<Shard> {
+    pub(super) fn lost(&self, claims: &Claims) -> BTreeSet<Shard> {
         let theirs = self.at_rest().filter(|(_, holder, _)| *holder != Some(claims.node()));
         let believed = |shard, epoch| claims.epoch(shard).is_some_and(|mine| mine < epoch);
         let lost = theirs.filter(|(shard, _, epoch)| believed(*shard, *epoch));
@@ -83,9 +83,9 @@ impl Seen {
         held.filter(|(shard, ..)| !self.moving.contains(shard))
     }
 
-    /// Marks shards as moving; answers those that were not.
-    pub(super) fn begin_to_move(&mut self, shards: impl Iterator<Item = Shard>) -> BTreeSet<Shard> {
-        shards.filter(|shard| self.moving.insert(*shard)).collect()
+    /// Shards that did not move begin to.
+    pub(super) fn begin_to_move(&mut self, shards: &BTreeSet<Shard>) {
+        self.moving.extend(shards);
     }
 
     /// They have moved, or stay.
@@ -141,7 +141,7 @@ mod tests {
     fn of_a_hand_over_without_an_answer_only_a_later_look_tells() {
         let (mut seen, claims) = (Seen::default(), Claims::none(ME));
         seen.see(view(ME, 5), &BTreeSet::new());
-        seen.begin_to_move([shard()].into_iter());
+        seen.begin_to_move(&BTreeSet::from([shard()]));
         let told = seen.take_unknown();
         seen.is_unknown(BTreeSet::from([shard()]));
 
@@ -158,11 +158,11 @@ mod tests {
         let (mut seen, claims) = (Seen::default(), Claims::none(ME));
         claims.take(shard(), Epoch(5));
         seen.see(view(OTHER, 5), &BTreeSet::new());
-        assert_eq!(seen.lost(&claims), [], "what is claimed here since the look is not");
+        assert_eq!(seen.lost(&claims), BTreeSet::new(), "what is claimed here since the look is not");
 
         seen.see(view(OTHER, 6), &BTreeSet::new());
-        assert_eq!(seen.lost(&claims), [shard()]);
-        seen.begin_to_move([shard()].into_iter());
-        assert_eq!(seen.lost(&claims), [], "it is being let go of");
+        assert_eq!(seen.lost(&claims), BTreeSet::from([shard()]));
+        seen.begin_to_move(&BTreeSet::from([shard()]));
+        assert_eq!(seen.lost(&claims), BTreeSet::new(), "it is being let go of");
     }
 }
