@@ -208,15 +208,19 @@ struct Heard {
 }
 
 impl LocalBackplane {
-    /// Tells everyone who listens to `owner`; answers whether anyone does.
-    pub fn tell(&self, owner: UserId, publication: &Arc<Publication>) -> bool {
+    /// Tells everyone who listens to `owner`.
+    pub fn tell(&self, owner: UserId, publication: &Arc<Publication>) {
+        self.publish_once(owner, || Arc::clone(publication));
+    }
+
+    /// Tells everyone who listens to `owner` what is made for them, where anyone does.
+    fn publish_once(&self, owner: UserId, make: impl FnOnce() -> Arc<Publication>) {
         // The list is shared, so that listeners are called without the lock.
-        let listeners = self.part(owner).by_owner.get(&owner).cloned();
-        listeners
-            .iter()
-            .flat_map(|listeners| &**listeners)
-            .for_each(|heard| heard.listener.hear(publication));
-        listeners.is_some()
+        let Some(listeners) = self.part(owner).by_owner.get(&owner).cloned() else { return };
+        let publication = make();
+        for heard in &*listeners {
+            heard.listener.hear(&publication);
+        }
     }
 
     /// The owners somebody listens to.
@@ -242,9 +246,7 @@ impl LocalBackplane {
 
 impl Backplane for LocalBackplane {
     fn publish(&self, owner: UserId, make: &dyn Fn() -> Publication) {
-        if self.is_heard(owner) {
-            self.tell(owner, &Arc::new(make()));
-        }
+        self.publish_once(owner, || Arc::new(make()));
     }
 
     fn listen(&self, owner: UserId, listener: Arc<dyn Listener>) -> Listening {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use futures_util::future::try_join_all;
+use spotter_protocol::SHARDS;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -26,8 +27,6 @@ use crate::server::{Person, Server};
 const EACH_MAX: usize = 17_000;
 /// How long nodes may take to share the work out.
 const SHARED_WITHIN: Duration = Duration::from_secs(60);
-/// The shards of a cluster.
-const SHARDS: f64 = 1024.0;
 
 pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Findings> {
     let (few, many, each, watched) = match plan.quick {
@@ -99,8 +98,9 @@ async fn start(cluster: &Cluster) -> anyhow::Result<()> {
             let text = metrics(&http, &node.metrics()).await.unwrap_or_default();
             shares.push(read_metrics(&text).get("spotter_cluster_shards").copied().unwrap_or(0.0));
         }
-        let least = SHARDS / shares.len() as f64 / 2.0;
-        if shares.iter().sum::<f64>() == SHARDS && shares.iter().all(|share| *share >= least) {
+        let all = f64::from(SHARDS);
+        let least = all / shares.len() as f64 / 2.0;
+        if shares.iter().sum::<f64>() == all && shares.iter().all(|share| *share >= least) {
             return Ok(());
         }
         ensure!(begun.elapsed() < SHARED_WITHIN, "the nodes do not share the work out: {shares:?}");

@@ -122,7 +122,8 @@ fn postgres_url(url: &str) -> Result<String, String> {
 }
 
 fn redis_url(url: &str) -> Result<String, String> {
-    url.starts_with("redis://").then(|| url.to_owned()).ok_or("an address begins with redis://".to_owned())
+    let is_one = ["redis://", "rediss://"].iter().any(|scheme| url.starts_with(scheme));
+    is_one.then(|| url.to_owned()).ok_or_else(|| "an address begins with redis:// or rediss://".to_owned())
 }
 
 /// A server that runs already, with people who were named or who are made for the run.
