@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use spotter_protocol::{
-    Address, CloseCode, Codec, SERVER_FRAME_BYTES_MAX, ServerFrame, SignalFrame, SignalKey, UserId,
+    Address, CloseCode, Codec, GoAway, SERVER_FRAME_BYTES_MAX, ServerFrame, SignalFrame, SignalKey, UserId,
 };
 use tokio::sync::Notify;
 
@@ -34,6 +34,8 @@ struct State {
     asked: usize,
     /// Latest of each, beside the bound in bytes: they go when nothing else waits.
     signals: Vec<(Told, Bytes)>,
+    /// The welcome was said, before which nothing is.
+    welcomed: bool,
     close: Option<CloseCode>,
 }
 
@@ -105,9 +107,19 @@ impl SendQueue {
             metrics::counter!("spotter_ws_slow_consumer_total").increment(1);
         } else {
             state.frames.push_back(waiting);
+            state.welcomed = true;
         }
         drop(state);
         self.ready.notify_one();
+    }
+
+    /// Tells a reader who was welcomed when to come back, and closes the socket.
+    pub(crate) fn send_away(&self, go_away: GoAway) {
+        let welcomed = self.lock().welcomed;
+        if welcomed {
+            self.send(Shows::Nothing, &ServerFrame::GoAway(go_away));
+        }
+        self.close(CloseCode::Restart);
     }
 
     /// Adds a signal, in the place of the one that waits of the same entity, key and person.
@@ -215,7 +227,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use spotter_protocol::{SessionId, Timestamp};
+    use spotter_protocol::{Millis, SessionId, Timestamp};
     use uuid::Uuid;
 
     use super::*;
@@ -279,6 +291,20 @@ mod tests {
         assert_eq!(queue.closing(), None);
         assert_eq!(drain(&queue), ["last words"]);
         assert_eq!(queue.closing(), Some(CloseCode::Restart));
+    }
+
+    #[test]
+    fn who_is_not_welcomed_yet_is_sent_away_without_a_word() {
+        let go_away = || GoAway { delay_ms: Millis(0), reason: "server restarts".to_owned() };
+        let (early, welcomed) = (SendQueue::new(Codec::MsgPack, 100), SendQueue::new(Codec::MsgPack, 100));
+        welcomed.push(Shows::Nothing, Bytes::from_static(b"welcome"));
+
+        early.send_away(go_away());
+        early.push(Shows::Nothing, Bytes::from_static(b"welcome"));
+        welcomed.send_away(go_away());
+
+        assert_eq!((drain(&early).len(), early.closing()), (0, Some(CloseCode::Restart)));
+        assert_eq!((drain(&welcomed).len(), welcomed.closing()), (2, Some(CloseCode::Restart)));
     }
 
     #[test]

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rand::RngExt;
-use spotter_protocol::{CloseCode, GoAway, GymId, Millis, ServerFrame};
+use spotter_protocol::{GoAway, GymId, Millis};
 use tokio::sync::Notify;
 
-use super::queue::{SendQueue, Shows};
+use super::queue::SendQueue;
 
 /// The open sockets of a node.
 pub(crate) struct Registry {
@@ -76,9 +76,7 @@ impl Registry {
             self.lock().sockets.values().filter_map(|socket| socket.queue.upgrade()).collect();
         for queue in queues {
             let delay_ms = Millis(rand::rng().random_range(0..=window));
-            let go_away = GoAway { delay_ms, reason: "server restarts".to_owned() };
-            queue.send(Shows::Nothing, &ServerFrame::GoAway(go_away));
-            queue.close(CloseCode::Restart);
+            queue.send_away(GoAway { delay_ms, reason: "server restarts".to_owned() });
         }
     }
 
