@@ -1,25 +1,25 @@
-//! A private PostgreSQL: data folder, port and socket of its own, reached over loopback only. It ends with what
-//! started it, also when a test panics or is killed: a small shell keeps it, and reads a pipe that closes then.
+//! A private PostgreSQL: data folder, port and socket of its own, reached over loopback only.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 #![allow(clippy::disallowed_methods, reason = "a server is waited for where nothing else runs")]
 
+#[allow(clippy::duplicate_mod, reason = "a test takes the parts it needs")]
+mod keeper;
+#[allow(clippy::duplicate_mod, reason = "a test takes the parts it needs")]
+mod port;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
+use keeper::Keeper;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
-/// How long a start may take, and an end, before the test gives up. A start may have to replay a log.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// `initdb` and the server refuse root; run by root, they run as this user, whom Debian's package makes.
 const USER: &str = "postgres";
 /// Small, and as durable as it is delivered.
@@ -30,20 +30,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("synchronous_commit", "on"),
     ("log_min_messages", "warning"),
 ];
-/// Runs the server until a line comes or the pipe closes; without a line, whoever started it is gone, and the
-/// folder goes too. A stopped server hears nothing else before it is continued.
-const KEEPER: &str = r#"
-    trap '' HUP INT TERM
-    folder=$1; shift
-    "$@" </dev/null >>"$folder/log" 2>&1 &
-    server=$!
-    echo "$server"
-    read -r signal || abandoned=yes
-    kill -CONT "$server" 2>/dev/null
-    kill "-${signal:-QUIT}" "$server" 2>/dev/null
-    wait "$server"
-    [ -z "$abandoned" ] || rm -rf "$folder"
-"#;
 
 /// A PostgreSQL server and where it keeps its data.
 pub struct Postgres {
@@ -52,13 +38,6 @@ pub struct Postgres {
     port: u16,
     settings: Vec<(String, String)>,
     keeper: Option<Keeper>,
-}
-
-/// The shell that keeps a running server.
-struct Keeper {
-    shell: Child,
-    /// The server's own process, parent of all its others.
-    postmaster: u32,
 }
 
 /// How a server is asked to end.
@@ -121,7 +100,7 @@ impl Postgres {
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let settings = SETTINGS.iter().chain(settings);
         let settings = settings.map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let mut postgres = Self { folder, data, port: free_port(), settings, keeper: None };
+        let mut postgres = Self { folder, data, port: port::free(), settings, keeper: None };
         postgres.run();
         postgres
     }
@@ -155,71 +134,61 @@ impl Postgres {
         if self.keeper.is_some() {
             return;
         }
-        let mut command = as_server(Path::new("/bin/sh"));
-        command.args(["-c", KEEPER, "keeper"]).arg(self.folder.path()).arg(programs().join("postgres"));
-        command.arg("-D").arg(&self.data).arg("-p").arg(self.port.to_string());
-        command.arg("-c").arg(format!("unix_socket_directories={}", self.folder.path().display()));
-        for (name, value) in &self.settings {
-            command.arg("-c").arg(format!("{name}={value}"));
+        let folder = self.folder.path();
+        let mut arguments = vec!["-D".to_owned(), self.data.display().to_string()];
+        arguments.extend(["-p".to_owned(), self.port.to_string()]);
+        let sockets = ("unix_socket_directories".to_owned(), folder.display().to_string());
+        for (name, value) in self.settings.iter().chain([&sockets]) {
+            arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
         }
-        let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        self.keeper = Some(Keeper { shell, postmaster: line.trim().parse().expect("a process id") });
-        self.wait_until(Self::is_ready, "PostgreSQL starts");
+        let keeper = Keeper::start(folder, other_user(), &programs().join("postgres"), &arguments);
+        keeper.wait_until(folder, || self.is_ready(keeper.pid()), "PostgreSQL starts");
+        self.keeper = Some(keeper);
     }
 
-    /// Whether the server takes connections; the file says so in its eighth line.
-    fn is_ready(&self) -> bool {
+    /// Whether the server of that process takes connections; the file says so in its eighth line.
+    fn is_ready(&self, postmaster: u32) -> bool {
         let state = fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
         let mut lines = state.lines();
         let written_by = lines.next().and_then(|line| line.trim().parse().ok());
-        written_by == Some(self.postmaster()) && lines.nth(6).is_some_and(|line| line.trim() == "ready")
+        written_by == Some(postmaster) && lines.nth(6).is_some_and(|line| line.trim() == "ready")
     }
 
     /// Whether the server's first process has ended, by itself or otherwise.
     pub fn has_ended(&self) -> bool {
-        state_and_parent(self.postmaster()).is_none_or(|(state, _)| state == 'Z')
-    }
-
-    fn wait_until(&self, reached: impl Fn(&Self) -> bool, what: &str) {
-        let begun = Instant::now();
-        while !reached(self) {
-            assert!(begun.elapsed() < PATIENCE && !self.has_ended(), "{what}; it said:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        self.running().has_ended()
     }
 
     /// What the server wrote about itself.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        keeper::log(self.folder.path())
     }
 
-    fn postmaster(&self) -> u32 {
-        self.keeper.as_ref().expect("the server runs").postmaster
+    fn running(&self) -> &Keeper {
+        self.keeper.as_ref().expect("the server runs")
     }
 
     /// All of its processes, the first one first.
     pub fn processes(&self) -> Vec<u32> {
-        let postmaster = self.postmaster();
+        let postmaster = self.running().pid();
         let all =
             fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         let children =
-            all.filter(|pid| state_and_parent(*pid).is_some_and(|(_, parent)| parent == postmaster));
+            all.filter(|pid| keeper::state_and_parent(*pid).is_some_and(|(_, parent)| parent == postmaster));
         std::iter::once(postmaster).chain(children).collect()
     }
 
     /// Ends all of its processes at once, as a power cut would.
     pub fn kill(&mut self) {
         // Stopped first, so that it makes no process that is not in the list.
-        signal("STOP", &[self.postmaster()]);
+        signal("STOP", &[self.running().pid()]);
         signal("KILL", &self.processes());
         self.end("KILL");
     }
 
     /// Stops all of its processes where they are.
     pub fn stop_processes(&self) {
-        signal("STOP", &[self.postmaster()]);
+        signal("STOP", &[self.running().pid()]);
         signal("STOP", &self.processes());
     }
 
@@ -246,10 +215,9 @@ impl Postgres {
     }
 
     fn end(&mut self, signal: &str) {
-        let Some(mut keeper) = self.keeper.take() else { return };
-        let mut pipe = keeper.shell.stdin.take().unwrap();
-        writeln!(pipe, "{signal}").unwrap();
-        keeper.shell.wait().unwrap();
+        if let Some(keeper) = self.keeper.take() {
+            keeper.end(signal);
+        }
     }
 }
 
@@ -299,14 +267,6 @@ pub fn signal(name: &str, processes: &[u32]) {
     let mut command = Command::new("kill");
     command.arg(format!("-{name}")).args(processes.iter().map(u32::to_string));
     command.stderr(Stdio::null()).status().unwrap();
-}
-
-/// What the system says a process does, and who began it.
-fn state_and_parent(pid: u32) -> Option<(char, u32)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name is in parentheses and may hold anything.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
 /// The folder of the server's programs.
@@ -365,11 +325,4 @@ fn private_folder() -> TempDir {
     let folder = TempDir::with_prefix("spotter-postgres-").unwrap();
     give_away(folder.path());
     folder
-}
-
-/// A port nobody listens on, below those that the system gives to connections as they come. It is taken a moment later;
-/// another process may be quicker, once in a blue moon.
-fn free_port() -> u16 {
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(|| rand::random_range(10_000..32_000)).find(is_free).unwrap()
 }

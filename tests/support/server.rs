@@ -2,8 +2,10 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+#[allow(clippy::duplicate_mod, reason = "a test takes the parts it needs")]
+mod port;
+
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -42,8 +44,8 @@ impl Server {
         let variables = variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         Self {
             data: data.to_owned(),
-            port: free_port(),
-            admin_port: free_port(),
+            port: port::free(),
+            admin_port: port::free(),
             variables,
             says: None,
             child: None,
@@ -199,11 +201,4 @@ impl Server {
             .kill_on_drop(true);
         command
     }
-}
-
-/// A port nobody listens on, below those that the system gives to connections as they come. It is taken a moment later;
-/// another process may be quicker, once in a blue moon.
-fn free_port() -> u16 {
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(|| rand::random_range(10_000..32_000)).find(is_free).unwrap()
 }
