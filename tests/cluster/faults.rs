@@ -48,6 +48,13 @@ async fn nothing_is_lost_and_service_returns_whatever_happens_to_nodes_and_to_wh
     })
     .await;
     room.nodes.settle().await;
+    room.survives("a node cut off from PostgreSQL until others have its shards", async |room| {
+        room.nodes.cable.pull_out();
+        sleep(STOPPED).await;
+        room.nodes.cable.plug_in();
+    })
+    .await;
+    room.nodes.settle().await;
     room.survives("nodes that end and start one after another", async |room| {
         for place in 0..3 {
             assert_eq!(room.nodes.nodes[place].stop().await, Some(0), "a drained node exits 0");

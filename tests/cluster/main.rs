@@ -7,6 +7,8 @@
 
 #[path = "../support/athletes.rs"]
 mod athletes;
+#[path = "../support/cable.rs"]
+mod cable;
 mod faults;
 #[path = "../support/journal.rs"]
 mod journal;
@@ -26,6 +28,7 @@ mod wire;
 
 use std::time::Duration;
 
+use cable::Cable;
 use postgres::{Postgres, connect};
 use redis::Redis;
 use server::{Person, Server};
@@ -42,7 +45,9 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 /// Nodes that share a database.
 struct Nodes {
     nodes: Vec<Server>,
+    /// The database, as the test and all nodes but the last reach it; the last one reaches it by the cable.
     database: String,
+    cable: Cable,
     postgres: Postgres,
     redis: Redis,
     athletes: Vec<Person>,
@@ -57,17 +62,22 @@ impl Nodes {
         let database = postgres.new_database().await;
         let folder = tempfile::tempdir().unwrap();
         let url = redis.url();
-        let settings = [
-            ("SPOTTER_DATABASE", database.as_str()),
-            ("SPOTTER_CLUSTER__REDIS", url.as_str()),
-            ("SPOTTER_SOCKET__COMMANDS_PER_S", "10000"),
-            ("SPOTTER_SOCKET__COMMANDS_BURST", "10000"),
-            ("SPOTTER_LOG__FILTER", "off"),
-        ];
-        let nodes: Vec<Server> = (0..count).map(|_| Server::prepare(folder.path(), &settings)).collect();
+        let cable = Cable::to(postgres.port()).await;
+        let through_it = database.replace(&format!(":{}/", postgres.port()), &format!(":{}/", cable.port()));
+        let settings = |database| {
+            [
+                ("SPOTTER_DATABASE", database),
+                ("SPOTTER_CLUSTER__REDIS", url.as_str()),
+                ("SPOTTER_SOCKET__COMMANDS_PER_S", "10000"),
+                ("SPOTTER_SOCKET__COMMANDS_BURST", "10000"),
+                ("SPOTTER_LOG__FILTER", "off"),
+            ]
+        };
+        let ways = std::iter::repeat_n(&database, count - 1).chain([&through_it]);
+        let nodes: Vec<Server> = ways.map(|way| Server::prepare(folder.path(), &settings(way))).collect();
         nodes[0].tool(&["migrate"], "").await;
         let (athletes, coach) = nodes[0].populate("together", athletes).await;
-        let mut nodes = Self { nodes, database, postgres, redis, athletes, coach, folder };
+        let mut nodes = Self { nodes, database, cable, postgres, redis, athletes, coach, folder };
         for node in &mut nodes.nodes {
             node.start().await;
         }
