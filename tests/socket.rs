@@ -204,6 +204,8 @@ async fn who_is_silent_for_two_and_a_half_heartbeats_is_closed_and_who_is_not_st
     let gym = a_gym(&[("SPOTTER_SOCKET__HEARTBEAT_MS", "1000")]).await;
     let mut silent = gym.connect(&gym.athletes[0]).await;
     let mut speaks = gym.connect(&gym.athletes[1]).await;
+    // Who reads answers the server's pings.
+    let mut reads = gym.connect(&gym.athletes[1]).await;
     let speaking = async {
         loop {
             speaks.send(ClientFrame::Ping(Ping { clock: now() })).await.unwrap();
@@ -212,14 +214,22 @@ async fn who_is_silent_for_two_and_a_half_heartbeats_is_closed_and_who_is_not_st
         }
     };
 
-    let begun = Instant::now();
-    let code = tokio::select! {
-        code = close_code(&mut silent) => code,
-        never = speaking => never,
+    let one_is_gone = async {
+        while gym.server.metric("spotter_ws_connections").await > 2.0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     };
 
-    assert_eq!(code, Some(CloseCode::Idle.number()));
+    let begun = Instant::now();
+    tokio::select! {
+        () = one_is_gone => {}
+        never = speaking => never,
+        heard = reads.next() => panic!("who only reads is left alone: {heard:?}"),
+        () = tokio::time::sleep(Duration::from_secs(20)) => panic!("everybody stays"),
+    }
+
     assert!(begun.elapsed() > Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(close_code(&mut silent).await, Some(CloseCode::Idle.number()));
 }
 
 #[tokio::test]

@@ -37,8 +37,6 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long after its token ran out a socket may still bring a new one.
 const TOKEN_GRACE: Millis = Millis(30_000);
-/// Silence after which the server pings.
-const PING_AFTER: Duration = Duration::from_secs(20);
 /// Signals of one key a second that are passed on.
 const SIGNALS_PER_S: NonZeroU32 = NonZeroU32::new(5).unwrap();
 /// How long a client waits that has too many commands under way.
@@ -300,25 +298,28 @@ impl Connection {
     }
 
     /// Looks at the time, and answers when to look again: a frame moves no alarm, and one that rings too soon finds
-    /// nothing to do. Who answers a ping is pinged again after the same silence, so no look is further away than that.
+    /// nothing to do. Who says nothing for a heartbeat is pinged, and who answers that, again after the next: no look is
+    /// further away than that.
     async fn keep_time(&mut self, socket: &mut WebSocket) -> Result<Instant, Option<CloseCode>> {
         let ends_at = self.caller.expires_at.plus(TOKEN_GRACE);
         let left = u64::try_from(ends_at.micros_since(self.edge.engine.clock().now())).unwrap_or(0);
         if left == 0 {
             return Err(Some(CloseCode::TokenExpired));
         }
-        let (silence, idle_max) = (self.heard.elapsed(), self.edge.limits.idle_max());
+        let (silence, limits) = (self.heard.elapsed(), &self.edge.limits);
+        let (heartbeat, idle_max) = (limits.heartbeat, limits.idle_max());
         if silence >= idle_max {
             return Err(Some(CloseCode::Idle));
         }
-        if silence >= PING_AFTER && !self.pinged {
+        // The answer to the last ping came a moment after it: that moment is not waited for.
+        if silence + heartbeat / 16 >= heartbeat && !self.pinged {
             self.pinged = true;
             let ping = socket.send(Message::Ping(Bytes::new()));
             let sent = tokio::time::timeout(FLUSH_TIMEOUT, ping).await;
             sent.map_err(|_| Some(CloseCode::TooSlow))?.map_err(|_| None)?;
         }
-        let silent_until = self.heard + if self.pinged { idle_max } else { idle_max.min(PING_AFTER) };
-        Ok(silent_until.min(Instant::now() + PING_AFTER.min(Duration::from_micros(left))))
+        let silent_until = self.heard + if self.pinged { idle_max } else { heartbeat };
+        Ok(silent_until.min(Instant::now() + heartbeat.min(Duration::from_micros(left))))
     }
 
     /// Serves one frame. An error closes the socket.
