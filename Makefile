@@ -46,8 +46,9 @@ bench: check-tools test-deps web yardsticks ## measure on SQLite and PostgreSQL,
 		--postgres "$$POSTGRES_URL" --postmaster "$$POSTGRES_PID" --bare $(CARGO_TARGET_DIR)/bare/release/bare \
 		--socketio $(SOCKETIO)' >>docs/benchmarks.md || [ $$? -eq 97 ]
 	cargo bench --locked --bench lane
+	cargo bench --locked --bench pace >target/pace.txt
 	cargo bench --locked --bench sizes >target/sizes.txt
-	node scripts/store-figures.mjs target/criterion target/sizes.txt >>docs/benchmarks.md
+	node scripts/store-figures.mjs target/criterion target/pace.txt target/sizes.txt >>docs/benchmarks.md
 
 .PHONY: fmt
 fmt: ## format the Rust code

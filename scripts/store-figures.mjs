@@ -1,9 +1,9 @@
 // Prints, as a part of docs/benchmarks.md, what `cargo bench --bench lane` has left in target/criterion, and what
-// `cargo bench --bench sizes` has printed: `store-figures.mjs CRITERION SIZES`.
+// `cargo bench` has printed for `pace` and `sizes`: `store-figures.mjs CRITERION PACE SIZES`.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-const [criterion, sizes] = process.argv.slice(2);
+const [criterion, pace, sizes] = process.argv.slice(2);
 const read = (...place) => JSON.parse(readFileSync(join(criterion, ...place), "utf8"));
 
 // Sets a second: the median, and its interval of confidence.
@@ -35,10 +35,23 @@ for (const lanes of [1, 2, 4]) {
     console.log(`| ${lanes} | ${cell(bare)} | ${cell(fenced)} | ${cell(engine)} | ${share.toFixed(2)} | ${verdict} |`);
 }
 console.log(`
+## The engine on PostgreSQL at a quarter of its capacity
+
+    cargo bench --bench pace
+
+The engine alone by one lane, without sockets: 512 athletes as fast as it goes, then at a quarter of that for ten seconds, each
+set when it is due, five times. Delays count from that moment. Aim: a commit and one millisecond.
+`);
+list(pace);
+console.log(`
 ## Many sessions on PostgreSQL
 
     cargo bench --bench sizes
 `);
-for (const line of readFileSync(sizes, "utf8").trim().split("\n")) {
-    console.log(`- ${line}`);
+list(sizes);
+
+function list(file) {
+    for (const line of readFileSync(file, "utf8").trim().split("\n")) {
+        console.log(`- ${line}`);
+    }
 }

@@ -1,4 +1,4 @@
-//! Athletes who log sets as fast as the engine takes them.
+//! Athletes who log sets, as fast as the engine takes them or at a pace.
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
@@ -13,6 +13,7 @@ use spotter_protocol::{
     LoadKind, Name, PlannedExercise, PlannedSet, Reps, SessionId, SetId, SetType, Start, Target, Title, Unit,
     UserId,
 };
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -60,12 +61,7 @@ impl Floor {
     /// Every athlete logs so many sets, each once the one before is acknowledged; answers how long that took. The sessions
     /// for them are started and planned before.
     pub(crate) async fn train(&mut self, times: u64) -> Duration {
-        let (first, last) = (self.logged, self.logged + times);
-        for session in first.div_ceil(self.sets)..last.div_ceil(self.sets) {
-            for n in 1..=self.plans() {
-                self.command(&self.athletes, session, n).await;
-            }
-        }
+        let (first, last) = self.prepare(times).await;
         let begun = Instant::now();
         // A task each, as connections are.
         let training: JoinSet<()> = self
@@ -77,14 +73,54 @@ impl Floor {
                 async move {
                     for set in first..last {
                         let (session, n) = (set / sets, plans + set % sets + 1);
-                        dispatch(&engine, plans, athlete, session, n).await.unwrap();
+                        acknowledged(&engine, plans, athlete, session, n).await.unwrap();
                     }
                 }
             })
             .collect();
         training.join_all().await;
-        self.logged = last;
         begun.elapsed()
+    }
+
+    /// The athletes in turn log so many sets each, so many a second all together, whether or not those before are
+    /// acknowledged; answers for each what passed from the moment it was due to its acknowledgement.
+    #[allow(clippy::disallowed_methods, reason = "a thread of its own keeps the pace")]
+    pub(crate) async fn pace(&mut self, times: u64, per_second: f64) -> Vec<Duration> {
+        let (first, last) = self.prepare(times).await;
+        let (engine, athletes) = (Arc::clone(&self.engine), self.athletes.clone());
+        let (plans, sets) = (self.plans(), self.sets);
+        let (done, delays) = std::sync::mpsc::channel();
+        let runtime = Handle::current();
+        std::thread::spawn(move || {
+            let _inside = runtime.enter();
+            let (begun, mut number) = (Instant::now(), 0.0);
+            for set in first..last {
+                for athlete in &athletes {
+                    let due = begun + Duration::from_secs_f64(number / per_second);
+                    number += 1.0;
+                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                    let done = done.clone();
+                    let acknowledged = move || {
+                        let _ = done.send(due.elapsed());
+                    };
+                    dispatch(&engine, plans, *athlete, set / sets, plans + set % sets + 1, acknowledged);
+                }
+            }
+        });
+        tokio::task::spawn_blocking(move || delays.iter().collect()).await.unwrap()
+    }
+
+    /// Starts and plans the sessions for so many more sets of each athlete; answers the first of these and the one after
+    /// the last.
+    async fn prepare(&mut self, times: u64) -> (u64, u64) {
+        let (first, last) = (self.logged, self.logged + times);
+        for session in first.div_ceil(self.sets)..last.div_ceil(self.sets) {
+            for n in 1..=self.plans() {
+                self.command(&self.athletes, session, n).await;
+            }
+        }
+        self.logged = last;
+        (first, last)
     }
 
     /// Commands of a session before its first set: it starts, and plans its exercises.
@@ -100,8 +136,8 @@ impl Floor {
     }
 
     async fn command(&self, athletes: &[UserId], session: u64, n: u64) {
-        let dispatch = |athlete: &UserId| dispatch(&self.engine, self.plans(), *athlete, session, n);
-        let answers: Vec<_> = athletes.iter().map(dispatch).collect();
+        let command = |athlete: &UserId| acknowledged(&self.engine, self.plans(), *athlete, session, n);
+        let answers: Vec<_> = athletes.iter().map(command).collect();
         for answer in answers {
             answer.await.unwrap();
         }
@@ -113,8 +149,24 @@ impl Floor {
     }
 }
 
-/// An athlete's `n`th command to a session, whose first `plans` start and plan it.
-fn dispatch(engine: &Engine, plans: u64, athlete: UserId, session: u64, n: u64) -> oneshot::Receiver<()> {
+/// An athlete's `n`th command to a session, whose first `plans` start and plan it: told once it is acknowledged.
+fn acknowledged(engine: &Engine, plans: u64, athlete: UserId, session: u64, n: u64) -> oneshot::Receiver<()> {
+    let (done, acknowledged) = oneshot::channel();
+    dispatch(engine, plans, athlete, session, n, move || {
+        let _ = done.send(());
+    });
+    acknowledged
+}
+
+/// The same, which does something else once it is acknowledged.
+fn dispatch(
+    engine: &Engine,
+    plans: u64,
+    athlete: UserId,
+    session: u64,
+    n: u64,
+    acknowledged: impl FnOnce() + Send + 'static,
+) {
     let session = SessionId(Uuid::new_v5(&athlete.0, &session.to_be_bytes()));
     let to = Address::session(athlete, session);
     let command: Command = match n {
@@ -124,13 +176,11 @@ fn dispatch(engine: &Engine, plans: u64, athlete: UserId, session: u64, n: u64) 
     };
     let (id, client) = (CommandId(Uuid::now_v7()), ClientId(athlete.0));
     let frame = CommandFrame { req: n, id, client, n, after: n - 1, at: SystemClock.now(), to, command };
-    let (done, answer) = oneshot::channel();
     let reply = ReplyTo::new(move |answer| {
         answer.unwrap();
-        let _ = done.send(());
+        acknowledged();
     });
     engine.dispatch(Ask::new(GYM, athlete, frame, 0, SystemClock.now(), reply));
-    answer
 }
 
 /// An exercise of warm-ups, which make no records.

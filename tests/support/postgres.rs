@@ -129,6 +129,18 @@ impl Postgres {
         self.url_of(&name)
     }
 
+    /// Gives the server the log files that it writes over once it has run for a while: a new one makes each anew, while a
+    /// commit waits. There are as many as `min_wal_size` has it keep.
+    pub async fn has_run_for_a_while(&self) {
+        let mut connection = connect(&self.url()).await;
+        for _ in 0..64 {
+            let next = "SELECT pg_logical_emit_message(false, '', ''), pg_switch_wal()";
+            connection.execute(next).await.unwrap();
+        }
+        connection.execute("CHECKPOINT").await.unwrap();
+        connection.close().await.unwrap();
+    }
+
     /// Starts the server on its data and its port, and waits until it answers. Does nothing when it runs.
     pub fn run(&mut self) {
         if self.keeper.is_some() {
