@@ -12,8 +12,10 @@ mod postgres;
 #[path = "../tests/support/store.rs"]
 mod store;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use postgres::Postgres;
 use spotter::store::Store;
 use tokio::runtime::Runtime;
@@ -33,13 +35,49 @@ const ROUNDS: usize = 5;
 /// What an acknowledgement may take longer than a commit.
 const AIM: Duration = Duration::from_millis(1);
 
+/// How long each commit took, in seconds: all that is recorded here.
+#[derive(Default)]
+struct Commits(Mutex<Vec<f64>>);
+
+impl Commits {
+    /// What was recorded since the last time, shortest first.
+    fn take(&self) -> Vec<Duration> {
+        let mut took: Vec<_> =
+            std::mem::take(&mut *self.0.lock().unwrap()).into_iter().map(Duration::from_secs_f64).collect();
+        took.sort_unstable();
+        took
+    }
+}
+
+impl HistogramFn for Commits {
+    fn record(&self, value: f64) {
+        self.0.lock().unwrap().push(value);
+    }
+}
+
+struct OfCommits(Arc<Commits>);
+
+impl Recorder for OfCommits {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        match key.name() {
+            "spotter_journal_commit_seconds" => Histogram::from_arc(Arc::clone(&self.0)),
+            _ => Histogram::noop(),
+        }
+    }
+}
+
 fn main() {
-    let metrics = spotter::telemetry::record_metrics().unwrap();
-    // Seconds in commits, and their number.
-    let commits = || {
-        ["sum", "count"]
-            .map(|part| read(&metrics.render(), &format!("spotter_journal_commit_seconds_{part}")))
-    };
+    let commits = Arc::new(Commits::default());
+    metrics::set_global_recorder(OfCommits(Arc::clone(&commits))).unwrap();
     let postgres =
         Postgres::start(&[("shared_buffers", "256MB"), ("min_wal_size", "1GB"), ("max_wal_size", "4GB")]);
     let runtime = Runtime::new().unwrap();
@@ -53,27 +91,19 @@ fn main() {
             let fast = (ATHLETES as u64 * FAST) as f64 / floor.train(FAST).await.as_secs_f64();
             let per_second = fast / 4.0;
             let times = (per_second * LASTS.as_secs_f64()) as u64 / ATHLETES as u64;
-            let before = commits();
-            let mut delays = floor.pace(times, per_second).await;
-            let after = commits();
+            let prepared = floor.prepare(times).await;
+            commits.take();
+            let mut delays = floor.pace(prepared, per_second).await;
             delays.sort_unstable();
-            let commit = Duration::from_secs_f64((after[0] - before[0]) / (after[1] - before[1]));
-            let sets = delays.len() as f64 / (after[1] - before[1]);
-            let [half, most, nearly_all] = [0.5, 0.99, 0.999].map(|part| delays[(delays.len() as f64 * part) as usize]);
-            let verdict = |delay: Duration| if delay <= commit + AIM { "met" } else { "**missed**" };
-            println!(
-                "{fast:.0} sets/s at most; at {per_second:.0} sets/s a commit of {sets:.1} sets takes {commit:.2?}, an \
-                 acknowledgement {half:.2?} (p50, {}), {most:.2?} (p99, {}) and {nearly_all:.2?} (p99.9)",
-                verdict(half),
-                verdict(most),
-            );
+            let commits = commits.take();
+            let each = delays.len() as f64 / commits.len() as f64;
+            println!("{fast:.0} sets/s at most; at {per_second:.0} sets/s, {each:.1} to a commit:");
+            for (name, part) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
+                let [commit, delay] = [&commits, &delays].map(|all| all[(all.len() as f64 * part) as usize]);
+                let verdict = if delay <= commit + AIM { "met" } else { "missed" };
+                println!("  {name}: a commit {commit:.2?}, an acknowledgement {delay:.2?}: {verdict}");
+            }
         }
         floor.close().await;
     });
-}
-
-/// The value of a metric without labels.
-fn read(metrics: &str, name: &str) -> f64 {
-    let value = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
-    metrics.lines().find_map(value).unwrap_or_default()
 }

@@ -40,7 +40,7 @@ console.log(`
     cargo bench --bench pace
 
 The engine alone by one lane, without sockets: 512 athletes as fast as it goes, then at a quarter of that for ten seconds, each
-set when it is due, five times. Delays count from that moment. Aim: a commit and one millisecond.
+set when it is due, five times. Delays count from that moment. Aim, at each percentile: a commit and one millisecond.
 `);
 list(pace);
 console.log(`
@@ -52,6 +52,6 @@ list(sizes);
 
 function list(file) {
     for (const line of readFileSync(file, "utf8").trim().split("\n")) {
-        console.log(`- ${line}`);
+        console.log(line.replace(/^ */, "$&- "));
     }
 }

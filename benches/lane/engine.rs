@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,7 +62,7 @@ impl Floor {
     /// Every athlete logs so many sets, each once the one before is acknowledged; answers how long that took. The sessions
     /// for them are started and planned before.
     pub(crate) async fn train(&mut self, times: u64) -> Duration {
-        let (first, last) = self.prepare(times).await;
+        let logged = self.prepare(times).await;
         let begun = Instant::now();
         // A task each, as connections are.
         let training: JoinSet<()> = self
@@ -69,9 +70,9 @@ impl Floor {
             .iter()
             .map(|athlete| {
                 let (engine, athlete) = (Arc::clone(&self.engine), *athlete);
-                let (plans, sets) = (self.plans(), self.sets);
+                let (plans, sets, logged) = (self.plans(), self.sets, logged.clone());
                 async move {
-                    for set in first..last {
+                    for set in logged {
                         let (session, n) = (set / sets, plans + set % sets + 1);
                         acknowledged(&engine, plans, athlete, session, n).await.unwrap();
                     }
@@ -82,11 +83,10 @@ impl Floor {
         begun.elapsed()
     }
 
-    /// The athletes in turn log so many sets each, so many a second all together, whether or not those before are
-    /// acknowledged; answers for each what passed from the moment it was due to its acknowledgement.
+    /// The athletes in turn log the sets they are prepared for, so many a second all together, whether or not those before
+    /// are acknowledged; answers for each what passed from the moment it was due to its acknowledgement.
     #[allow(clippy::disallowed_methods, reason = "a thread of its own keeps the pace")]
-    pub(crate) async fn pace(&mut self, times: u64, per_second: f64) -> Vec<Duration> {
-        let (first, last) = self.prepare(times).await;
+    pub(crate) async fn pace(&self, prepared: Range<u64>, per_second: f64) -> Vec<Duration> {
         let (engine, athletes) = (Arc::clone(&self.engine), self.athletes.clone());
         let (plans, sets) = (self.plans(), self.sets);
         let (done, delays) = std::sync::mpsc::channel();
@@ -94,7 +94,7 @@ impl Floor {
         std::thread::spawn(move || {
             let _inside = runtime.enter();
             let (begun, mut number) = (Instant::now(), 0.0);
-            for set in first..last {
+            for set in prepared {
                 for athlete in &athletes {
                     let due = begun + Duration::from_secs_f64(number / per_second);
                     number += 1.0;
@@ -110,9 +110,8 @@ impl Floor {
         tokio::task::spawn_blocking(move || delays.iter().collect()).await.unwrap()
     }
 
-    /// Starts and plans the sessions for so many more sets of each athlete; answers the first of these and the one after
-    /// the last.
-    async fn prepare(&mut self, times: u64) -> (u64, u64) {
+    /// Starts and plans the sessions for so many more sets of each athlete; answers which of theirs these are.
+    pub(crate) async fn prepare(&mut self, times: u64) -> Range<u64> {
         let (first, last) = (self.logged, self.logged + times);
         for session in first.div_ceil(self.sets)..last.div_ceil(self.sets) {
             for n in 1..=self.plans() {
@@ -120,7 +119,7 @@ impl Floor {
             }
         }
         self.logged = last;
-        (first, last)
+        first..last
     }
 
     /// Commands of a session before its first set: it starts, and plans its exercises.
