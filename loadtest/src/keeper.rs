@@ -14,19 +14,8 @@ use tokio::process::{Child, ChildStdin, Command};
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Where it says what it says, in its folder.
 const LOG: &str = "log";
-/// Runs the process until a line names the signal that ends it. Without a line, whoever started it is gone, and the folder
-/// goes too; of two signals then, each program has one that it obeys at once.
-const SHELL: &str = r#"
-    trap '' HUP INT TERM
-    folder=$1; shift
-    "$@" </dev/null >>"$folder/log" 2>&1 &
-    kept=$!
-    echo "$kept"
-    read -r signal || abandoned=yes
-    for signal in ${signal:-QUIT TERM}; do kill "-$signal" "$kept" 2>/dev/null; done
-    wait "$kept" 2>/dev/null
-    [ -z "$abandoned" ] || rm -rf "$folder"
-"#;
+/// Runs the process until a line names the signal that ends it, or the pipe closes.
+const SHELL: &str = include_str!("../../scripts/keeper.sh");
 
 /// The shell that keeps a running process.
 #[derive(Debug)]

@@ -12,20 +12,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Where it says what it says, in its folder.
 const LOG: &str = "log";
-/// Runs the process until a line names the signal that ends it, or the pipe closes; without a line, whoever started it
-/// is gone, and the folder goes too. A stopped process hears nothing else before it is continued.
-const SHELL: &str = r#"
-    trap '' HUP INT TERM
-    folder=$1; shift
-    "$@" </dev/null >>"$folder/log" 2>&1 &
-    kept=$!
-    echo "$kept"
-    read -r signal || abandoned=yes
-    kill -CONT "$kept" 2>/dev/null
-    kill "-${signal:-QUIT}" "$kept" 2>/dev/null
-    wait "$kept"
-    [ -z "$abandoned" ] || rm -rf "$folder"
-"#;
+/// Runs the process until a line names the signal that ends it, or the pipe closes.
+const SHELL: &str = include_str!("../../scripts/keeper.sh");
 
 /// The shell that keeps a running process.
 pub struct Keeper {
