@@ -95,6 +95,29 @@ async fn keys_are_compared_by_their_bytes_whatever_language_the_server_speaks() 
     assert!(by_bytes.len() >= 5, "{}", by_bytes.len());
 }
 
+/// Whatever the server takes of its own accord, it takes from the cores on which sets are committed.
+#[tokio::test]
+async fn what_grows_is_sampled_little_also_in_months_to_come() {
+    let server = Store::open(&store::server(&Postgres::shared().new_database().await)).await.unwrap();
+    let pool = &server.db().reader;
+    db::query("SELECT spotter_open_month('2031-05-01')").fetch_all(pool).await.unwrap();
+    let columns = db::query(
+        "SELECT relname::text AS of, bool_and(coalesce(attstattarget, -1) = 10) AS little
+         FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0
+             AND (relname ~ '^journal' OR relname IN ('snapshots', 'entities', 'sessions', 'sets', 'bests', 'letters',
+                 'messages', 'reminders'))
+         GROUP BY relname",
+    );
+    let columns = columns.fetch_all(pool).await.unwrap();
+    let tables: BTreeMap<String, bool> =
+        columns.iter().map(|row| (row.get("of").unwrap(), row.get("little").unwrap())).collect();
+
+    assert!(tables.values().all(|little| *little), "{tables:?}");
+    assert!(tables.contains_key("journal_203105"), "{tables:?}");
+    assert!(tables.len() >= 12, "{tables:?}");
+}
+
 /// The limit stands from the transaction's first moment on, however long whoever began it is kept from going on.
 #[tokio::test]
 async fn whoever_reads_as_of_one_moment_is_not_ended_before_the_first_question() {

@@ -231,6 +231,7 @@ pub(super) fn migrations() -> Migrator {
         migration(12, "gyms that leave", include_str!("../../migrations/sqlite/0012_gyms_that_leave.sql")),
         migration(13, "bests", include_str!("../../migrations/sqlite/0013_bests.sql")),
         migration(14, "cluster", include_str!("../../migrations/sqlite/0014_cluster.sql")),
+        migration(15, "samples", include_str!("../../migrations/sqlite/0015_samples.sql")),
     ])
 }
 
