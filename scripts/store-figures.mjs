@@ -40,7 +40,9 @@ console.log(`
     cargo bench --bench pace
 
 The engine alone by one lane, without sockets: 512 athletes as fast as it goes, then at a quarter of that for ten seconds, each
-set when it is due, five times. Delays count from that moment. Aim, at each percentile: a commit and one millisecond.
+set when it is due, five times. Delays count from that moment. Aim, at each percentile: a commit and one millisecond. A slow
+commit is one among twenty thousand, but hundreds of sets gather behind it, and each waits for the commit under way and for
+its own: the longest acknowledgement is about two of the longest commits.
 `);
 list(pace);
 console.log(`
