@@ -22,7 +22,6 @@ use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_
 use postgres::Postgres;
 use spotter::store::{Database, Store};
 use spotter_actors::{Claim, Journal};
-use tokio::runtime::Runtime;
 
 /// That of the program.
 #[global_allocator]
@@ -34,8 +33,8 @@ const BATCH: usize = 256;
 const SETS: u64 = 20;
 
 fn lanes(criterion: &mut Criterion) {
-    let runtime = Runtime::new().unwrap();
-    let postgres = Postgres::start(&[("shared_buffers", "256MB"), ("max_wal_size", "4GB")]);
+    let runtime = engine::runtime();
+    let postgres = runtime.block_on(Postgres::start_run_in());
     for lanes in [1, 2, 4] {
         let mut group = criterion.benchmark_group(format!("{lanes} lanes"));
         group.sampling_mode(SamplingMode::Flat).sample_size(10).measurement_time(Duration::from_secs(10));

@@ -13,12 +13,11 @@ mod postgres;
 mod store;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use postgres::Postgres;
 use spotter::store::Store;
-use tokio::runtime::Runtime;
 
 /// That of the program.
 #[global_allocator]
@@ -35,23 +34,14 @@ const ROUNDS: usize = 5;
 /// What an acknowledgement may take longer than a commit.
 const AIM: Duration = Duration::from_millis(1);
 
-/// How long each commit took, in seconds: all that is recorded here.
+/// When each commit began and ended, in the order of time: all that is recorded here.
 #[derive(Default)]
-struct Commits(Mutex<Vec<f64>>);
-
-impl Commits {
-    /// What was recorded since the last time, shortest first.
-    fn take(&self) -> Vec<Duration> {
-        let mut took: Vec<_> =
-            std::mem::take(&mut *self.0.lock().unwrap()).into_iter().map(Duration::from_secs_f64).collect();
-        took.sort_unstable();
-        took
-    }
-}
+struct Commits(Mutex<Vec<(Instant, Instant)>>);
 
 impl HistogramFn for Commits {
-    fn record(&self, value: f64) {
-        self.0.lock().unwrap().push(value);
+    fn record(&self, seconds: f64) {
+        let ended = Instant::now();
+        self.0.lock().unwrap().push((ended - Duration::from_secs_f64(seconds), ended));
     }
 }
 
@@ -78,11 +68,8 @@ impl Recorder for OfCommits {
 fn main() {
     let commits = Arc::new(Commits::default());
     metrics::set_global_recorder(OfCommits(Arc::clone(&commits))).unwrap();
-    let postgres =
-        Postgres::start(&[("shared_buffers", "256MB"), ("min_wal_size", "1GB"), ("max_wal_size", "4GB")]);
-    let runtime = Runtime::new().unwrap();
-    runtime.block_on(async {
-        postgres.has_run_for_a_while().await;
+    engine::runtime().block_on(async {
+        let postgres = Postgres::start_run_in().await;
         let database = store::server(&postgres.new_database().await);
         let (store, claim) = Store::open_serving(&database, "bench").await.unwrap();
         let mut floor = engine::Floor::open(store, claim, 1, ATHLETES, SETS).await;
@@ -92,19 +79,39 @@ fn main() {
             let per_second = fast / 4.0;
             let times = (per_second * LASTS.as_secs_f64()) as u64 / ATHLETES as u64;
             let prepared = floor.prepare(times).await;
-            commits.take();
-            let mut delays = floor.pace(prepared, per_second).await;
-            delays.sort_unstable();
-            let commits = commits.take();
+            commits.0.lock().unwrap().clear();
+            let sets = floor.pace(prepared, per_second).await;
+            let commits = std::mem::take(&mut *commits.0.lock().unwrap());
+            let delays = sorted(sets.iter().map(|(due, acknowledged)| *acknowledged - *due));
+            let beside = sorted(sets.iter().map(|(due, acknowledged)| beside(&commits, *due, *acknowledged)));
+            let commits = sorted(commits.iter().map(|(began, ended)| *ended - *began));
             let each = delays.len() as f64 / commits.len() as f64;
             println!("{fast:.0} sets/s at most; at {per_second:.0} sets/s, {each:.1} to a commit:");
             for (name, part) in [("p50", 0.5), ("p99", 0.99), ("longest", 1.0)] {
-                let [commit, delay] =
-                    [&commits, &delays].map(|all| all[((all.len() - 1) as f64 * part) as usize]);
+                let [commit, delay, beside] =
+                    [&commits, &delays, &beside].map(|all| all[((all.len() - 1) as f64 * part) as usize]);
                 let verdict = if delay <= commit + AIM { "met" } else { "missed" };
-                println!("  {name}: a commit {commit:.2?}, an acknowledgement {delay:.2?}: {verdict}");
+                println!(
+                    "  {name}: a commit {commit:.2?}, an acknowledgement {delay:.2?} ({beside:.2?} beside the commits \
+                     it waited for): {verdict}"
+                );
             }
         }
         floor.close().await;
     });
+}
+
+fn sorted(durations: impl Iterator<Item = Duration>) -> Vec<Duration> {
+    let mut durations: Vec<_> = durations.collect();
+    durations.sort_unstable();
+    durations
+}
+
+/// What passed until a set was acknowledged, beside what it waited for the commit that was under way when it was due, and
+/// the next one, which should be its own.
+fn beside(commits: &[(Instant, Instant)], due: Instant, acknowledged: Instant) -> Duration {
+    let next = commits.partition_point(|(began, _)| *began <= due);
+    let under_way = next.checked_sub(1).map_or(Duration::ZERO, |last| commits[last].1.duration_since(due));
+    let own = commits.get(next).map_or(Duration::ZERO, |(began, ended)| *ended - *began);
+    (acknowledged - due).saturating_sub(under_way + own)
 }

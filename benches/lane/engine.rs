@@ -14,7 +14,7 @@ use spotter_protocol::{
     LoadKind, Name, PlannedExercise, PlannedSet, Reps, SessionId, SetId, SetType, Start, Target, Title, Unit,
     UserId,
 };
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -24,6 +24,13 @@ const GYM: GymId = GymId(Uuid::from_u128(1));
 const EXERCISE: u64 = 10;
 /// Commands at once; a node admits twice as many.
 const UNDER_WAY: usize = 4_096;
+
+/// A worker for each processor but one, which PostgreSQL needs: with as many as there are, its backend and the workers
+/// take turns, and whoever has waited for the other's slice keeps all waiting.
+pub(crate) fn runtime() -> Runtime {
+    let processors = std::thread::available_parallelism().unwrap().get();
+    Builder::new_multi_thread().worker_threads((processors - 1).max(1)).enable_all().build().unwrap()
+}
 
 /// An engine, and athletes who train on it.
 pub(crate) struct Floor {
@@ -84,12 +91,12 @@ impl Floor {
     }
 
     /// The athletes in turn log the sets they are prepared for, so many a second all together, whether or not those before
-    /// are acknowledged; answers for each what passed from the moment it was due to its acknowledgement.
+    /// are acknowledged; answers of each when it was due and when it was acknowledged.
     #[allow(clippy::disallowed_methods, reason = "a thread of its own keeps the pace")]
-    pub(crate) async fn pace(&self, prepared: Range<u64>, per_second: f64) -> Vec<Duration> {
+    pub(crate) async fn pace(&self, prepared: Range<u64>, per_second: f64) -> Vec<(Instant, Instant)> {
         let (engine, athletes) = (Arc::clone(&self.engine), self.athletes.clone());
         let (plans, sets) = (self.plans(), self.sets);
-        let (done, delays) = std::sync::mpsc::channel();
+        let (done, times) = std::sync::mpsc::channel();
         let runtime = Handle::current();
         std::thread::spawn(move || {
             let _inside = runtime.enter();
@@ -101,13 +108,13 @@ impl Floor {
                     std::thread::sleep(due.saturating_duration_since(Instant::now()));
                     let done = done.clone();
                     let acknowledged = move || {
-                        let _ = done.send(due.elapsed());
+                        let _ = done.send((due, Instant::now()));
                     };
                     dispatch(&engine, plans, *athlete, set / sets, plans + set % sets + 1, acknowledged);
                 }
             }
         });
-        tokio::task::spawn_blocking(move || delays.iter().collect()).await.unwrap()
+        tokio::task::spawn_blocking(move || times.iter().collect()).await.unwrap()
     }
 
     /// Starts and plans the sessions for so many more sets of each athlete; answers which of theirs these are.
@@ -166,7 +173,7 @@ fn dispatch(
     n: u64,
     acknowledged: impl FnOnce() + Send + 'static,
 ) {
-    let session = SessionId(Uuid::new_v5(&athlete.0, &session.to_be_bytes()));
+    let session = begun_later(athlete, session);
     let to = Address::session(athlete, session);
     let command: Command = match n {
         1 => Start { workout: None, title: Some(Title::clipped("Bench")) }.into(),
@@ -180,6 +187,12 @@ fn dispatch(
         acknowledged();
     });
     engine.dispatch(Ask::new(GYM, athlete, frame, 0, SystemClock.now(), reply));
+}
+
+/// An athlete's session, named by the time as phones name theirs: each a millisecond after the one before.
+fn begun_later(athlete: UserId, session: u64) -> SessionId {
+    const MILLISECOND: u128 = 1 << 80;
+    SessionId(Uuid::from_u128(athlete.0.as_u128() + u128::from(session) * MILLISECOND))
 }
 
 /// An exercise of warm-ups, which make no records.

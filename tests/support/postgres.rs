@@ -63,6 +63,21 @@ impl Postgres {
         Self::start_in(folder, data, &[], settings)
     }
 
+    /// A server to measure, as it is once it has run for a while: it writes over its old log files. A new one makes each
+    /// anew, while a commit waits.
+    pub async fn start_run_in() -> Self {
+        let kept = ("min_wal_size", "2GB");
+        let postgres = Self::start(&[("shared_buffers", "256MB"), kept, ("max_wal_size", "4GB")]);
+        let mut connection = connect(&postgres.url()).await;
+        for _file in 0..128 {
+            let next = "SELECT pg_logical_emit_message(false, '', ''), pg_switch_wal()";
+            connection.execute(next).await.unwrap();
+        }
+        connection.execute("CHECKPOINT").await.unwrap();
+        connection.close().await.unwrap();
+        postgres
+    }
+
     /// A server whose data and whose write-ahead log are on disks of their own, which must outlive it.
     pub fn start_on(data: &Path, log: &Path, settings: &[(&str, &str)]) -> Self {
         give_away(data);
@@ -127,18 +142,6 @@ impl Postgres {
         connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
         connection.close().await.unwrap();
         self.url_of(&name)
-    }
-
-    /// Gives the server the log files that it writes over once it has run for a while: a new one makes each anew, while a
-    /// commit waits. There are as many as `min_wal_size` has it keep.
-    pub async fn has_run_for_a_while(&self) {
-        let mut connection = connect(&self.url()).await;
-        for _ in 0..64 {
-            let next = "SELECT pg_logical_emit_message(false, '', ''), pg_switch_wal()";
-            connection.execute(next).await.unwrap();
-        }
-        connection.execute("CHECKPOINT").await.unwrap();
-        connection.close().await.unwrap();
     }
 
     /// Starts the server on its data and its port, and waits until it answers. Does nothing when it runs.
