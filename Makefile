@@ -45,9 +45,14 @@ bench: check-tools test-deps web yardsticks ## measure on SQLite and PostgreSQL,
 	scripts/with-postgres.sh sh -c '$(RELEASE)/spotter-load yardsticks --server $(RELEASE)/spotter \
 		--postgres "$$POSTGRES_URL" --postmaster "$$POSTGRES_PID" --bare $(CARGO_TARGET_DIR)/bare/release/bare \
 		--socketio $(SOCKETIO)' >>docs/benchmarks.md || [ $$? -eq 97 ]
+	$(MAKE) bench-store
+
+.PHONY: bench-store
+bench-store: test-deps ## measure the engine on PostgreSQL without sockets, and write its part of docs/benchmarks.md
 	cargo bench --locked --bench lane
 	cargo bench --locked --bench pace >target/pace.txt
 	cargo bench --locked --bench sizes >target/sizes.txt
+	sed -i '/^## The engine on PostgreSQL/,$$d' docs/benchmarks.md
 	node scripts/store-figures.mjs target/criterion target/pace.txt target/sizes.txt >>docs/benchmarks.md
 
 .PHONY: fmt
