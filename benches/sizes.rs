@@ -34,7 +34,7 @@ const SETTLES: Duration = Duration::from_secs(5);
 fn main() {
     let part = if std::env::args().any(|argument| argument == "--quick") { 100 } else { 1 };
     let postgres = Postgres::start(&[("shared_buffers", "256MB"), ("max_wal_size", "4GB")]);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = engine::runtime();
     runtime.block_on(awake(&postgres, 100_000 / part));
     runtime.block_on(stored(&postgres, 1_000_000 / part));
 }
