@@ -48,7 +48,7 @@ bench: check-tools test-deps web yardsticks ## measure on SQLite and PostgreSQL,
 	$(MAKE) bench-store
 
 .PHONY: bench-store
-bench-store: test-deps ## measure the engine on PostgreSQL without sockets, and write its part of docs/benchmarks.md
+bench-store: check-tools test-deps ## measure the engine on PostgreSQL without sockets, and write its part of docs/benchmarks.md
 	cargo bench --locked --bench lane
 	cargo bench --locked --bench pace >target/pace.txt
 	cargo bench --locked --bench sizes >target/sizes.txt

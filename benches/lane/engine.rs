@@ -25,8 +25,8 @@ const EXERCISE: u64 = 10;
 /// Commands at once; a node admits twice as many.
 const UNDER_WAY: usize = 4_096;
 
-/// A worker for each processor but one, which PostgreSQL needs: with as many as there are, its backend and the workers
-/// take turns, and whoever has waited for the other's slice keeps all waiting.
+/// A worker for each processor but one, which is PostgreSQL's: with a worker for each, its backend and they wait for one
+/// another's turns to end, and every batch waits with them.
 pub(crate) fn runtime() -> Runtime {
     let processors = std::thread::available_parallelism().unwrap().get();
     Builder::new_multi_thread().worker_threads((processors - 1).max(1)).enable_all().build().unwrap()
