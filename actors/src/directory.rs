@@ -114,17 +114,16 @@ impl Directory {
         if self.closed_gyms.contain(gym) {
             return ask.reply.send(Err(Fault::new(ErrorCode::NotFound)));
         }
-        let mut wake = false;
-        if !part.contains(address) {
-            if part.len() >= ENTITIES_MAX / PARTS {
-                return ask.reply.send(busy());
+        let (mut wake, is_full) = (false, part.len() >= ENTITIES_MAX / PARTS);
+        let slot = match part.get(address) {
+            Some(slot) if slot.gym == gym => slot,
+            Some(_) => return ask.reply.send(Err(Fault::new(ErrorCode::NotFound))),
+            None if is_full => return ask.reply.send(busy()),
+            None => {
+                wake = true;
+                self.population.add(address.kind);
+                part.insert(address, gym, now + WAIT_MAX)
             }
-            wake = true;
-            part.insert(address, gym, now + WAIT_MAX);
-            self.population.add(address.kind);
-        }
-        let Some(slot) = part.get(address).filter(|slot| slot.gym == gym) else {
-            return ask.reply.send(Err(Fault::new(ErrorCode::NotFound)));
         };
         if let Stage::Quarantined { .. } = slot.stage {
             return ask.reply.send(Err(Fault::retry(ErrorCode::Quarantined, QUARANTINE_RETRY)));
@@ -154,7 +153,9 @@ impl Directory {
                 }
             }
         }
-        part.check_by(address, check);
+        if slot.waits_beyond(check) {
+            part.check_at(address, check);
+        }
         drop(part);
         if wake {
             self.wake(address, gym);

@@ -66,6 +66,11 @@ impl Slot {
         matches!(self.stage, Stage::Failed { .. } | Stage::Quarantined { .. })
     }
 
+    /// Whether it would be looked at later than `check`.
+    pub(super) fn waits_beyond(&self, check: Instant) -> bool {
+        self.check > check
+    }
+
     /// How long it is left alone after its failures.
     pub(super) fn backoff(&self) -> Duration {
         BACKOFF.saturating_mul(1 << self.failures.saturating_sub(1).min(16)).min(BACKOFF_MAX)
@@ -84,10 +89,6 @@ impl Part {
         self.slots.len()
     }
 
-    pub(super) fn contains(&self, address: Address) -> bool {
-        self.slots.contains_key(&address)
-    }
-
     pub(super) fn get(&mut self, address: Address) -> Option<&mut Slot> {
         self.slots.get_mut(&address)
     }
@@ -97,10 +98,11 @@ impl Part {
     }
 
     /// Adds an entity that is about to be read, to be looked at by `check`.
-    pub(super) fn insert(&mut self, address: Address, gym: GymId, check: Instant) {
+    pub(super) fn insert(&mut self, address: Address, gym: GymId, check: Instant) -> &mut Slot {
         let (queue, stage) = (Arc::default(), Stage::Loading);
-        self.slots.insert(address, Slot { gym, queue, stage, failures: 0, faults: 0, check });
         self.checks.insert((check, address));
+        let slot = Slot { gym, queue, stage, failures: 0, faults: 0, check };
+        self.slots.entry(address).insert_entry(slot).into_mut()
     }
 
     pub(super) fn remove(&mut self, address: Address) -> Option<Slot> {
@@ -124,7 +126,7 @@ impl Part {
 
     /// Looks at an entity at `check` or before.
     pub(super) fn check_by(&mut self, address: Address, check: Instant) {
-        if self.slots.get(&address).is_some_and(|slot| slot.check > check) {
+        if self.slots.get(&address).is_some_and(|slot| slot.waits_beyond(check)) {
             self.check_at(address, check);
         }
     }
