@@ -49,7 +49,7 @@ pub(super) async fn save(lanes: &Lanes, writer: &Writer, snapshots: &[SnapshotWr
 /// Cuts a batch so that no entity is twice in one statement, where two changes of one row cannot stand.
 fn once_each(batch: &[Append]) -> Vec<&[Append]> {
     let mut parts = Vec::new();
-    let mut seen: HashSet<Address> = HashSet::new();
+    let mut seen: HashSet<Address> = HashSet::with_capacity(batch.len());
     let mut begin = 0;
     for (place, append) in batch.iter().enumerate() {
         if !seen.insert(append.address) {
@@ -163,7 +163,7 @@ fn placed<'a>(appends: &[&'a Append], heads: &Heads) -> Vec<Placed<'a>> {
         let earlier = Version(version.0.saturating_sub(1));
         (!heads.knows(stream, earlier)).then_some(earlier)
     };
-    let mut placed = Vec::new();
+    let mut placed = Vec::with_capacity(appends.len());
     for append in appends {
         // The seal comes after the last event of the stream that is left: it is there when that is the entity's head.
         if let Some((stream, seal)) = append.seal() {

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use spotter_actors::Epoch;
 use spotter_protocol::Shard;
-use sqlx::postgres::{PgArguments, PgHasArrayType, PgRow};
+use sqlx::postgres::{PgArguments, PgBindIterExt, PgHasArrayType, PgRow};
 use sqlx::{Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, Type};
 use uuid::Uuid;
 
@@ -154,10 +154,9 @@ impl<'a, T> Columns<'a, T> {
     /// The next column: of each row its `value`.
     pub(super) fn add<V>(&mut self, name: &'static str, value: impl Fn(&'a T) -> V) -> sqlx::Result<()>
     where
-        V: PgHasArrayType,
-        Vec<V>: for<'q> Encode<'q, Postgres> + Type<Postgres>,
+        V: PgHasArrayType + for<'q> Encode<'q, Postgres> + Type<Postgres>,
     {
-        let place = self.statement.bind(self.rows.iter().map(value).collect::<Vec<V>>())?;
+        let place = self.statement.bind(self.rows.iter().map(value).bind_iter())?;
         let comma = if std::mem::replace(&mut self.is_first, false) { "" } else { ", " };
         self.statement.write(format_args!("{comma}unnest(${place}) AS {name}"))
     }
