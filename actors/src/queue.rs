@@ -15,8 +15,6 @@ use crate::ask::{Answer, Ask};
 const COMMANDS_MAX: usize = 64;
 /// Commands whose events share one append.
 const BATCH_MAX: usize = 32;
-/// Commands for which an entity at rest keeps room: as many as its first one takes.
-const ROOM: usize = 4;
 /// How long a command waits for an activation that takes it; then it is answered `unavailable`.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(10);
 /// Failures of an entity on the same command after which that command is given up.
@@ -123,7 +121,7 @@ impl Queue {
         let taken = std::mem::take(&mut state.judging);
         if state.waiting.is_empty() {
             // An entity at rest keeps no room for the next rush.
-            state.waiting.shrink_to(ROOM);
+            state.waiting = VecDeque::new();
         }
         drop(state);
         for (taken, answer) in taken.into_iter().zip(answers) {
