@@ -153,9 +153,7 @@ impl Directory {
                 }
             }
         }
-        if slot.waits_beyond(check) {
-            part.check_at(address, check);
-        }
+        part.check_by(address, check);
         drop(part);
         if wake {
             self.wake(address, gym);

@@ -66,11 +66,6 @@ impl Slot {
         matches!(self.stage, Stage::Failed { .. } | Stage::Quarantined { .. })
     }
 
-    /// Whether it would be looked at later than `check`.
-    pub(super) fn waits_beyond(&self, check: Instant) -> bool {
-        self.check > check
-    }
-
     /// How long it is left alone after its failures.
     pub(super) fn backoff(&self) -> Duration {
         BACKOFF.saturating_mul(1 << self.failures.saturating_sub(1).min(16)).min(BACKOFF_MAX)
@@ -102,7 +97,7 @@ impl Part {
         let (queue, stage) = (Arc::default(), Stage::Loading);
         self.checks.insert((check, address));
         let slot = Slot { gym, queue, stage, failures: 0, faults: 0, check };
-        self.slots.entry(address).insert_entry(slot).into_mut()
+        self.slots.entry(address).or_insert(slot)
     }
 
     pub(super) fn remove(&mut self, address: Address) -> Option<Slot> {
@@ -126,7 +121,7 @@ impl Part {
 
     /// Looks at an entity at `check` or before.
     pub(super) fn check_by(&mut self, address: Address, check: Instant) {
-        if self.slots.get(&address).is_some_and(|slot| slot.waits_beyond(check)) {
+        if self.slots.get(&address).is_some_and(|slot| slot.check > check) {
             self.check_at(address, check);
         }
     }
